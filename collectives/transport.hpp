@@ -1,0 +1,66 @@
+// The one virtual interface of the project: how bytes move between ranks, and where sums are computed.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "collectives/tree.hpp"
+#include "common/error.hpp"
+
+namespace lockstep {
+
+/// A peer died, stopped answering or reported an error while this rank waited for it.
+class CollectiveError : public Error {
+ public:
+  CollectiveError(const std::string& problem, const std::string& why)
+      : Error(ExitCode::peer_lost, problem, why,
+              "run the same command again: it goes on from the newest checkpoint") {}
+};
+
+/// Bytes that go to `peer`.
+struct Outgoing {
+  int peer;
+  const void* data;
+  std::size_t bytes;
+};
+
+/// Room for bytes that come from `peer`.
+struct Incoming {
+  int peer;
+  void* data;
+  std::size_t bytes;
+};
+
+/// Moves bytes between the ranks of one job and adds in the memory that the bytes live in (host memory for MPI,
+/// device memory for NCCL). It knows nothing of gradients. No function of it adds in an order of its own.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  Transport() = default;
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
+  virtual int rank() const = 0;
+  virtual int world_size() const = 0;
+
+  /// Collective: sends and receives everything listed, and returns when all of it has arrived. Messages between a
+  /// pair of ranks match in the order in which both list them; sizes must agree; a message of 0 bytes is allowed, one
+  /// to oneself is not. Throws CollectiveError when a peer is gone or the deadline passes.
+  virtual void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) = 0;
+
+  /// Carries out `merges` in order on `pieces` (arrays of `count` float32): pieces[m.left][i] += pieces[m.right][i].
+  /// Not collective. The result of the whole is in the piece that no merge adds into another.
+  virtual void merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) = 0;
+
+  /// Scratch memory that exchange() and merge() accept, at least `bytes` long; the same block grows from call to call,
+  /// so what an earlier call returned is no longer valid.
+  virtual void* scratch(std::size_t bytes) = 0;
+
+  /// For messages: "mpi", "nccl".
+  virtual std::string name() const = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,52 @@
+#include "collectives/tree.hpp"
+
+namespace lockstep {
+
+Range rank_range(std::int64_t count, int rank, int world_size) {
+  return {count * rank / world_size, count * (rank + 1) / world_size};
+}
+
+TreeNode TreeWalk::promoted(TreeNode node) const {
+  // A node without a right sibling, and which is not the root, is its parent.
+  while (node.index % 2 == 0 && ((node.index + 1) << node.level) >= leaves_ && node.index > 0) {
+    node = {node.level + 1, node.index / 2};
+  }
+  return node;
+}
+
+std::vector<Merge> TreeWalk::push(TreeNode node, std::int32_t slot) {
+  std::vector<Merge> merges;
+  node = promoted(node);
+  while (!held_.empty() && node.index % 2 == 1 && held_.back().node.level == node.level &&
+         held_.back().node.index == node.index - 1) {
+    merges.push_back({held_.back().slot, slot});
+    slot = held_.back().slot;
+    node = promoted({node.level + 1, node.index / 2});
+    held_.pop_back();
+  }
+  held_.push_back({node, slot});
+  return merges;
+}
+
+std::vector<TreeNode> cover(std::int64_t leaves, Range range) {
+  TreeWalk walk(leaves);
+  for (auto leaf = range.begin; leaf < range.end; ++leaf) walk.push({0, leaf}, 0);
+  std::vector<TreeNode> nodes;
+  for (const auto& held : walk.held()) nodes.push_back(held.node);
+  return nodes;
+}
+
+std::vector<Merge> merge_schedule(std::int64_t leaves, int world_size) {
+  TreeWalk walk(leaves);
+  std::vector<Merge> schedule;
+  std::int32_t piece = 0;
+  for (int rank = 0; rank < world_size; ++rank) {
+    for (const auto& node : cover(leaves, rank_range(leaves, rank, world_size))) {
+      for (const auto& merge : walk.push(node, piece)) schedule.push_back(merge);
+      ++piece;
+    }
+  }
+  return schedule;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,41 @@
+#include "common/error.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+namespace lockstep {
+namespace {
+
+std::string message(const std::string& problem, const std::string& why, const std::string& suggestion) {
+  std::string text = problem;
+  if (!why.empty()) text += " (" + why + ")";
+  if (!suggestion.empty()) text += " " + suggestion;
+  return text;
+}
+
+std::string remedy(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space or choose another --output, then run the same command again";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "check the owner and the mode of the folder, or choose another --output";
+    case ENOENT:
+      return "check the path";
+    default:
+      return "check the device and the file system";
+  }
+}
+
+}  // namespace
+
+Error::Error(ExitCode code, const std::string& problem, const std::string& why, const std::string& suggestion)
+    : std::runtime_error(message(problem, why, suggestion)), code_(code) {}
+
+Error file_error(const std::string& problem, const std::string& path, int error_number) {
+  return Error(ExitCode::io, problem + " " + path, std::strerror(error_number), remedy(error_number));
+}
+
+}  // namespace lockstep

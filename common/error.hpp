@@ -1,0 +1,36 @@
+// Errors that leave a process, and the exit codes they leave with (docs/errors.md).
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace lockstep {
+
+/// Documented exit codes of every lockstep program. 1 is a failure of the command line itself.
+enum class ExitCode : int {
+  success = 0,
+  usage = 1,
+  config = 2,     ///< the configuration or the data it names cannot be used
+  peer_lost = 3,  ///< another rank died, stopped answering, or disagreed
+  io = 4,         ///< a file could not be read or written
+  bug = 5,        ///< an internal contract was broken
+  diverged = 6,   ///< the loss or a gradient is no longer finite
+};
+
+/// An error that ends the program. `what()` reads "problem (why) suggestion".
+class Error : public std::runtime_error {
+ public:
+  /// `why` and `suggestion` may be empty; `problem` may not.
+  Error(ExitCode code, const std::string& problem, const std::string& why = "",
+        const std::string& suggestion = "");
+
+  ExitCode exit_code() const { return code_; }
+
+ private:
+  ExitCode code_;
+};
+
+/// The message of the file operation that has just failed: strerror(errno), with what to do about it.
+Error file_error(const std::string& problem, const std::string& path, int error_number);
+
+}  // namespace lockstep
