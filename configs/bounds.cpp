@@ -18,7 +18,8 @@ std::string joined(const std::vector<std::string>& words) {
 
 /// 1048576 rather than 1048576.0, as limits are written for whole numbers and fractions alike.
 std::string limit_text(double limit) {
-  if (limit == std::floor(limit) && std::fabs(limit) < 1e16) return std::to_string(static_cast<Integer>(limit));
+  if (limit == std::floor(limit) && std::fabs(limit) < 1e16)
+    return std::to_string(static_cast<Integer>(limit));
   return real_text(limit);
 }
 
@@ -66,7 +67,8 @@ struct Check {
   std::optional<Problem> operator()(const Text& text) const {
     const std::vector<std::string>& choices = row.bounds.choices;
     if (!is_utf8(text)) {
-      return Problem{row.name() + " is not UTF-8", "it goes into TOML and JSON files", "rename the file or folder"};
+      return Problem{row.name() + " is not UTF-8", "it goes into TOML and JSON files",
+                     "rename the file or folder"};
     }
     if (row.bounds.plain_name && !is_plain_name(text)) {
       return Problem{shown + " is not a plain name", "it becomes the name of a folder",
@@ -75,7 +77,8 @@ struct Check {
     if (has_control_character(text)) {
       return Problem{shown + " has control characters", "no path or name needs them", "remove them"};
     }
-    if (choices.empty() || std::find(choices.begin(), choices.end(), text) != choices.end()) return std::nullopt;
+    if (choices.empty() || std::find(choices.begin(), choices.end(), text) != choices.end())
+      return std::nullopt;
     const std::string nearest = nearest_name(text, choices);
     return Problem{shown + " is not one of the choices", joined(choices),
                    nearest.empty() ? "choose one of them" : "did you mean " + quoted(nearest) + "?"};

@@ -1,4 +1,5 @@
-// Every setting of a run, typed. The sections and their fields come from parameters.def, the table of all parameters.
+// Every setting of a run, typed. The sections and their fields come from parameters.def, the table of all
+// parameters.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,7 @@ using Integer = std::int64_t;
 using Real = double;
 using Text = std::string;  ///< also a choice among words
 using Integers = std::vector<std::int64_t>;
-using Reals = std::vector<double>;  ///< empty stands for "auto" where the row says auto_or
+using Reals = std::vector<double>;                ///< empty stands for "auto" where the row says auto_or
 using AutoInteger = std::optional<std::int64_t>;  ///< nullopt stands for "auto"
 using AutoReal = std::optional<double>;
 

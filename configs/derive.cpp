@@ -6,7 +6,8 @@ namespace lockstep {
 namespace {
 
 constexpr std::int64_t kLargest = 32;  // beyond it, a CPU core gains nothing and ranks find less to share
-constexpr std::int64_t kSmallest = 8;  // below it, batch-norm statistics are poor and calls cost more than they compute
+constexpr std::int64_t kSmallest =
+    8;  // below it, batch-norm statistics are poor and calls cost more than they compute
 constexpr std::int64_t kWantedPerStep = 8;
 
 std::int64_t auto_micro_batch_size(std::int64_t batch_size, std::int64_t samples_per_step) {
@@ -29,7 +30,8 @@ std::int64_t auto_micro_batch_size(std::int64_t batch_size, std::int64_t samples
 std::int64_t resolved_micro_batch_size(const Config& config) {
   const auto& training = config.training;
   if (training.micro_batch_size) return *training.micro_batch_size;
-  return auto_micro_batch_size(training.batch_size, training.batch_size * training.gradient_accumulation_steps);
+  return auto_micro_batch_size(training.batch_size,
+                               training.batch_size * training.gradient_accumulation_steps);
 }
 
 std::int64_t micro_batches_per_step(const Config& config) {

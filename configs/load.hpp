@@ -1,4 +1,5 @@
-// From a TOML file and --set options to a checked configuration. Every problem found is reported, not only the first.
+// From a TOML file and --set options to a checked configuration. Every problem found is reported, not only
+// the first.
 #pragma once
 
 #include <map>
@@ -11,7 +12,8 @@
 
 namespace lockstep {
 
-/// Exit code 2. what() holds all problems, sorted by place, one a line: "file:line:col: problem (why) suggestion";
+/// Exit code 2. what() holds all problems, sorted by place, one a line: "file:line:col: problem (why)
+/// suggestion";
 /// "--set key=value: problem ..." for an option, "file: problem ..." for a file that cannot be read.
 class ConfigError : public Error {
  public:
@@ -22,12 +24,13 @@ class ConfigError : public Error {
 /// A configuration and, for every parameter, where its value comes from.
 struct ResolvedConfig {
   Config config;
-  /// "training.batch_size" -> "configs/x.toml:12:1", "--set" or "default"; has an entry for every row of the table.
+  /// "training.batch_size" -> "configs/x.toml:12:1", "--set" or "default"; has an entry for every row of the
+  /// table.
   std::map<std::string, std::string> origin;
 };
 
-/// One --set option. `key` is "section.key", or a key that only one section has; `value` is read as a TOML value, and as a
-/// string if it is none.
+/// One --set option. `key` is "section.key", or a key that only one section has; `value` is read as a TOML
+/// value, and as a string if it is none.
 struct Override {
   std::string key;
   std::string value;
@@ -36,8 +39,8 @@ struct Override {
 /// Splits "training.epochs=3" at the first '='. Throws ConfigError if there is none or nothing before it.
 Override parse_override(const std::string& text);
 
-/// Reads `path`, then applies `overrides` (a later one wins over an earlier one), then checks each value and the rules
-/// between values. An empty file gives the defaults. Throws ConfigError with all problems.
+/// Reads `path`, then applies `overrides` (a later one wins over an earlier one), then checks each value and
+/// the rules between values. An empty file gives the defaults. Throws ConfigError with all problems.
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides = {});
 
 }  // namespace lockstep

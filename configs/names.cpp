@@ -72,7 +72,8 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
 std::string suggest_key(const std::string& section, const std::string& key) {
   const std::string name = plain(key);
   auto found = matching_rows(section, [&](const Parameter& row) { return row.key == name; });
-  if (found.empty()) found = matching_rows(section, [&](const Parameter& row) { return has_alias(row, name); });
+  if (found.empty())
+    found = matching_rows(section, [&](const Parameter& row) { return has_alias(row, name); });
   if (!found.empty()) return question(found);
   std::vector<std::string> here, anywhere;
   for (const Parameter& row : parameters()) {

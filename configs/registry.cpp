@@ -6,9 +6,6 @@ namespace lockstep {
 namespace {
 
 // The words that the columns of parameters.def are written in.
-const Bounds any;
-const Bounds plain_name{.plain_name = true};
-const Tuning fixed;
 constexpr Effect same_result = Effect::same_result;
 constexpr Effect changes_result = Effect::changes_result;
 
@@ -30,14 +27,18 @@ Tuning linear(double low, double high) { return {Scale::linear, low, high}; }
 Tuning logarithmic(double low, double high) { return {Scale::logarithmic, low, high}; }
 
 std::vector<Parameter> rows_of_table() {
+  const Bounds any;
+  const Bounds plain_name{.plain_name = true};
+  const Tuning fixed;
   const Config defaults;
   std::vector<Parameter> rows;
 #define BEGIN_SECTION(Struct, section, what)
 #define END_SECTION(Struct, section)
-#define PARAMETER(section, Type, key, default_value, bounds, unit, tuning, effect, aliases, since, what, raise, lower) \
-  rows.push_back({#section, #key, Value(std::in_place_type<Type>, defaults.section.key), bounds, unit, tuning, effect, \
-                  aliases, since, what, raise, lower,                                                                  \
-                  [](const Config& config) { return Value(std::in_place_type<Type>, config.section.key); },            \
+#define PARAMETER(section, Type, key, default_value, bounds, unit, tuning, effect, aliases, since, what,    \
+                  raise, lower)                                                                             \
+  rows.push_back({#section, #key, Value(std::in_place_type<Type>, defaults.section.key), bounds, unit,      \
+                  tuning, effect, aliases, since, what, raise, lower,                                       \
+                  [](const Config& config) { return Value(std::in_place_type<Type>, config.section.key); }, \
                   [](Config& config, const Value& value) { config.section.key = std::get<Type>(value); }});
 #include "configs/parameters.def"
 #undef BEGIN_SECTION

@@ -15,9 +15,9 @@ struct Bounds {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   bool low_excluded = false;
-  std::vector<std::string> choices;  ///< the words a Text may be; empty: any
-  bool plain_name = false;           ///< a Text fit for a folder name: letters, digits, '.', '_', '-'
-  bool empty_is_auto = false;        ///< an empty list stands for the word "auto"
+  std::vector<std::string> choices = {};  ///< the words a Text may be; empty: any
+  bool plain_name = false;                ///< a Text fit for a folder name: letters, digits, '.', '_', '-'
+  bool empty_is_auto = false;             ///< an empty list stands for the word "auto"
 };
 
 enum class Scale { fixed, linear, logarithmic };
@@ -64,7 +64,8 @@ const std::vector<Section>& sections();
 const Section* find_section(const std::string& name);
 /// nullptr if there is no such row.
 const Parameter* find_parameter(const std::string& section, const std::string& key);
-/// The rows that `name` may mean: "section.key" names one at most, a bare key the rows of all sections that have it.
+/// The rows that `name` may mean: "section.key" names one at most, a bare key the rows of all sections that
+/// have it.
 std::vector<const Parameter*> parameters_named(const std::string& name);
 
 /// "1 .. 1048576", "above 0 up to 100", "sgd, adamw"; "" if anything goes.

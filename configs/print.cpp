@@ -1,0 +1,106 @@
+#include "configs/print.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "configs/registry.hpp"
+
+namespace lockstep {
+namespace {
+
+using nlohmann::json;
+
+struct ToJson {
+  template <class T>
+  json operator()(const T& value) const {
+    return value;
+  }
+  template <class T>
+  json operator()(const std::optional<T>& value) const {
+    return value ? json(*value) : json("auto");
+  }
+};
+
+struct FromJson {
+  const json& node;
+
+  template <class T>
+  void operator()(T& value) const {
+    value = node.get<T>();
+  }
+  template <class T>
+  void operator()(std::optional<T>& value) const {
+    value.reset();
+    if (node != "auto") value = node.get<T>();
+  }
+};
+
+json json_of(const Config& config, bool only_result) {
+  json root = json::object();
+  for (const Parameter& row : parameters()) {
+    if (only_result && row.effect != Effect::changes_result) continue;
+    root[row.section][row.key] = std::visit(ToJson{}, row.get(config));
+  }
+  return root;
+}
+
+/// File names may hold a newline, which would end the comment.
+std::string on_one_line(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return text;
+}
+
+ConfigError unreadable(const std::string& why) {
+  return ConfigError({"stored configuration: cannot be read (" + why +
+                      ") it was written by another version or damaged: start a new run"});
+}
+
+}  // namespace
+
+std::string to_toml(const ResolvedConfig& resolved) {
+  std::string text;
+  for (const Section& section : sections()) {
+    text += (text.empty() ? "[" : "\n[") + section.name + "]\n";
+    for (const Parameter& row : parameters()) {
+      if (row.section != section.name) continue;
+      const auto origin = resolved.origin.find(row.name());
+      text += row.key + " = " + toml_text(row.get(resolved.config), row.bounds.empty_is_auto) + "  # from " +
+              on_one_line(origin == resolved.origin.end() ? "unknown" : origin->second) + "\n";
+    }
+  }
+  return text;
+}
+
+std::string to_json(const Config& config) { return json_of(config, false).dump(); }
+
+std::string result_json(const Config& config) { return json_of(config, true).dump(); }
+
+Config config_from_json(const std::string& text) {
+  Config config;
+  try {
+    const json root = json::parse(text);
+    for (const Parameter& row : parameters()) {
+      Value value = row.default_value;
+      std::visit(FromJson{root.at(row.section).at(row.key)}, value);
+      row.set(config, value);
+    }
+    if (to_json(config) != root.dump())
+      throw unreadable("it has keys or types that this version does not know");
+  } catch (const json::exception& error) {
+    throw unreadable(error.what());
+  }
+  return config;
+}
+
+std::vector<std::string> differing_keys(const Config& a, const Config& b) {
+  std::vector<std::string> differing;
+  for (const Parameter& row : parameters()) {
+    if (row.effect != Effect::changes_result || row.get(a) == row.get(b)) continue;
+    differing.push_back(row.name() + ": " + toml_text(row.get(a), row.bounds.empty_is_auto) + " -> " +
+                        toml_text(row.get(b), row.bounds.empty_is_auto));
+  }
+  return differing;
+}
+
+}  // namespace lockstep

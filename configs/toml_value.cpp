@@ -1,0 +1,109 @@
+#include "configs/toml_value.hpp"
+
+#include <sstream>
+
+namespace lockstep {
+namespace {
+
+/// Each `read` returns whether the node has the type, and then sets the value.
+bool read(const toml::node& node, Integer& value) {
+  if (!node.is_integer()) return false;
+  value = node.as_integer()->get();
+  return true;
+}
+
+bool read(const toml::node& node, Real& value) {
+  if (node.is_integer()) {
+    value = static_cast<double>(node.as_integer()->get());
+    return true;
+  }
+  if (!node.is_floating_point()) return false;
+  value = node.as_floating_point()->get();
+  return true;
+}
+
+bool read(const toml::node& node, Flag& value) {
+  if (!node.is_boolean()) return false;
+  value = node.as_boolean()->get();
+  return true;
+}
+
+bool read(const toml::node& node, Text& value) {
+  if (!node.is_string()) return false;
+  value = node.as_string()->get();
+  return true;
+}
+
+bool is_auto(const toml::node& node) { return node.is_string() && node.as_string()->get() == "auto"; }
+
+template <class T>
+bool read(const toml::node& node, std::optional<T>& value) {
+  value.reset();
+  return is_auto(node) || read(node, value.emplace());
+}
+
+template <class T>
+bool read(const toml::node& node, std::vector<T>& list) {
+  if (!node.is_array()) return false;
+  list.clear();
+  for (const toml::node& element : *node.as_array()) {
+    T value{};
+    if (!read(element, value)) return false;
+    list.push_back(value);
+  }
+  return true;
+}
+
+std::string found_text(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::string:
+      return "a string";
+    case toml::node_type::integer:
+      return "a whole number";
+    case toml::node_type::floating_point:
+      return "a number with a fraction or an exponent";
+    case toml::node_type::boolean:
+      return "true or false";
+    case toml::node_type::array:
+      return node.as_array()->empty() ? "an empty list" : "a list";
+    case toml::node_type::table:
+      return "a table";
+    default:
+      return "a date or time";
+  }
+}
+
+/// The node as TOML on one line, cut where it is long.
+std::string shown_text(const toml::node& node) {
+  std::ostringstream stream;
+  node.visit([&](const auto& typed) { stream << typed; });
+  std::string text;
+  for (const char c : stream.str()) text += c == '\n' ? ' ' : c;
+  constexpr std::size_t longest = 60;
+  return text.size() > longest ? text.substr(0, longest) + "..." : text;
+}
+
+Problem wrong_type(const Parameter& row, const toml::node& node) {
+  const std::string example = row.key + " = " + toml_text(row.default_value, row.bounds.empty_is_auto);
+  return {row.name() + " = " + shown_text(node) + " has the wrong type",
+          found_text(node) + " where " + type_text(row) + " is wanted", "write it like " + example};
+}
+
+}  // namespace
+
+std::variant<Value, Problem> value_from_toml(const Parameter& row, const toml::node& node) {
+  Value value = row.default_value;
+  const bool list_is_auto = row.bounds.empty_is_auto && is_auto(node);
+  bool typed = true;
+  if (list_is_auto) {
+    std::visit([](auto& typed_value) { typed_value = {}; }, value);
+  } else {
+    typed = std::visit([&](auto& typed_value) { return read(node, typed_value); }, value);
+    if (row.bounds.empty_is_auto && node.is_array() && node.as_array()->empty()) typed = false;
+  }
+  if (!typed) return wrong_type(row, node);
+  if (auto problem = check_bounds(row, value)) return *problem;
+  return value;
+}
+
+}  // namespace lockstep
