@@ -34,8 +34,10 @@ struct Incoming {
   std::size_t bytes;
 };
 
-/// Moves bytes between the ranks of one job and adds in the memory that the bytes live in (host memory for MPI,
-/// device memory for NCCL). It knows nothing of gradients. No function of it adds in an order of its own.
+/// Moves bytes between the ranks of one job and adds in the memory that the bytes live in (host memory for
+/// MPI, device memory for NCCL). It knows nothing of gradients. No function of it adds in an order of its
+/// own. After a CollectiveError the transport is lost: messages may still be under way into the buffers, and
+/// MPI_Finalize can wait for ever for the peer. Leave the process by _exit().
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -46,18 +48,28 @@ class Transport {
   virtual int rank() const = 0;
   virtual int world_size() const = 0;
 
-  /// Collective: sends and receives everything listed, and returns when all of it has arrived. Messages between a
-  /// pair of ranks match in the order in which both list them; sizes must agree; a message of 0 bytes is allowed, one
-  /// to oneself is not. Throws CollectiveError when a peer is gone or the deadline passes.
+  /// Collective: sends and receives everything listed, and returns when all of it has arrived. Messages
+  /// between a pair of ranks match in the order in which both list them; sizes must agree; a message of 0
+  /// bytes is allowed, one to oneself is not. Throws CollectiveError when a peer is gone or the deadline
+  /// passes.
   virtual void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) = 0;
 
-  /// Carries out `merges` in order on `pieces` (arrays of `count` float32): pieces[m.left][i] += pieces[m.right][i].
-  /// Not collective. The result of the whole is in the piece that no merge adds into another.
+  /// Carries out `merges` in order on `pieces` (arrays of `count` float32): pieces[m.left][i] +=
+  /// pieces[m.right][i]. Not collective. The result of the whole is in the piece that no merge adds into
+  /// another.
   virtual void merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) = 0;
 
-  /// Scratch memory that exchange() and merge() accept, at least `bytes` long; the same block grows from call to call,
-  /// so what an earlier call returned is no longer valid.
+  /// Scratch memory that exchange() and merge() accept, at least `bytes` long; the same block grows from call
+  /// to call, so what an earlier call returned is no longer valid.
   virtual void* scratch(std::size_t bytes) = 0;
+
+  /// Copies `bytes` bytes; either side may be host memory or memory of the transport. Done when it returns.
+  /// Not collective.
+  virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
+
+  /// Throws CollectiveError when a peer is already known to be gone, and returns at once otherwise. Not
+  /// collective.
+  virtual void check_peers() = 0;
 
   /// For messages: "mpi", "nccl".
   virtual std::string name() const = 0;

@@ -1,5 +1,5 @@
-// The fixed binary tree over the micro-batches of a step. It depends on their number alone, never on the world size:
-// docs/numerics.md proves that the sum of every node is the same whoever computes it.
+// The fixed binary tree over the micro-batches of a step. It depends on their number alone, never on the
+// world size: docs/numerics.md proves that the sum of every node is the same whoever computes it.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,13 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
-/// The part of [0, count) that `rank` of `world_size` owns: contiguous, in rank order, sizes differ by at most one;
-/// empty for some ranks when world_size > count.
+/// The part of [0, count) that `rank` of `world_size` owns: contiguous, in rank order, sizes differ by at
+/// most one; empty for some ranks when world_size > count.
 Range rank_range(std::int64_t count, int rank, int world_size);
 
-/// A node of the tree: the sum of leaves [index << level, min((index + 1) << level, leaves)). A node whose right child
-/// would start at or beyond `leaves` equals its left child and is always named by its highest such ancestor.
+/// A node of the tree: the sum of leaves [index << level, min((index + 1) << level, leaves)). A node whose
+/// right child would start at or beyond `leaves` equals its left child and is always named by its highest
+/// such ancestor.
 struct TreeNode {
   int level = 0;
   std::int64_t index = 0;
@@ -35,15 +36,17 @@ struct Merge {
   bool operator==(const Merge&) const = default;
 };
 
-/// Walks the tree from left to right as a streaming binary counter: give it neighbouring nodes in order and it says
-/// which additions have become possible. Works for the leaves of one rank and for the left-over nodes of all ranks alike.
+/// Walks the tree from left to right as a streaming binary counter: give it neighbouring nodes in order and
+/// it says which additions have become possible. Works for the leaves of one rank and for the left-over nodes
+/// of all ranks alike.
 class TreeWalk {
  public:
   /// `leaves` >= 1.
   explicit TreeWalk(std::int64_t leaves) : leaves_(leaves) {}
 
-  /// Appends `node`, held in the caller's slot `slot`; it must begin where the previous one ended. Returns the additions
-  /// to carry out, in order. After a merge the sum is in slot `left` and slot `right` is free again.
+  /// Appends `node`, held in the caller's slot `slot`; it must begin where the previous one ended. Returns
+  /// the additions to carry out, in order. After a merge the sum is in slot `left` and slot `right` is free
+  /// again.
   std::vector<Merge> push(TreeNode node, std::int32_t slot);
 
   /// What is left so far, from left to right: at most 2 log2(leaves) nodes for any contiguous range.
@@ -63,8 +66,8 @@ class TreeWalk {
 /// The nodes that remain when one rank has added all it can of its `range`, from left to right.
 std::vector<TreeNode> cover(std::int64_t leaves, Range range);
 
-/// The additions that turn all ranks' left-over nodes, numbered from left to right over the ranks in order, into the root,
-/// which ends in piece 0.
+/// The additions that turn all ranks' left-over nodes, numbered from left to right over the ranks in order,
+/// into the root, which ends in piece 0.
 std::vector<Merge> merge_schedule(std::int64_t leaves, int world_size);
 
 }  // namespace lockstep

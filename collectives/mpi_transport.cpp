@@ -1,0 +1,209 @@
+#include "collectives/mpi_transport.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "collectives/merge.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr std::size_t message_bytes_max = std::size_t{1} << 30;  // MPI counts are int
+constexpr int tag = 1;
+constexpr int polls_before_yield = 64;  // after that the core may belong to the rank that is waited for
+constexpr auto peer_check_interval = std::chrono::milliseconds(50);
+constexpr std::int64_t merge_block =
+    4096;  // elements: 16 KiB a piece, so that all merges of a block stay in cache
+constexpr std::size_t alignment = 64;  // bytes: a cache line, and the widest vector register
+constexpr std::size_t ranks_named_max = 8;
+
+}  // namespace
+
+MpiTransport::MpiTransport(MPI_Comm communicator, std::chrono::milliseconds deadline)
+    : deadline_(deadline), self_(this_process()) {
+  MPI_Comm_set_errhandler(communicator, MPI_ERRORS_RETURN);
+  check(MPI_Comm_rank(communicator, &rank_));
+  check(MPI_Comm_size(communicator, &world_size_));
+  requests_.resize(1);
+  request_peers_ = {rank_};
+  check(MPI_Comm_idup(communicator, &communicator_, requests_.data()));
+  wait();
+  MPI_Comm_set_errhandler(communicator_, MPI_ERRORS_RETURN);
+
+  std::vector<PeerProcess> peers(world_size_);
+  peers[rank_] = self_;
+  std::vector<Outgoing> outgoing;
+  std::vector<Incoming> incoming;
+  for (int distance = 1; distance < world_size_; ++distance) {
+    const int to = (rank_ + distance) % world_size_;
+    const int from = (rank_ + world_size_ - distance) % world_size_;
+    outgoing.push_back({to, &self_, sizeof self_});
+    incoming.push_back({from, &peers[from], sizeof self_});
+  }
+  exchange(outgoing, incoming);
+  peers_ = std::move(peers);
+}
+
+MpiTransport::~MpiTransport() {
+  int finalized = 0;
+  MPI_Finalized(&finalized);
+  // After a failure the other ranks may be gone, and to free a communicator is a collective call.
+  if (!failed_ && finalized == 0 && communicator_ != MPI_COMM_NULL) MPI_Comm_free(&communicator_);
+}
+
+void MpiTransport::exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
+  post(outgoing, incoming);
+  wait();
+}
+
+void MpiTransport::post(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
+  requests_.clear();
+  request_peers_.clear();
+  const auto add = [&](int peer, std::size_t bytes, auto&& start) {
+    for (std::size_t offset = 0; offset < bytes; offset += message_bytes_max) {
+      requests_.push_back(MPI_REQUEST_NULL);
+      request_peers_.push_back(peer);
+      check(start(offset, static_cast<int>(std::min(message_bytes_max, bytes - offset)), &requests_.back()));
+    }
+  };
+  for (const auto& message : incoming) {
+    add(message.peer, message.bytes, [&](std::size_t offset, int count, MPI_Request* request) {
+      return MPI_Irecv(static_cast<char*>(message.data) + offset, count, MPI_BYTE, message.peer, tag,
+                       communicator_, request);
+    });
+  }
+  for (const auto& message : outgoing) {
+    add(message.peer, message.bytes, [&](std::size_t offset, int count, MPI_Request* request) {
+      return MPI_Isend(static_cast<const char*>(message.data) + offset, count, MPI_BYTE, message.peer, tag,
+                       communicator_, request);
+    });
+  }
+}
+
+void MpiTransport::wait() {
+  const auto end = Clock::now() + deadline_;
+  next_peer_check_ = Clock::now() + peer_check_interval;
+  statuses_.resize(requests_.size());
+  for (int polls = 1;; ++polls) {
+    int done = 0;
+    const int error =
+        MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, statuses_.data());
+    if (error == MPI_SUCCESS && done != 0) return;
+    check(error);
+    if (polls < polls_before_yield) continue;
+    polls = polls_before_yield;
+    sched_yield();
+    const auto now = Clock::now();
+    if (now >= next_peer_check_) {
+      next_peer_check_ = now + peer_check_interval;
+      fail_if_peers_ended();
+    }
+    if (now >= end) {
+      const auto milliseconds = std::to_string(deadline_.count());
+      fail("no answer within " + milliseconds + " ms from " + describe_ranks(awaited_ranks()),
+           "stopped, cut off, or busy for longer than the deadline");
+    }
+  }
+}
+
+void MpiTransport::check(int mpi_error) {
+  if (mpi_error == MPI_SUCCESS) return;
+  auto culprits = awaited_ranks();
+  if (mpi_error == MPI_ERR_IN_STATUS) {
+    culprits.clear();
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
+      const int error = statuses_[i].MPI_ERROR;
+      if (error == MPI_SUCCESS || error == MPI_ERR_PENDING) continue;
+      mpi_error = error;
+      culprits.push_back(request_peers_[i]);
+    }
+  }
+  char text[MPI_MAX_ERROR_STRING] = "";
+  int length = 0;
+  MPI_Error_string(mpi_error, text, &length);
+  fail("the exchange with " + describe_ranks(culprits) + " failed", text);
+}
+
+void MpiTransport::check_peers() {
+  const auto now = Clock::now();
+  if (now < next_peer_check_) return;
+  next_peer_check_ = now + peer_check_interval;
+  fail_if_peers_ended();
+}
+
+void MpiTransport::fail_if_peers_ended() {
+  std::vector<int> ended;
+  for (int peer = 0; peer < static_cast<int>(peers_.size()); ++peer) {
+    if (peer != rank_ && has_ended(peers_[peer], self_)) ended.push_back(peer);
+  }
+  if (ended.empty()) return;
+  fail("lost " + describe_ranks(ended),
+       "the process has ended while rank " + std::to_string(rank_) + " was waiting");
+}
+
+void MpiTransport::fail(const std::string& problem, const std::string& why) {
+  failed_ = true;
+  throw CollectiveError(problem, why);
+}
+
+std::vector<int> MpiTransport::awaited_ranks() {
+  std::vector<int> ranks;
+  for (std::size_t i = 0; i < requests_.size(); ++i) {
+    int done = 0;
+    if (requests_[i] != MPI_REQUEST_NULL) {
+      MPI_Request_get_status(requests_[i], &done, MPI_STATUS_IGNORE);
+      if (done == 0) ranks.push_back(request_peers_[i]);
+    }
+  }
+  return ranks;
+}
+
+std::string MpiTransport::describe_rank(int rank) const {
+  const auto text = "rank " + std::to_string(rank);
+  return peers_.empty() ? text : text + " on " + describe(peers_[rank]);
+}
+
+std::string MpiTransport::describe_ranks(std::vector<int> ranks) const {
+  std::sort(ranks.begin(), ranks.end());
+  ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
+  if (ranks.empty() || (ranks.size() == 1 && ranks[0] == rank_)) return "the other ranks";
+  std::string text;
+  for (std::size_t i = 0; i < std::min(ranks.size(), ranks_named_max); ++i) {
+    text += (i == 0 ? "" : ", ") + describe_rank(ranks[i]);
+  }
+  if (ranks.size() > ranks_named_max)
+    text += " and " + std::to_string(ranks.size() - ranks_named_max) + " more";
+  return text;
+}
+
+void MpiTransport::merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) {
+  for (std::int64_t begin = 0; begin < count; begin += merge_block) {
+    const auto size = std::min(merge_block, count - begin);
+    for (const auto& merge : merges) {
+      float* const left = pieces[merge.left] + begin;
+      const float* const right = pieces[merge.right] + begin;
+#pragma GCC ivdep
+      for (std::int64_t i = 0; i < size; ++i) merge_element(left, right, i);
+    }
+  }
+}
+
+void* MpiTransport::scratch(std::size_t bytes) {
+  if (bytes > scratch_bytes_) {
+    scratch_.reset();
+    scratch_bytes_ = (bytes + alignment - 1) / alignment * alignment;
+    scratch_.reset(std::aligned_alloc(alignment, scratch_bytes_));
+    if (!scratch_) throw std::bad_alloc();
+  }
+  return scratch_.get();
+}
+
+void MpiTransport::copy(void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,70 @@
+// Point-to-point messages over MPI, sums in host memory.
+#pragma once
+
+#include <mpi.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collectives/peer_process.hpp"
+#include "collectives/transport.hpp"
+#include "common/clock.hpp"
+
+namespace lockstep {
+
+/// The memory is host memory. Every wait is bounded: a peer on this host that ends is noticed within about 50
+/// ms, and any other peer that does not answer, when the deadline of the call has passed. Use from one thread
+/// at a time.
+class MpiTransport final : public Transport {
+ public:
+  /// Collective over `communicator`, of which it makes a copy of its own and whose error handler it sets to
+  /// MPI_ERRORS_RETURN; learns which process each rank is. `deadline` bounds every exchange, this one
+  /// included. Throws CollectiveError.
+  MpiTransport(MPI_Comm communicator, std::chrono::milliseconds deadline);
+  ~MpiTransport() override;
+
+  int rank() const override { return rank_; }
+  int world_size() const override { return world_size_; }
+  void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override;
+  void merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) override;
+  void* scratch(std::size_t bytes) override;
+  void copy(void* to, const void* from, std::size_t bytes) override;
+  void check_peers() override;
+  std::string name() const override { return "mpi"; }
+
+  /// "rank 3 on node-3 (process 4711)".
+  std::string describe_rank(int rank) const;
+  /// "rank 3 on node-3 (process 4711), rank 5 on node-5 (process 12)"; long lists are cut short.
+  std::string describe_ranks(std::vector<int> ranks) const;
+
+ private:
+  void post(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming);
+  void wait();
+  void check(int mpi_error);
+  void fail_if_peers_ended();
+  [[noreturn]] void fail(const std::string& problem, const std::string& why);
+  std::vector<int> awaited_ranks();
+
+  MPI_Comm communicator_ = MPI_COMM_NULL;
+  std::chrono::milliseconds deadline_;
+  int rank_ = 0;
+  int world_size_ = 1;
+  bool failed_ = false;
+  PeerProcess self_;
+  std::vector<PeerProcess> peers_;  // by rank; empty until all have been heard from
+  Clock::time_point next_peer_check_;
+  std::vector<MPI_Request> requests_;  // of the exchange under way
+  std::vector<int> request_peers_;     // the peer of each request
+  std::vector<MPI_Status> statuses_;
+
+  struct FreeMemory {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<void, FreeMemory> scratch_;
+  std::size_t scratch_bytes_ = 0;
+};
+
+}  // namespace lockstep

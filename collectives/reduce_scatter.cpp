@@ -1,0 +1,100 @@
+#include "collectives/reduce_scatter.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace lockstep {
+namespace {
+
+struct Job {
+  Transport& transport;
+  std::span<float* const> own_pieces;
+  std::span<const Range> shards;
+  std::vector<int> piece_ranks;  // the rank that holds each left-over node, from left to right over the tree
+  std::vector<Merge> merges;
+};
+
+std::vector<int> ranks_of_pieces(std::int64_t leaves, int world_size) {
+  std::vector<int> ranks;
+  for (int rank = 0; rank < world_size; ++rank) {
+    ranks.insert(ranks.end(), cover(leaves, rank_range(leaves, rank, world_size)).size(), rank);
+  }
+  return ranks;
+}
+
+Range bucket_of(Range shard, std::int64_t round) {
+  const auto begin = std::min(shard.begin + round * reduce_scatter_bucket, shard.end);
+  return {begin, std::min(begin + reduce_scatter_bucket, shard.end)};
+}
+
+std::vector<Outgoing> outgoing_of(const Job& job, std::int64_t round) {
+  std::vector<Outgoing> outgoing;
+  const int rank = job.transport.rank();
+  const int world_size = job.transport.world_size();
+  for (int distance = 1; distance < world_size;
+       ++distance) {  // rotated, so that not all send to rank 0 first
+    const int peer = (rank + distance) % world_size;
+    const auto bucket = bucket_of(job.shards[peer], round);
+    if (bucket.size() == 0) continue;
+    for (const float* piece : job.own_pieces) {
+      outgoing.push_back({peer, piece + bucket.begin, sizeof(float) * bucket.size()});
+    }
+  }
+  return outgoing;
+}
+
+// One round: every piece's part of my bucket comes here, and is added.
+void reduce_bucket(const Job& job, std::int64_t round, float* scratch, float* sum) {
+  const int rank = job.transport.rank();
+  const auto bucket = bucket_of(job.shards[rank], round);
+  const auto bytes = sizeof(float) * bucket.size();
+  float* const out = sum + (bucket.begin - job.shards[rank].begin);
+  std::vector<float*> pieces;
+  std::vector<Incoming> incoming;
+  auto own = job.own_pieces.begin();
+  for (const int owner : job.piece_ranks) {
+    if (owner == rank) {
+      pieces.push_back(*own++ + bucket.begin);
+      continue;
+    }
+    if (pieces.empty()) {
+      pieces.push_back(
+          out);  // the root of the tree ends in piece 0: receive that one where the result belongs
+    } else {
+      pieces.push_back(scratch);
+      scratch += bucket.size();
+    }
+    if (bytes > 0) incoming.push_back({owner, pieces.back(), bytes});
+  }
+  job.transport.exchange(outgoing_of(job, round), incoming);
+  job.transport.merge(pieces, job.merges, bucket.size());
+  if (pieces.front() != out && bytes > 0) job.transport.copy(out, pieces.front(), bytes);
+}
+
+}  // namespace
+
+void reduce_scatter(Transport& transport, std::int64_t leaves, std::span<float* const> own_pieces,
+                    std::span<const Range> shards, float* sum) {
+  const int rank = transport.rank();
+  const Job job{transport, own_pieces, shards, ranks_of_pieces(leaves, transport.world_size()),
+                merge_schedule(leaves, transport.world_size())};
+  const auto own = std::count(job.piece_ranks.begin(), job.piece_ranks.end(), rank);
+  if (own != std::ssize(own_pieces) || std::ssize(shards) != transport.world_size()) {
+    throw Error(ExitCode::bug,
+                "reduce_scatter was given " + std::to_string(own_pieces.size()) + " pieces and " +
+                    std::to_string(shards.size()) + " shards",
+                "rank " + std::to_string(rank) + " of " + std::to_string(transport.world_size()) + " has " +
+                    std::to_string(own) + " left-over nodes of " + std::to_string(leaves) + " micro-batches");
+  }
+  std::int64_t largest = 0;
+  for (const auto& shard : shards) largest = std::max(largest, shard.size());
+  const auto pieces = std::ssize(job.piece_ranks);
+  const auto bucket = std::min(reduce_scatter_bucket, shards[rank].size());
+  auto* scratch = static_cast<float*>(transport.scratch(sizeof(float) * bucket * (pieces - own)));
+  for (std::int64_t round = 0; round * reduce_scatter_bucket < largest; ++round) {
+    reduce_bucket(job, round, scratch, sum);
+  }
+}
+
+}  // namespace lockstep

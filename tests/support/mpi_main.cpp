@@ -1,0 +1,49 @@
+// main() of the tests that run under mpirun. All ranks run the same tests in the same order. A fatal failure
+// on one rank ends all of them at once, for the others would wait for it; a run without any test is a
+// failure; only rank 0 prints passes.
+#include <gtest/gtest.h>
+#include <mpi.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace {
+
+class RankListener : public testing::EmptyTestEventListener {
+ public:
+  explicit RankListener(int rank) : rank_(rank) {}
+
+ private:
+  void OnTestPartResult(const testing::TestPartResult& result) override {
+    if (!result.failed()) return;
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    std::fprintf(
+        stderr, "rank %d, %s: %s:%d\n%s\n", rank_, test != nullptr ? test->name() : "outside of a test",
+        result.file_name() != nullptr ? result.file_name() : "?", result.line_number(), result.message());
+    std::fflush(stderr);
+    if (result.fatally_failed()) MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
+  }
+
+  int rank_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  MPI_Init(&argc, &argv);
+  testing::InitGoogleTest(&argc, argv);
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  auto& listeners = testing::UnitTest::GetInstance()->listeners();
+  if (rank != 0) delete listeners.Release(listeners.default_result_printer());
+  listeners.Append(new RankListener(rank));
+  int failed = RUN_ALL_TESTS();
+  if (testing::UnitTest::GetInstance()->test_to_run_count() == 0) {
+    std::fprintf(stderr, "rank %d: no test was run\n", rank);
+    failed = 1;
+  }
+  int failed_anywhere = 0;
+  MPI_Allreduce(&failed, &failed_anywhere, 1, MPI_INT, MPI_LOR, MPI_COMM_WORLD);
+  MPI_Finalize();
+  return failed_anywhere;
+}

@@ -1,0 +1,121 @@
+// The tree is compared with its recursive definition as an expression, so that not only the value but the
+// order is checked.
+#include "collectives/tree.hpp"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <string>
+
+namespace lockstep {
+namespace {
+
+constexpr int leaves_max = 64;
+constexpr int world_size_max = 70;
+
+std::string leaf(std::int64_t i) { return std::to_string(i); }
+
+std::string sum(const std::string& left, const std::string& right) { return "(" + left + "+" + right + ")"; }
+
+// The left child of a node takes the largest power of two of leaves that leaves something to the right child.
+std::string reference(std::int64_t begin, std::int64_t end) {
+  if (end - begin == 1) return leaf(begin);
+  const auto half = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(end - begin)) / 2);
+  return sum(reference(begin, begin + half), reference(begin + half, end));
+}
+
+std::int64_t left_over_max(std::int64_t leaves) {
+  return leaves < 2 ? 1 : static_cast<std::int64_t>(std::floor(2 * std::log2(static_cast<double>(leaves))));
+}
+
+// What a rank does: adds its leaves as they come. Returns what is left over, from left to right.
+std::vector<std::string> add_own_leaves(std::int64_t leaves, Range range) {
+  TreeWalk walk(leaves);
+  std::vector<std::string> slots(range.size());
+  for (auto i = range.begin; i < range.end; ++i) {
+    const auto slot = static_cast<std::int32_t>(i - range.begin);
+    slots[slot] = leaf(i);
+    for (const auto& merge : walk.push({0, i}, slot)) {
+      slots[merge.left] = sum(slots[merge.left], slots[merge.right]);
+      slots[merge.right] = "free";
+    }
+    EXPECT_LE(std::ssize(walk.held()), left_over_max(leaves));
+  }
+  std::vector<std::string> left_over;
+  for (const auto& held : walk.held()) left_over.push_back(slots[held.slot]);
+  return left_over;
+}
+
+TEST(RankRange, CutsTheCountIntoNeighbouringPartsThatDifferByAtMostOne) {
+  for (std::int64_t count = 0; count <= leaves_max; ++count) {
+    for (int world_size = 1; world_size <= world_size_max; ++world_size) {
+      std::int64_t end = 0;
+      for (int rank = 0; rank < world_size; ++rank) {
+        const auto range = rank_range(count, rank, world_size);
+        ASSERT_EQ(range.begin, end);
+        ASSERT_GE(range.size(), count / world_size);
+        ASSERT_LE(range.size(), (count + world_size - 1) / world_size);
+        end = range.end;
+      }
+      ASSERT_EQ(end, count);
+    }
+  }
+}
+
+TEST(Tree, IsTheSameExpressionForEveryWorldSize) {
+  for (std::int64_t leaves = 1; leaves <= leaves_max; ++leaves) {
+    const auto expected = reference(0, leaves);
+    for (int world_size = 1; world_size <= world_size_max; ++world_size) {
+      std::vector<std::string> pieces;
+      for (int rank = 0; rank < world_size; ++rank) {
+        for (auto& piece : add_own_leaves(leaves, rank_range(leaves, rank, world_size)))
+          pieces.push_back(piece);
+      }
+      const auto schedule = merge_schedule(leaves, world_size);
+      ASSERT_EQ(schedule.size() + 1, pieces.size());
+      for (const auto& merge : schedule) {
+        pieces.at(merge.left) = sum(pieces.at(merge.left), pieces.at(merge.right));
+        pieces.at(merge.right) = "free";
+      }
+      ASSERT_EQ(pieces.front(), expected) << leaves << " leaves on " << world_size << " ranks";
+    }
+  }
+}
+
+TEST(Tree, CoverNamesTheNodesThatAreLeftOver) {
+  for (std::int64_t leaves = 1; leaves <= leaves_max; ++leaves) {
+    for (std::int64_t begin = 0; begin < leaves; ++begin) {
+      for (std::int64_t end = begin; end <= leaves; ++end) {
+        const auto nodes = cover(leaves, {begin, end});
+        const auto left_over = add_own_leaves(leaves, {begin, end});
+        ASSERT_EQ(nodes.size(), left_over.size());
+        for (std::size_t i = 0; i < nodes.size(); ++i) {
+          const auto first = nodes[i].index << nodes[i].level;
+          const auto last = std::min((nodes[i].index + 1) << nodes[i].level, leaves);
+          ASSERT_EQ(left_over[i], reference(first, last));
+        }
+        ASSERT_LE(std::ssize(nodes), left_over_max(leaves));
+      }
+    }
+  }
+}
+
+TEST(Tree, LeavesOneNodePerRankWhenEachHasAPowerOfTwoOfLeaves) {
+  for (std::int64_t per_rank = 1; per_rank <= leaves_max; per_rank *= 2) {
+    for (int world_size = 1; world_size <= world_size_max; ++world_size) {
+      for (int rank = 0; rank < world_size; ++rank) {
+        const auto leaves = per_rank * world_size;
+        ASSERT_EQ(cover(leaves, rank_range(leaves, rank, world_size)).size(), 1u);
+      }
+    }
+  }
+}
+
+TEST(Tree, LeavesNothingToARankWithoutLeaves) {
+  EXPECT_TRUE(cover(3, rank_range(3, 0, 4)).empty());
+  EXPECT_TRUE(cover(8, {5, 5}).empty());
+}
+
+}  // namespace
+}  // namespace lockstep
