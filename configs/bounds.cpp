@@ -1,0 +1,129 @@
+// Checks of one value against its row, and the words for what a row wants.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "configs/names.hpp"
+#include "configs/registry.hpp"
+
+namespace lockstep {
+namespace {
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+/// 1048576 rather than 1048576.0, as limits are written for whole numbers and fractions alike.
+std::string limit_text(double limit) {
+  if (limit == std::floor(limit) && std::fabs(limit) < 1e16) return std::to_string(static_cast<Integer>(limit));
+  return real_text(limit);
+}
+
+bool is_plain_name(std::string_view text) {
+  constexpr std::string_view alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  if (text.empty() || text.size() > 100 || alphanumeric.find(text.front()) == text.npos) return false;
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return alphanumeric.find(c) != alphanumeric.npos || c == '.' || c == '_' || c == '-';
+  });
+}
+
+bool has_control_character(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+bool is_utf8(const std::string& text) {
+  try {
+    nlohmann::json(text).dump();
+    return true;
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+}
+
+struct Check {
+  const Parameter& row;
+  std::string shown;  ///< "training.batch_size = 0"
+
+  std::optional<Problem> number(double value) const {
+    const Bounds& bounds = row.bounds;
+    const std::string suggestion = "give " + type_text(row) + " in this range";
+    if (!std::isfinite(value)) {
+      return Problem{shown + " is not finite", "the range is " + bounds_text(row), suggestion};
+    }
+    const bool too_low = bounds.low_excluded ? value <= bounds.low : value < bounds.low;
+    if (!too_low && value <= bounds.high) return std::nullopt;
+    return Problem{shown + " is out of range", bounds_text(row), suggestion};
+  }
+
+  std::optional<Problem> operator()(Integer value) const { return number(static_cast<double>(value)); }
+  std::optional<Problem> operator()(Real value) const { return number(value); }
+  std::optional<Problem> operator()(Flag) const { return std::nullopt; }
+
+  std::optional<Problem> operator()(const Text& text) const {
+    const std::vector<std::string>& choices = row.bounds.choices;
+    if (!is_utf8(text)) {
+      return Problem{row.name() + " is not UTF-8", "it goes into TOML and JSON files", "rename the file or folder"};
+    }
+    if (row.bounds.plain_name && !is_plain_name(text)) {
+      return Problem{shown + " is not a plain name", "it becomes the name of a folder",
+                     "use up to 100 letters, digits, '.', '_' and '-', beginning with a letter or digit"};
+    }
+    if (has_control_character(text)) {
+      return Problem{shown + " has control characters", "no path or name needs them", "remove them"};
+    }
+    if (choices.empty() || std::find(choices.begin(), choices.end(), text) != choices.end()) return std::nullopt;
+    const std::string nearest = nearest_name(text, choices);
+    return Problem{shown + " is not one of the choices", joined(choices),
+                   nearest.empty() ? "choose one of them" : "did you mean " + quoted(nearest) + "?"};
+  }
+
+  template <class T>
+  std::optional<Problem> operator()(const std::optional<T>& value) const {
+    return value ? (*this)(*value) : std::nullopt;
+  }
+
+  template <class T>
+  std::optional<Problem> operator()(const std::vector<T>& list) const {
+    for (const T& element : list) {
+      if (auto problem = (*this)(element)) return problem;
+    }
+    return std::nullopt;
+  }
+};
+
+struct TypeText {
+  std::string operator()(Integer) const { return "a whole number"; }
+  std::string operator()(Real) const { return "a number"; }
+  std::string operator()(Flag) const { return "true or false"; }
+  std::string operator()(const Text&) const { return "a string"; }
+  std::string operator()(const Integers&) const { return "a list of whole numbers"; }
+  std::string operator()(const Reals&) const { return "a list of numbers"; }
+  std::string operator()(AutoInteger) const { return "a whole number or \"auto\""; }
+  std::string operator()(AutoReal) const { return "a number or \"auto\""; }
+};
+
+}  // namespace
+
+std::string bounds_text(const Parameter& row) {
+  const Bounds& bounds = row.bounds;
+  if (!bounds.choices.empty()) return joined(bounds.choices);
+  if (std::isinf(bounds.low)) return "";
+  return (bounds.low_excluded ? "above " : "") + limit_text(bounds.low) +
+         (bounds.low_excluded ? " up to " : " .. ") + limit_text(bounds.high);
+}
+
+std::string type_text(const Parameter& row) {
+  return std::visit(TypeText{}, row.default_value) + (row.bounds.empty_is_auto ? " or \"auto\"" : "");
+}
+
+std::string Problem::text() const { return problem + " (" + why + ") " + suggestion; }
+
+std::optional<Problem> check_bounds(const Parameter& row, const Value& value) {
+  return std::visit(Check{row, row.name() + " = " + toml_text(value, row.bounds.empty_is_auto)}, value);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,40 @@
+#include "configs/derive.hpp"
+
+#include <algorithm>
+
+namespace lockstep {
+namespace {
+
+constexpr std::int64_t kLargest = 32;  // beyond it, a CPU core gains nothing and ranks find less to share
+constexpr std::int64_t kSmallest = 8;  // below it, batch-norm statistics are poor and calls cost more than they compute
+constexpr std::int64_t kWantedPerStep = 8;
+
+std::int64_t auto_micro_batch_size(std::int64_t batch_size, std::int64_t samples_per_step) {
+  std::int64_t largest_with_enough = 0, smallest = 0, largest_below = 1;
+  for (std::int64_t size = 1; size <= std::min(kLargest, batch_size); ++size) {
+    if (batch_size % size != 0) continue;
+    if (size < kSmallest) {
+      largest_below = size;
+      continue;
+    }
+    if (smallest == 0) smallest = size;
+    if (samples_per_step / size >= kWantedPerStep) largest_with_enough = size;
+  }
+  if (largest_with_enough > 0) return largest_with_enough;
+  return smallest > 0 ? smallest : largest_below;
+}
+
+}  // namespace
+
+std::int64_t resolved_micro_batch_size(const Config& config) {
+  const auto& training = config.training;
+  if (training.micro_batch_size) return *training.micro_batch_size;
+  return auto_micro_batch_size(training.batch_size, training.batch_size * training.gradient_accumulation_steps);
+}
+
+std::int64_t micro_batches_per_step(const Config& config) {
+  const auto& training = config.training;
+  return training.batch_size * training.gradient_accumulation_steps / resolved_micro_batch_size(config);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,18 @@
+// Numbers that follow from the configuration alone: never from the number of ranks, the machine or a clock.
+#pragma once
+
+#include <cstdint>
+
+#include "configs/config.hpp"
+
+namespace lockstep {
+
+/// Samples in each micro-batch; divides training.batch_size. For "auto" the largest divisor of the batch size from 8 to 32
+/// that leaves 8 micro-batches or more in a step; if there is none, the smallest divisor from 8 to 32; if there is none
+/// either (batches under 8, or without such a divisor), the largest divisor under 8.
+std::int64_t resolved_micro_batch_size(const Config& config);
+
+/// K = batch_size * gradient_accumulation_steps / micro-batch size: the leaves of the tree that gradients are summed along.
+std::int64_t micro_batches_per_step(const Config& config);
+
+}  // namespace lockstep

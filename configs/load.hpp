@@ -1,0 +1,43 @@
+// From a TOML file and --set options to a checked configuration. Every problem found is reported, not only the first.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/error.hpp"
+#include "configs/config.hpp"
+
+namespace lockstep {
+
+/// Exit code 2. what() holds all problems, sorted by place, one a line: "file:line:col: problem (why) suggestion";
+/// "--set key=value: problem ..." for an option, "file: problem ..." for a file that cannot be read.
+class ConfigError : public Error {
+ public:
+  /// `problems` may not be empty.
+  explicit ConfigError(const std::vector<std::string>& problems);
+};
+
+/// A configuration and, for every parameter, where its value comes from.
+struct ResolvedConfig {
+  Config config;
+  /// "training.batch_size" -> "configs/x.toml:12:1", "--set" or "default"; has an entry for every row of the table.
+  std::map<std::string, std::string> origin;
+};
+
+/// One --set option. `key` is "section.key", or a key that only one section has; `value` is read as a TOML value, and as a
+/// string if it is none.
+struct Override {
+  std::string key;
+  std::string value;
+};
+
+/// Splits "training.epochs=3" at the first '='. Throws ConfigError if there is none or nothing before it.
+Override parse_override(const std::string& text);
+
+/// Reads `path`, then applies `overrides` (a later one wins over an earlier one), then checks each value and the rules
+/// between values. An empty file gives the defaults. Throws ConfigError with all problems.
+ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides = {});
+
+}  // namespace lockstep

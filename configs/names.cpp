@@ -1,0 +1,88 @@
+#include "configs/names.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include "configs/registry.hpp"
+
+namespace lockstep {
+namespace {
+
+std::string plain(std::string name) {
+  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+bool has_alias(const Parameter& row, const std::string& name) {
+  return std::find(row.aliases.begin(), row.aliases.end(), name) != row.aliases.end();
+}
+
+std::string question(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "did you mean " : " or ") + name;
+  return text + "?";
+}
+
+/// The rows for which `matches` holds, those of `section` alone if there are any.
+template <class Matches>
+std::vector<std::string> matching_rows(const std::string& section, Matches matches) {
+  std::vector<std::string> here, anywhere;
+  for (const Parameter& row : parameters()) {
+    if (!matches(row)) continue;
+    anywhere.push_back(row.name());
+    if (row.section == section) here.push_back(row.name());
+  }
+  return here.empty() ? anywhere : here;
+}
+
+}  // namespace
+
+int edit_distance(const std::string& a, const std::string& b) {
+  const std::size_t columns = b.size() + 1;
+  std::vector<std::vector<int>> cost(a.size() + 1, std::vector<int>(columns));
+  for (std::size_t i = 0; i <= a.size(); ++i) {
+    for (std::size_t j = 0; j < columns; ++j) {
+      if (i == 0 || j == 0) {
+        cost[i][j] = static_cast<int>(i + j);
+        continue;
+      }
+      const int replaced = cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, replaced});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return cost[a.size()][b.size()];
+}
+
+std::string nearest_name(const std::string& name, const std::vector<std::string>& known) {
+  std::string nearest;
+  int least = std::max(1, static_cast<int>(name.size()) / 3) + 1;
+  if (name.size() > 100) return nearest;
+  for (const std::string& candidate : known) {
+    const int distance = edit_distance(plain(name), candidate);
+    if (distance >= least) continue;
+    least = distance;
+    nearest = candidate;
+  }
+  return nearest;
+}
+
+std::string suggest_key(const std::string& section, const std::string& key) {
+  const std::string name = plain(key);
+  auto found = matching_rows(section, [&](const Parameter& row) { return row.key == name; });
+  if (found.empty()) found = matching_rows(section, [&](const Parameter& row) { return has_alias(row, name); });
+  if (!found.empty()) return question(found);
+  std::vector<std::string> here, anywhere;
+  for (const Parameter& row : parameters()) {
+    anywhere.push_back(row.key);
+    if (row.section == section) here.push_back(row.key);
+  }
+  std::string nearest = nearest_name(key, here);
+  if (nearest.empty()) nearest = nearest_name(key, anywhere);
+  if (nearest.empty()) return "";
+  return question(matching_rows(section, [&](const Parameter& row) { return row.key == nearest; }));
+}
+
+}  // namespace lockstep

@@ -1,0 +1,20 @@
+// "Did you mean": the known name nearest to a mistyped one.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b` (optimal string alignment distance).
+int edit_distance(const std::string& a, const std::string& b);
+
+/// The nearest of `known` to `name`, with '-' read as '_' and capitals as small letters; "" if none is near: more than a
+/// third of its letters would have to change.
+std::string nearest_name(const std::string& name, const std::vector<std::string>& known);
+
+/// "did you mean optimizer.learning_rate?" for an unknown `key` in `section` ("" if that is not known): a key of another
+/// section by that name, an alias, the nearest key of the section, the nearest of all. "" if nothing is near.
+std::string suggest_key(const std::string& section, const std::string& key);
+
+}  // namespace lockstep

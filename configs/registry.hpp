@@ -1,0 +1,87 @@
+// The rows of parameters.def as data: what parsing, checks, printing and advice are derived from.
+#pragma once
+
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "configs/value.hpp"
+
+namespace lockstep {
+
+/// What a value may be. For lists it holds for each element.
+struct Bounds {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool low_excluded = false;
+  std::vector<std::string> choices;  ///< the words a Text may be; empty: any
+  bool plain_name = false;           ///< a Text fit for a folder name: letters, digits, '.', '_', '-'
+  bool empty_is_auto = false;        ///< an empty list stands for the word "auto"
+};
+
+enum class Scale { fixed, linear, logarithmic };
+
+/// How a search over parameters walks this one; `low` and `high` are meaningless when fixed.
+struct Tuning {
+  Scale scale = Scale::fixed;
+  double low = 0;
+  double high = 0;
+};
+
+enum class Effect { same_result, changes_result };
+
+/// One row of the table.
+struct Parameter {
+  std::string section;
+  std::string key;
+  Value default_value;
+  Bounds bounds;
+  std::string unit;
+  Tuning tuning;
+  Effect effect;
+  std::vector<std::string> aliases;
+  std::string since;
+  std::string what;
+  std::string raise;
+  std::string lower;
+  Value (*get)(const Config&);
+  void (*set)(Config&, const Value&);  ///< the value must hold the type of default_value
+
+  /// "training.batch_size"
+  std::string name() const { return section + "." + key; }
+};
+
+struct Section {
+  std::string name;
+  std::string what;
+};
+
+/// All rows, in the order of the table.
+const std::vector<Parameter>& parameters();
+const std::vector<Section>& sections();
+
+const Section* find_section(const std::string& name);
+/// nullptr if there is no such row.
+const Parameter* find_parameter(const std::string& section, const std::string& key);
+/// The rows that `name` may mean: "section.key" names one at most, a bare key the rows of all sections that have it.
+std::vector<const Parameter*> parameters_named(const std::string& name);
+
+/// "1 .. 1048576", "above 0 up to 100", "sgd, adamw"; "" if anything goes.
+std::string bounds_text(const Parameter& row);
+/// What is wanted, for messages: "a whole number", "a list of numbers or \"auto\"" ...
+std::string type_text(const Parameter& row);
+
+/// What is wrong with a value, in the three parts of a message; the problem begins with the row's name.
+struct Problem {
+  std::string problem;
+  std::string why;
+  std::string suggestion;
+  /// "problem (why) suggestion"
+  std::string text() const;
+};
+
+/// Checks finiteness, range, choices and characters of a value that already has the row's type.
+std::optional<Problem> check_bounds(const Parameter& row, const Value& value);
+
+}  // namespace lockstep
