@@ -1,4 +1,5 @@
-// The commands of lockstep: each adds itself to the command line and, when it is the one chosen, leaves its exit status.
+// The commands of lockstep: each adds itself to the command line and, when it is the one chosen, leaves its
+// exit status.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -27,7 +27,8 @@ int eval(const EvalOptions& options) {
 
 void add_eval(CLI::App& app, int& status) {
   auto options = std::make_shared<EvalOptions>();
-  CLI::App* command = app.add_subcommand("eval", "Repeat the test accuracy of a run from its newest checkpoint");
+  CLI::App* command =
+      app.add_subcommand("eval", "Repeat the test accuracy of a run from its newest checkpoint");
   command->add_option("RUN", options->run, "The run folder")->required();
   add_launch_options(*command, options->launch);
   command->footer(

@@ -30,14 +30,16 @@ void report(const Ending& ending, bool verbose) {
 
 void add_launch_options(CLI::App& command, LaunchOptions& options) {
   command
-      .add_option("--ranks", options.ranks,
-                  "How many ranks to start; by default one for every distributed.threads_per_rank usable cores")
+      .add_option(
+          "--ranks", options.ranks,
+          "How many ranks to start; by default one for every distributed.threads_per_rank usable cores")
       ->check(CLI::Range(1, 1 << 20));
   command.add_flag("--dry-run", options.dry_run, "Print the command that would start the ranks, and end");
   command.add_flag("--verbose", options.verbose, "Let mpirun explain what it does with failing ranks");
 }
 
-int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank, std::vector<std::string> arguments) {
+int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
+                  std::vector<std::string> arguments) {
   Launch launch;
   launch.cores = usable_cores();
   launch.ranks = options.ranks.value_or(default_ranks(launch.cores, threads_per_rank));
@@ -52,7 +54,8 @@ int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank, s
     return 0;
   }
   require_mpirun();
-  if (launch.root) std::cerr << "lockstep: running as root, which Open MPI is told to allow (OMPI_ALLOW_RUN_AS_ROOT)\n";
+  if (launch.root)
+    std::cerr << "lockstep: running as root, which Open MPI is told to allow (OMPI_ALLOW_RUN_AS_ROOT)\n";
   const Ending ending = run_to_end(command);
   report(ending, options.verbose);
   return ending.forwarded_signal != 0 && ending.status != 0 ? 128 + ending.forwarded_signal : ending.status;

@@ -17,8 +17,9 @@ struct LaunchOptions {
 
 void add_launch_options(CLI::App& command, LaunchOptions& options);
 
-/// Runs lockstep-worker with these arguments under mpirun, or only prints how. Returns the exit status for this program:
-/// the failing rank's, or 128 + the signal that ended the run.
-int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank, std::vector<std::string> arguments);
+/// Runs lockstep-worker with these arguments under mpirun, or only prints how. Returns the exit status for
+/// this program: the failing rank's, or 128 + the signal that ended the run.
+int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
+                  std::vector<std::string> arguments);
 
 }  // namespace lockstep

@@ -17,7 +17,8 @@ namespace lockstep {
 namespace fs = std::filesystem;
 
 int usable_cores() {
-  // The kernel refuses a mask smaller than its own, so the mask grows until it fits (machines above 1024 CPUs).
+  // The kernel refuses a mask smaller than its own, so the mask grows until it fits (machines above 1024
+  // CPUs).
   for (std::size_t sets = 1; sets <= 64; sets *= 2) {
     std::vector<cpu_set_t> mask(sets);
     const std::size_t bytes = sets * sizeof(cpu_set_t);

@@ -12,7 +12,8 @@ namespace {
 
 int run(int argc, char** argv) {
   int status = 0;
-  CLI::App app("lockstep: data-parallel training whose result does not depend on the number of ranks.", "lockstep");
+  CLI::App app("lockstep: data-parallel training whose result does not depend on the number of ranks.",
+               "lockstep");
   app.set_version_flag("--version", build_identity());
   app.require_subcommand(1);
   app.footer(

@@ -30,7 +30,9 @@ std::vector<std::pair<std::string, std::string>> environment_of(const Launch& la
 
 }  // namespace
 
-int default_ranks(int cores, int threads_per_rank) { return std::max(1, cores / std::max(1, threads_per_rank)); }
+int default_ranks(int cores, int threads_per_rank) {
+  return std::max(1, cores / std::max(1, threads_per_rank));
+}
 
 Command mpirun_command(const Launch& launch) {
   Command command;

@@ -1,4 +1,5 @@
-// From what the user asked for to the command that starts the ranks. Pure functions: nothing here looks at the machine.
+// From what the user asked for to the command that starts the ranks. Pure functions: nothing here looks at
+// the machine.
 #pragma once
 
 #include <optional>
@@ -17,11 +18,11 @@ struct Command {
 /// Everything the command depends on.
 struct Launch {
   int ranks = 1;
-  int cores = 1;                             ///< logical CPUs that may be used
-  bool root = false;                         ///< the effective user is root
-  bool verbose = false;                      ///< let mpirun explain what it sees
-  std::optional<int> terminal_columns;       ///< set when standard output is a terminal
-  std::string worker;                        ///< absolute path of lockstep-worker
+  int cores = 1;                        ///< logical CPUs that may be used
+  bool root = false;                    ///< the effective user is root
+  bool verbose = false;                 ///< let mpirun explain what it sees
+  std::optional<int> terminal_columns;  ///< set when standard output is a terminal
+  std::string worker;                   ///< absolute path of lockstep-worker
   std::vector<std::string> worker_arguments;
 };
 

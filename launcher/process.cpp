@@ -34,7 +34,8 @@ sigset_t ending_signals() {
   return set;
 }
 
-/// The parent's process id in /proc/PID/stat, whose second field may hold blanks and parentheses; 0 when it is gone.
+/// The parent's process id in /proc/PID/stat, whose second field may hold blanks and parentheses; 0 when it
+/// is gone.
 pid_t parent_of(const std::filesystem::path& folder) {
   std::ifstream file(folder / "stat");
   std::string line;
@@ -53,7 +54,8 @@ std::set<pid_t> children_of_this_process() {
   return children;
 }
 
-/// Kills and reaps what the program left behind; a killed process hands its own children to this one, hence the loop.
+/// Kills and reaps what the program left behind; a killed process hands its own children to this one, hence
+/// the loop.
 void kill_orphans(const std::set<pid_t>& not_ours) {
   for (bool found = true; found;) {
     found = false;

@@ -17,7 +17,8 @@ struct TrainOptions {
 
 int train(const TrainOptions& options) {
   // The worker's rank 0 reads the file for the run; here it is read to fail before anything is started.
-  const std::int64_t threads = load_config(options.config, options.settings).config.distributed.threads_per_rank;
+  const std::int64_t threads =
+      load_config(options.config, options.settings).config.distributed.threads_per_rank;
   std::vector<std::string> arguments = {options.config};
   for (const std::string& setting : options.settings) arguments.insert(arguments.end(), {"--set", setting});
   if (!options.output.empty()) arguments.insert(arguments.end(), {"--output", options.output});
@@ -40,7 +41,8 @@ void add_train(CLI::App& app, int& status) {
       "  lockstep train configs/quickstart.toml --ranks 2 --set training.epochs=1 --output runs/short\n"
       "  lockstep train configs/quickstart.toml --fresh\n"
       "  lockstep train configs/quickstart.toml --dry-run\n"
-      "The exit status is that of the run: 0, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 128 + signal.");
+      "The exit status is that of the run: 0, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 128 + "
+      "signal.");
   command->callback([options, &status] { status = train(*options); });
 }
 

@@ -33,7 +33,8 @@ int validate(const ValidateOptions& options) {
 
 void add_validate(CLI::App& app, int& status) {
   auto options = std::make_shared<ValidateOptions>();
-  CLI::App* command = app.add_subcommand("validate", "Check a configuration, and report all that is wrong with it");
+  CLI::App* command =
+      app.add_subcommand("validate", "Check a configuration, and report all that is wrong with it");
   add_config_options(*command, options->config, options->settings);
   command->footer(
       "Examples:\n"
