@@ -1,0 +1,48 @@
+# The few commands of daily work. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests configure build train test format clean
+
+ARGS ?=
+CONFIG ?= configs/quickstart.toml
+# What is built of the programs alone; the tests need more packages.
+PROGRAMS := lockstep lockstep-worker
+# Ninja keeps to one line on a terminal; elsewhere it says nothing unless something fails.
+NINJA_QUIET = $$([[ -t 1 ]] || echo --quiet)
+SOURCES = $$(git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh')
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo '  e.g. make train ARGS="--ranks 2 --fresh"   make train CONFIG=my.toml'
+
+setup: ## install what building and training need (Debian packages, torch into .venv)
+	@./setup.sh
+
+setup-tests: ## install what the tests need as well (among it Slurm and an SSH server)
+	@./setup.sh tests
+
+# Always run: it takes a second, and it is how a package installed since is found.
+configure:
+	@mkdir -p build
+	@cmake -S . -B build -G Ninja > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+
+build: setup ## build lockstep and lockstep-worker into build/bin
+	@$(MAKE) --no-print-directory configure
+	@echo "build: $(PROGRAMS)"
+	@ninja -C build $(NINJA_QUIET) $(PROGRAMS)
+
+train: build ## train on Fashion-MNIST with one rank per core (ARGS, CONFIG)
+	@build/bin/lockstep train $(CONFIG) $(ARGS)
+
+test: setup-tests ## build everything and run all tests
+	@$(MAKE) --no-print-directory configure
+	@echo "build: programs and tests"
+	@ninja -C build $(NINJA_QUIET)
+	@ctest --test-dir build --output-on-failure --no-tests=error
+
+format: ## format all C++ and CUDA sources
+	@clang-format -i $(SOURCES)
+
+clean: ## remove build/ (the runs and .venv stay)
+	@rm -rf build

@@ -1,0 +1,13 @@
+// The commands of lockstep: each adds itself to the command line and, when it is the one chosen, leaves its
+// exit status.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace lockstep {
+
+void add_train(CLI::App& app, int& status);
+void add_eval(CLI::App& app, int& status);
+void add_validate(CLI::App& app, int& status);
+
+}  // namespace lockstep

@@ -1,0 +1,58 @@
+#include "launcher/machine.hpp"
+
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <vector>
+
+#include "common/error.hpp"
+
+namespace lockstep {
+namespace fs = std::filesystem;
+
+int usable_cores() {
+  // The kernel refuses a mask smaller than its own, so the mask grows until it fits (machines above 1024
+  // CPUs).
+  for (std::size_t sets = 1; sets <= 64; sets *= 2) {
+    std::vector<cpu_set_t> mask(sets);
+    const std::size_t bytes = sets * sizeof(cpu_set_t);
+    if (sched_getaffinity(0, bytes, mask.data()) == 0) return std::max(1, CPU_COUNT_S(bytes, mask.data()));
+    if (errno != EINVAL) break;
+  }
+  return 1;
+}
+
+std::string program_beside_this(const std::string& name) {
+  const fs::path path = fs::read_symlink("/proc/self/exe").parent_path() / name;
+  if (access(path.c_str(), X_OK) != 0) {
+    throw Error(ExitCode::io, "the program " + path.string() + " cannot be started",
+                "it belongs beside lockstep in the same folder", "build it with `make build`");
+  }
+  return path;
+}
+
+void require_mpirun() {
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path ? path : "");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (access((fs::path(folder.empty() ? "." : folder) / "mpirun").c_str(), X_OK) == 0) return;
+  }
+  throw Error(ExitCode::config, "mpirun was not found", "it starts the ranks, and no folder of PATH has it",
+              "install the package openmpi-bin");
+}
+
+std::optional<int> terminal_columns() {
+  constexpr int usual_columns = 80;  // for terminals that do not tell, such as a serial line
+  if (!isatty(STDOUT_FILENO)) return std::nullopt;
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return usual_columns;
+  return size.ws_col;
+}
+
+}  // namespace lockstep

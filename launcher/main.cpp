@@ -1,0 +1,52 @@
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+
+#include "common/build_identity.hpp"
+#include "common/error.hpp"
+#include "configs/load.hpp"
+#include "launcher/commands.hpp"
+
+namespace lockstep {
+namespace {
+
+int run(int argc, char** argv) {
+  int status = 0;
+  CLI::App app("lockstep: data-parallel training whose result does not depend on the number of ranks.",
+               "lockstep");
+  app.set_version_flag("--version", build_identity());
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n"
+      "  lockstep train configs/quickstart.toml\n"
+      "  lockstep eval runs/quickstart\n"
+      "  lockstep validate configs/quickstart.toml\n"
+      "`lockstep COMMAND --help` shows the options of a command.");
+  add_train(app, status);
+  add_eval(app, status);
+  add_validate(app, status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  }
+  return status;
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  try {
+    return lockstep::run(argc, argv);
+  } catch (const lockstep::ConfigError& error) {  // one problem a line, each with its place in front
+    std::cerr << error.what() << "\n";
+    return static_cast<int>(error.exit_code());
+  } catch (const lockstep::Error& error) {
+    std::cerr << "lockstep: " << error.what() << "\n";
+    return static_cast<int>(error.exit_code());
+  } catch (const std::exception& error) {
+    std::cerr << "lockstep: internal error: " << error.what() << "\n";
+    return static_cast<int>(lockstep::ExitCode::bug);
+  }
+}

@@ -1,0 +1,147 @@
+#include "launcher/process.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "common/clock.hpp"
+#include "common/error.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr double grace_seconds = 10;  // mpirun itself gives its ranks one or two seconds before it kills them
+
+/// The signals that ask for an end, less those that this process was told to ignore (nohup, background jobs).
+sigset_t ending_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+    struct sigaction action {};
+    sigaction(number, nullptr, &action);
+    if (action.sa_handler != SIG_IGN) sigaddset(&set, number);
+  }
+  return set;
+}
+
+/// The parent's process id in /proc/PID/stat, whose second field may hold blanks and parentheses; 0 when it
+/// is gone.
+pid_t parent_of(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "stat");
+  std::string line;
+  std::getline(file, line);
+  const std::size_t name_end = line.rfind(')');
+  if (name_end == std::string::npos || name_end + 4 > line.size()) return 0;
+  return std::atoi(line.c_str() + name_end + 4);
+}
+
+std::set<pid_t> children_of_this_process() {
+  std::set<pid_t> children;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const pid_t pid = std::atoi(entry.path().filename().c_str());
+    if (pid > 0 && parent_of(entry.path()) == getpid()) children.insert(pid);
+  }
+  return children;
+}
+
+/// Kills and reaps what the program left behind; a killed process hands its own children to this one, hence
+/// the loop.
+void kill_orphans(const std::set<pid_t>& not_ours) {
+  for (bool found = true; found;) {
+    found = false;
+    for (const pid_t pid : children_of_this_process()) {
+      if (not_ours.contains(pid)) continue;
+      found = true;
+      kill(pid, SIGKILL);
+      waitpid(pid, nullptr, 0);
+    }
+  }
+}
+
+/// In the child, after fork(): never returns.
+[[noreturn]] void become(const Command& command, pid_t parent, const sigset_t& mask, int failure_pipe) {
+  setpgid(0, 0);  // a terminal's Ctrl-C must reach the program once, from us
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent) _exit(128 + SIGTERM);  // it died before the line above
+  const int nothing = open("/dev/null", O_RDONLY);
+  if (nothing >= 0) dup2(nothing, STDIN_FILENO);
+  for (const auto& [name, value] : command.environment) setenv(name.c_str(), value.c_str(), 1);
+  std::vector<char*> argv;
+  for (const std::string& word : command.argv) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  execvp(argv[0], argv.data());
+  const int error_number = errno;
+  if (write(failure_pipe, &error_number, sizeof error_number) < 0) _exit(126);
+  _exit(127);
+}
+
+pid_t start(const Command& command, const sigset_t& mask) {
+  int ends[2];
+  const pid_t parent = getpid();
+  const pid_t pid = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
+  if (pid < 0) throw file_error("cannot start", command.argv[0], errno);
+  if (pid == 0) become(command, parent, mask, ends[1]);
+  close(ends[1]);
+  int error_number = 0;
+  const ssize_t got = read(ends[0], &error_number, sizeof error_number);  // nothing once exec has closed it
+  close(ends[0]);
+  if (got > 0) {
+    waitpid(pid, nullptr, 0);
+    throw file_error("cannot start", command.argv[0], error_number);
+  }
+  return pid;
+}
+
+int status_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
+
+/// Waits for `pid`, with `waited` (SIGCHLD among them) blocked, and passes the others on.
+Ending wait_for(pid_t pid, const sigset_t& waited) {
+  Ending ending;
+  Clock::time_point asked;
+  const timespec poll{0, 200'000'000};  // bounds how late the grace is seen to be over
+  for (int status = 0;;) {
+    if (waitpid(pid, &status, WNOHANG) == pid) {
+      ending.status = status_code(status);
+      return ending;
+    }
+    const int number = sigtimedwait(&waited, nullptr, &poll);
+    const bool asks_to_end = number > 0 && number != SIGCHLD;
+    if (asks_to_end && ending.forwarded_signal == 0) {
+      ending.forwarded_signal = number;
+      asked = Clock::now();
+      kill(pid, SIGTERM);
+    } else if (ending.forwarded_signal != 0 && (asks_to_end || seconds_since(asked) > grace_seconds)) {
+      kill(pid, SIGKILL);
+    }
+  }
+}
+
+}  // namespace
+
+Ending run_to_end(const Command& command) {
+  signal(SIGCHLD, SIG_DFL);  // were it ignored, as a parent may leave it, no status could be waited for
+  const std::set<pid_t> not_ours = children_of_this_process();
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  // ranks that outlive mpirun become our children
+  sigset_t waited = ending_signals();
+  sigaddset(&waited, SIGCHLD);
+  sigset_t mask;
+  sigprocmask(SIG_BLOCK, &waited, &mask);
+  const pid_t pid = start(command, mask);
+  const Ending ending = wait_for(pid, waited);
+  kill_orphans(not_ours);
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  return ending;
+}
+
+}  // namespace lockstep

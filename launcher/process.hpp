@@ -1,0 +1,20 @@
+// Runs one program to its end, and leaves nothing of it behind.
+#pragma once
+
+#include "launcher/mpirun.hpp"
+
+namespace lockstep {
+
+/// How a program ended.
+struct Ending {
+  int status = 0;            ///< its exit code, or 128 + the signal that ended it
+  int forwarded_signal = 0;  ///< the first signal that was passed on to it; 0 when there was none
+};
+
+/// Starts `command` in its own process group, without standard input, and waits for its end. SIGINT, SIGTERM,
+/// SIGHUP and SIGQUIT go on to it as SIGTERM; a second one, or ten seconds without an end, kills it. When the
+/// calling process dies, however it dies, the program gets SIGTERM. Every process the program leaves behind
+/// is killed before the return. Throws Error with ExitCode::io when it cannot be started.
+Ending run_to_end(const Command& command);
+
+}  // namespace lockstep

@@ -1,0 +1,18 @@
+// The options of a command that takes a configuration.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "configs/load.hpp"
+
+namespace lockstep {
+
+/// Adds CONFIG, required, and --set, repeatable.
+void add_config_options(CLI::App& command, std::string& config, std::vector<std::string>& settings);
+
+/// Loads `config` with the settings on top. Throws ConfigError with all problems.
+ResolvedConfig load_config(const std::string& config, const std::vector<std::string>& settings);
+
+}  // namespace lockstep

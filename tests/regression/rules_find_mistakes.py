@@ -1,0 +1,55 @@
+"""Each source rule passes in a small clean repository and fails once the mistake it is about is planted."""
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CLEAN = '#include "common/error.hpp"\n\nint answer() { return 42; }\n'
+MISTAKES = [
+    ("formatting.py", "worker/a.cpp", "int   answer( ) {return 42;}\n"),
+    ("include_directions.py", "common/a.hpp", '#include "worker/plan.hpp"\n'),
+    ("include_directions.py", "collectives/a.hpp", "#include <torch/torch.h>\n"),
+    ("include_directions.py", "collectives/b.hpp", '#include "configs/config.hpp"\n'),
+    ("include_directions.py", "configs/a.hpp", "#include <mpi.h>\n"),
+    ("include_directions.py", "launcher/a.cpp", '  #  include "collectives/tree.hpp"\n'),
+    ("include_directions.py", "worker/a.cpp", '#include "plan.hpp"\n'),
+    ("include_directions.py", "worker/b.cpp", "#include <common/error.hpp>\n"),
+    ("file_names.py", "worker/data_utils.hpp", CLEAN),
+    ("file_names.py", "worker/helpers/a.hpp", CLEAN),
+    ("file_names.py", "worker/RunManager.hpp", CLEAN),
+    ("file_lengths.py", "worker/a.cpp", "// one line\n" * 401),
+]
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True)
+
+
+def passes(folder, rule):
+    return subprocess.run([sys.executable, HERE / rule], cwd=folder, capture_output=True).returncode == 0
+
+
+def plant(folder, name, text):
+    path = Path(folder, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    git(folder, "add", name)
+    return path
+
+
+def missed(rule, name, text):
+    with tempfile.TemporaryDirectory() as folder:
+        git(folder, "init", "-q")
+        plant(folder, ".clang-format", (ROOT / ".clang-format").read_text())
+        plant(folder, "worker/clean.cpp", CLEAN)
+        if not passes(folder, rule):
+            return f"{rule}: fails without a mistake"
+        plant(folder, name, text)
+        return f"{rule}: does not see the mistake in {name}" if passes(folder, rule) else None
+
+
+problems = [problem for case in MISTAKES if (problem := missed(*case))]
+print("\n".join(problems) or f"all {len(MISTAKES)} planted mistakes were found")
+sys.exit(1 if problems else 0)
