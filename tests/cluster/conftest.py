@@ -1,0 +1,51 @@
+"""Fixtures of the tests that need several hosts. Run as root; see cluster.py."""
+
+import os
+from pathlib import Path
+
+import pytest
+from cluster import Cluster, what_is_missing
+
+SKIPPED = 77  # what ctest is told to take for "skipped" (SKIP_RETURN_CODE)
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def require(**services):
+    """Skips the test, with the reason, where hosts cannot be simulated; where CI=true that is a failure."""
+    missing = what_is_missing(**services)
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(f"{missing}; CI must be able to run this test", pytrace=False)
+    if missing:
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """The folder with the built programs."""
+    folder = Path(os.environ.get("LOCKSTEP_BIN", REPOSITORY / "build" / "bin")).resolve()
+    if not folder.is_dir():
+        pytest.fail(f"{folder} is not there (build first, or set LOCKSTEP_BIN)", pytrace=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three hosts without a scheduler."""
+    require()
+    with Cluster(hosts=3) as three_hosts:
+        yield three_hosts
+
+
+@pytest.fixture(scope="module")
+def slurm_cluster():
+    """Three hosts with Slurm."""
+    require(slurm=True)
+    with Cluster(hosts=3, slurm=True) as three_hosts:
+        yield three_hosts
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Tells ctest when nothing at all could be tested, which pytest alone calls success."""
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    if exitstatus == 0 and reporter and reporter.stats.get("skipped") and not reporter.stats.get("passed"):
+        session.exitstatus = SKIPPED
