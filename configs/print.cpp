@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "configs/registry.hpp"
+#include "configs/text.hpp"
 
 namespace lockstep {
 namespace {
@@ -41,14 +42,6 @@ json json_of(const Config& config, bool only_result) {
     root[row.section][row.key] = std::visit(ToJson{}, row.get(config));
   }
   return root;
-}
-
-/// File names may hold a newline, which would end the comment.
-std::string on_one_line(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
 }
 
 ConfigError unreadable(const std::string& why) {

@@ -1,5 +1,6 @@
 #include "configs/rules.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "configs/derive.hpp"
@@ -11,10 +12,10 @@ using Broken = std::vector<BrokenRule>;
 
 std::string number(std::int64_t value) { return std::to_string(value); }
 
-/// The divisor of `whole` nearest to `wanted`, the smaller of two equally near.
-std::int64_t nearest_divisor(std::int64_t whole, std::int64_t wanted) {
+/// The divisor of `whole`, `largest` at most, nearest to `wanted`; the smaller of two equally near.
+std::int64_t nearest_divisor(std::int64_t whole, std::int64_t wanted, std::int64_t largest) {
   std::int64_t nearest = 1;
-  for (std::int64_t divisor = 1; divisor <= whole; ++divisor) {
+  for (std::int64_t divisor = 1; divisor <= std::min(whole, largest); ++divisor) {
     if (whole % divisor == 0 && std::llabs(divisor - wanted) < std::llabs(nearest - wanted))
       nearest = divisor;
   }
@@ -25,11 +26,13 @@ void check_batches(const Config& config, Broken& broken) {
   const std::int64_t batch = config.training.batch_size;
   const std::int64_t micro = resolved_micro_batch_size(config);
   if (batch % micro != 0) {
-    broken.push_back({{"training.micro_batch_size", "training.batch_size"},
-                      {"training.micro_batch_size = " + number(micro) +
-                           " does not divide training.batch_size = " + number(batch),
-                       "every micro-batch of a step has the same size",
-                       "take " + number(nearest_divisor(batch, micro)) + " or \"auto\""}});
+    const double largest = find_parameter("training", "micro_batch_size")->bounds.high;
+    const std::int64_t divisor = nearest_divisor(batch, micro, static_cast<std::int64_t>(largest));
+    broken.push_back(
+        {{"training.micro_batch_size", "training.batch_size"},
+         {"training.micro_batch_size = " + number(micro) +
+              " does not divide training.batch_size = " + number(batch),
+          "every micro-batch of a step has the same size", "take " + number(divisor) + " or \"auto\""}});
   }
   const std::int64_t step = batch * config.training.gradient_accumulation_steps;
   const std::int64_t samples = config.data.train_samples;

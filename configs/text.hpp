@@ -1,0 +1,20 @@
+// Words for messages and comments, which stay on one line and short whatever the user wrote.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+/// "a, b, c"
+std::string joined(const std::vector<std::string>& words, const std::string& between = ", ");
+
+bool is_utf8(const std::string& text);
+
+/// Control characters, and all bytes above 127 of a text that is not UTF-8, become '?'.
+std::string on_one_line(std::string text);
+
+/// Cut after 60 bytes, "..." in place of the rest; never within a character.
+std::string shortened(const std::string& text);
+
+}  // namespace lockstep
