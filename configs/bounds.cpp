@@ -10,12 +10,8 @@
 namespace lockstep {
 namespace {
 
-/// 1048576 rather than 1048576.0, as limits are written for whole numbers and fractions alike.
-std::string limit_text(double limit) {
-  if (limit == std::floor(limit) && std::fabs(limit) < 1e16)
-    return std::to_string(static_cast<Integer>(limit));
-  return real_text(limit);
-}
+constexpr const char* kPlainName =
+    "up to 100 letters, digits, '.', '_' and '-', beginning with a letter or digit";
 
 bool is_plain_name(std::string_view text) {
   constexpr std::string_view alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -65,7 +61,7 @@ struct Check {
     }
     if (row.bounds.plain_name && !is_plain_name(text)) {
       return Problem{shown + " is not a plain name", "it becomes the name of a folder",
-                     "use up to 100 letters, digits, '.', '_' and '-', beginning with a letter or digit"};
+                     std::string("use ") + kPlainName};
     }
     if (has_control_character(text)) {
       return Problem{shown + " has control characters", "no path or name needs them", "remove them"};
@@ -108,6 +104,7 @@ struct TypeText {
 
 std::string bounds_text(const Parameter& row) {
   const Bounds& bounds = row.bounds;
+  if (bounds.plain_name) return kPlainName;
   if (!bounds.choices.empty()) return joined(bounds.choices);
   if (std::isinf(bounds.low)) return "";
   return (bounds.low_excluded ? "above " : "") + limit_text(bounds.low) +

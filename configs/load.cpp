@@ -39,24 +39,9 @@ struct PlacedProblem {
   std::string text() const { return on_one_line(place.text + ": " + problem().text()); }
 };
 
-std::string keys_of(const std::string& section) {
-  std::vector<std::string> keys;
-  for (const Parameter& row : parameters()) {
-    if (row.section == section) keys.push_back(row.key);
-  }
-  return joined(keys);
-}
-
-std::vector<std::string> section_names() {
-  std::vector<std::string> names;
-  for (const Section& section : sections()) names.push_back(section.name);
-  return names;
-}
-
 Problem unknown_key(const std::string& section, const std::string& key) {
-  std::string suggestion = suggest_key(section, key);
-  if (suggestion.empty()) suggestion = "its keys are " + keys_of(section);
-  return {"unknown key " + section + "." + shortened(key), "[" + section + "] has no such key", suggestion};
+  return {"unknown key " + section + "." + shortened(key), "[" + section + "] has no such key",
+          suggest_name(section + "." + key)};
 }
 
 /// `name` is a table of the file, or a key above the first section, that is no section.
@@ -67,20 +52,19 @@ Problem unknown_section(const std::string& name, bool is_table) {
         "unknown section [" + shortened(name) + "]", "there is no such section",
         nearest.empty() ? "the sections are " + joined(section_names()) : "did you mean [" + nearest + "]?"};
   }
-  const std::string suggestion = suggest_key("", name);
-  return {"unknown key " + shortened(name), "every key belongs to a section",
-          suggestion.empty() ? "the sections are " + joined(section_names()) : suggestion};
+  return {"unknown key " + shortened(name), "every key belongs to a section", suggest_name(name)};
 }
 
 class Loader {
  public:
   void read_file(const std::string& path);
-  void read_override(std::size_t option, const Override& override_);
-  void check_rules();
-  /// Throws if there were problems.
+  void read_overrides(std::span<const Override> overrides);
+  /// Checks the rules between values. Throws if there were problems.
   ResolvedConfig result();
 
  private:
+  void read_override(std::size_t option, const Override& override_);
+  void check_rules();
   bool is_default(const std::string& name) const;
   void read_table(const std::string& path, const toml::table& table);
   void read_section(const std::string& path, const std::string& section, const toml::table& table);
@@ -137,7 +121,7 @@ void Loader::read_table(const std::string& path, const toml::table& table) {
     if (!find_section(name)) {
       report_later(place, [name, is_table = node.is_table()] { return unknown_section(name, is_table); });
     } else if (!node.is_table()) {
-      report(place, {name + " is a section, not a key", "its keys are " + keys_of(name),
+      report(place, {name + " is a section, not a key", "its keys are " + joined(keys_of(name)),
                      "write [" + name + "] on a line of its own and its keys below"});
     } else {
       read_section(path, name, *node.as_table());
@@ -198,19 +182,17 @@ void Loader::read_override(std::size_t option, const Override& override_) {
     report(place, {"ambiguous key " + override_.key, "it may be " + joined(names), "write the section too"});
     return;
   }
-  const std::size_t point = override_.key.find('.');
-  const std::string section = point == std::string::npos ? "" : override_.key.substr(0, point);
-  const std::string key = point == std::string::npos ? override_.key : override_.key.substr(point + 1);
-  if (find_section(section)) {
-    report(place, unknown_key(section, key));
-  } else if (find_section(override_.key)) {
-    report(place, {override_.key + " is a section, not a key", "its keys are " + keys_of(override_.key),
-                   "name one of them"});
+  if (find_section(override_.key)) {
+    report(place, {override_.key + " is a section, not a key",
+                   "its keys are " + joined(keys_of(override_.key)), "name one of them"});
   } else {
-    const std::string suggestion = suggest_key("", key);
-    report(place, {"unknown key " + shortened(override_.key), "no section has such a key",
-                   suggestion.empty() ? "the sections are " + joined(section_names()) : suggestion});
+    report(place,
+           {"unknown key " + shortened(override_.key), "there is no such key", suggest_name(override_.key)});
   }
+}
+
+void Loader::read_overrides(std::span<const Override> overrides) {
+  for (std::size_t i = 0; i < overrides.size(); ++i) read_override(i + 1, overrides[i]);
 }
 
 bool Loader::is_default(const std::string& name) const {
@@ -231,6 +213,7 @@ void Loader::check_rules() {
 }
 
 ResolvedConfig Loader::result() {
+  check_rules();
   if (!problems_.empty()) {
     std::stable_sort(problems_.begin(), problems_.end(),
                      [](const auto& a, const auto& b) { return a.place.order() < b.place.order(); });
@@ -263,8 +246,13 @@ Override parse_override(const std::string& text) {
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides) {
   Loader loader;
   loader.read_file(path);
-  for (std::size_t i = 0; i < overrides.size(); ++i) loader.read_override(i + 1, overrides[i]);
-  loader.check_rules();
+  loader.read_overrides(overrides);
+  return loader.result();
+}
+
+ResolvedConfig load_defaults(std::span<const Override> overrides) {
+  Loader loader;
+  loader.read_overrides(overrides);
   return loader.result();
 }
 

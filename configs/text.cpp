@@ -28,11 +28,10 @@ std::string on_one_line(std::string text) {
   return text;
 }
 
-std::string shortened(const std::string& text) {
-  constexpr std::size_t longest = 60;
+std::string shortened(const std::string& text, std::size_t longest) {
   if (text.size() <= longest) return text;
   const auto continues = [&](std::size_t i) { return (static_cast<unsigned char>(text[i]) & 0xc0) == 0x80; };
-  std::size_t end = longest;
+  std::size_t end = longest - 3;
   while (end > 0 && continues(end)) --end;
   return text.substr(0, end) + "...";
 }

@@ -14,7 +14,7 @@ bool is_utf8(const std::string& text);
 /// Control characters, and all bytes above 127 of a text that is not UTF-8, become '?'.
 std::string on_one_line(std::string text);
 
-/// Cut after 60 bytes, "..." in place of the rest; never within a character.
-std::string shortened(const std::string& text);
+/// At most `longest` bytes (4 or more): a longer text ends in "...", and is never cut within a character.
+std::string shortened(const std::string& text, std::size_t longest = 60);
 
 }  // namespace lockstep

@@ -68,10 +68,11 @@ TEST(OnOneLine, LeavesNoControlCharacterAndNoBrokenUtf8) {
 
 TEST(Shortened, CutsLongTextsBetweenCharacters) {
   EXPECT_EQ(shortened(std::string(60, 'a')), std::string(60, 'a'));
-  EXPECT_EQ(shortened(std::string(61, 'a')), std::string(60, 'a') + "...");
-  std::string text = "a";
-  for (int i = 0; i < 40; ++i) text += "\xc3\xbc";  // the 60th byte is the first half of a character
-  EXPECT_EQ(shortened(text), text.substr(0, 59) + "...");
+  EXPECT_EQ(shortened(std::string(61, 'a')), std::string(57, 'a') + "...");
+  EXPECT_EQ(shortened("abcdef", 5), "ab...");
+  std::string text = "ab";
+  for (int i = 0; i < 40; ++i) text += "\xc3\xbc";  // the 57th byte is the first half of a character
+  EXPECT_EQ(shortened(text), text.substr(0, 56) + "...");
 }
 
 }  // namespace
