@@ -65,8 +65,9 @@ std::string explanation(const Parameter& row, const ResolvedConfig& resolved, in
   add("range", bounds_text(row));
   add("unit", row.unit);
   add("default", toml_text(row.default_value, row.bounds.empty_is_auto));
-  add("raise", row.raise);
-  add("lower", row.lower);
+  const auto [up, down] = directions(row);
+  add(up, row.raise);
+  add(down, row.lower);
   add("search", tuning_text(row.tuning));
   add("effect", effect_text(row.effect));
   for (const std::string& rule : rule_texts(row)) add("rule", rule);

@@ -10,5 +10,6 @@ void add_train(CLI::App& app, int& status);
 void add_eval(CLI::App& app, int& status);
 void add_validate(CLI::App& app, int& status);
 void add_explain(CLI::App& app, int& status);
+void add_schema(CLI::App& app, int& status);
 
 }  // namespace lockstep

@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
   add_eval(app, status);
   add_validate(app, status);
   add_explain(app, status);
+  add_schema(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
