@@ -128,6 +128,20 @@ void MpiTransport::check(int mpi_error) {
   fail("the exchange with " + describe_ranks(culprits) + " failed", text);
 }
 
+bool MpiTransport::all_leave_within(std::chrono::milliseconds patience) {
+  if (failed_) return false;
+  deadline_ = patience;
+  requests_.assign(1, MPI_REQUEST_NULL);
+  request_peers_ = {rank_};
+  try {
+    check(MPI_Ibarrier(communicator_, requests_.data()));
+    wait();
+    return true;
+  } catch (const CollectiveError&) {
+    return false;
+  }
+}
+
 void MpiTransport::check_peers() {
   const auto now = Clock::now();
   if (now < next_peer_check_) return;

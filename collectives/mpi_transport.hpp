@@ -35,6 +35,12 @@ class MpiTransport final : public Transport {
   void check_peers() override;
   std::string name() const override { return "mpi"; }
 
+  /// Bounds every exchange from now on.
+  void set_deadline(std::chrono::milliseconds deadline) { deadline_ = deadline; }
+  /// True when all ranks have called this within `patience`: then MPI_Finalize() will not wait for anybody.
+  /// Collective in intent, but it returns false, and loses the transport, where ranks do not come.
+  bool all_leave_within(std::chrono::milliseconds patience);
+
   /// "rank 3 on node-3 (process 4711)".
   std::string describe_rank(int rank) const;
   /// "rank 3 on node-3 (process 4711), rank 5 on node-5 (process 12)"; long lists are cut short.

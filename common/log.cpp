@@ -22,6 +22,7 @@ void start_log(int rank, bool to_terminal) {
   if (to_terminal) {
     auto terminal = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
     terminal->set_pattern("%^%l%$: %v");
+    terminal->set_level(spdlog::level::warn);
     logger->sinks().push_back(terminal);
   }
   logger->flush_on(spdlog::level::info);

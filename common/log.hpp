@@ -1,11 +1,13 @@
-// The log of one process: warnings and worse to standard error for people, everything to its own file with rank and host.
+// The log of one process: warnings and worse to standard error for people, everything to its own file with
+// rank and host.
 #pragma once
 
 #include <string>
 
 namespace lockstep {
 
-/// Starts logging as "rank R@HOST". Only `to_terminal` processes also write to standard error. Call once, early.
+/// Starts logging as "rank R@HOST". Only `to_terminal` processes also write to standard error. Call once,
+/// early.
 void start_log(int rank, bool to_terminal);
 /// Adds the file `path` (appending); throws Error with ExitCode::io when it cannot be opened.
 void log_to_file(const std::string& path);

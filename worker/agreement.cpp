@@ -1,0 +1,51 @@
+#include "worker/agreement.hpp"
+
+#include "collectives/all_gather.hpp"
+#include "common/log.hpp"
+
+namespace lockstep {
+namespace {
+
+std::vector<std::string> gather_texts(Transport& transport, const std::string& text) {
+  std::vector<std::string> texts;
+  for (const auto& bytes : gather_bytes(transport, std::as_bytes(std::span(text)))) {
+    texts.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  return texts;
+}
+
+}  // namespace
+
+void on_all_ranks(Transport& transport, const std::function<void()>& action) {
+  std::string failure;  // "" or the exit code, a blank and the message
+  try {
+    action();
+  } catch (const CollectiveError&) {
+    throw;
+  } catch (const Error& error) {
+    const auto place = transport.rank() == 0
+                           ? ""
+                           : "on rank " + std::to_string(transport.rank()) + " (" + host_name() + "): ";
+    failure = std::to_string(static_cast<int>(error.exit_code())) + " " + place + error.what();
+  }
+  for (const auto& text : gather_texts(transport, failure)) {
+    if (text.empty()) continue;
+    const auto blank = text.find(' ');
+    throw Error(static_cast<ExitCode>(std::stoi(text.substr(0, blank))), text.substr(blank + 1));
+  }
+}
+
+void require_same(Transport& transport, const std::string& what, const std::string& value,
+                  const std::string& suggestion) {
+  const auto hosts = gather_texts(transport, host_name());
+  const auto values = gather_texts(transport, value);
+  for (std::size_t rank = 1; rank < values.size(); ++rank) {
+    if (values[rank] == values[0]) continue;
+    throw Error(ExitCode::config, what + " differs between ranks",
+                "rank 0 on " + hosts[0] + " has " + values[0] + ", rank " + std::to_string(rank) + " on " +
+                    hosts[rank] + " has " + values[rank],
+                suggestion);
+  }
+}
+
+}  // namespace lockstep

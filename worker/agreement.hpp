@@ -1,0 +1,22 @@
+// Doing something on every rank that may fail on any of them, so that all ranks learn of it and leave
+// together.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "collectives/transport.hpp"
+
+namespace lockstep {
+
+/// Collective: runs `action` on this rank. When it throws Error on any rank, every rank throws the error of
+/// the lowest such rank, its message led by that rank and host when it is not rank 0. A CollectiveError
+/// passes through at once.
+void on_all_ranks(Transport& transport, const std::function<void()>& action);
+
+/// Collective: throws Error (config) on all ranks unless `value` is the same everywhere; names what differs
+/// and where.
+void require_same(Transport& transport, const std::string& what, const std::string& value,
+                  const std::string& suggestion);
+
+}  // namespace lockstep

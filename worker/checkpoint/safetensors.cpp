@@ -1,0 +1,132 @@
+#include "worker/checkpoint/safetensors.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "common/error.hpp"
+
+namespace lockstep {
+namespace {
+
+/// The header as it lies in the file, its length first, padded with blanks to a multiple of 64 so that
+/// tensors are aligned.
+std::string header_of(const std::vector<TensorSpec>& tensors) {
+  nlohmann::ordered_json header;
+  std::int64_t begin = 0;
+  for (const auto& tensor : tensors) {
+    header[tensor.name] = {
+        {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {begin, begin + tensor.bytes()}}};
+    begin += tensor.bytes();
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 8 + 63) / 64 * 64 - 8, ' ');
+  std::string length(8, '\0');
+  for (int i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
+  return length + text;
+}
+
+}  // namespace
+
+std::int64_t TensorSpec::bytes() const {
+  std::int64_t count = dtype == "I64" ? 8 : 4;
+  for (auto size : shape) count *= size;
+  return count;
+}
+
+SafetensorsFile::SafetensorsFile(std::string path, std::vector<TensorSpec> tensors)
+    : path_(std::move(path)), tensors_(std::move(tensors)), header_(header_of(tensors_)) {
+  offsets_.push_back(static_cast<std::int64_t>(header_.size()));
+  for (const auto& tensor : tensors_) offsets_.push_back(offsets_.back() + tensor.bytes());
+}
+
+void SafetensorsFile::create() const {
+  PartFile file(path_, PartFile::Mode::write);
+  file.write(header_.data(), static_cast<std::int64_t>(header_.size()), 0);
+  const int descriptor = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  const int failure = descriptor < 0 ? errno : posix_fallocate(descriptor, 0, size());
+  if (descriptor >= 0) close(descriptor);
+  if (failure != 0)
+    throw file_error("cannot reserve " + std::to_string(size()) + " bytes for", path_, failure);
+  file.sync();
+}
+
+void SafetensorsFile::check() const {
+  struct stat status {};
+  if (stat(path_.c_str(), &status) != 0) throw file_error("cannot read", path_, errno);
+  std::string found(header_.size(), '\0');
+  if (status.st_size == size()) PartFile(path_, PartFile::Mode::read).read(found.data(), offsets_[0], 0);
+  if (found != header_) {
+    throw Error(ExitCode::io, path_ + " is damaged",
+                status.st_size == size()
+                    ? "its header is not the one that was written"
+                    : std::to_string(status.st_size) + " bytes instead of " + std::to_string(size()));
+  }
+}
+
+PartFile::PartFile(const std::string& path, Mode mode)
+    : path_(path),
+      file_(open(path.c_str(), (mode == Mode::read ? O_RDONLY : O_WRONLY | O_CREAT) | O_CLOEXEC, 0666)) {
+  if (file_ < 0) throw file_error("cannot open", path, errno);
+}
+
+PartFile::~PartFile() { close(file_); }
+
+void PartFile::write(const void* data, std::int64_t bytes, std::int64_t offset) {
+  const auto* from = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const auto written = pwrite(file_, from, static_cast<std::size_t>(bytes), offset);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) throw file_error("cannot write", path_, errno);
+    from += written;
+    offset += written;
+    bytes -= written;
+  }
+}
+
+void PartFile::read(void* data, std::int64_t bytes, std::int64_t offset) {
+  auto* to = static_cast<char*>(data);
+  while (bytes > 0) {
+    const auto got = pread(file_, to, static_cast<std::size_t>(bytes), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw file_error("cannot read", path_, errno);
+    if (got == 0) throw Error(ExitCode::io, path_ + " is damaged", "it ends before its header says");
+    to += got;
+    offset += got;
+    bytes -= got;
+  }
+}
+
+void PartFile::sync() {
+  if (fsync(file_) != 0) throw file_error("cannot write", path_, errno);
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file < 0) throw file_error("cannot open", path, errno);
+  close(file);
+  PartFile part(path, PartFile::Mode::write);
+  part.write(text.data(), static_cast<std::int64_t>(text.size()), 0);
+  part.sync();
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw file_error("cannot open", path, errno);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void sync_folder(const std::string& folder) {
+  const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int failure = file < 0 || fsync(file) != 0 ? errno : 0;
+  if (file >= 0) close(file);
+  if (failure != 0) throw file_error("cannot sync the folder", folder, failure);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,68 @@
+// The safetensors format: 8 bytes of header length (little-endian), a JSON header, the tensors' bytes.
+// Written and read in parts, so that every rank can do its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+/// One tensor of a file, in row-major order.
+struct TensorSpec {
+  std::string name;
+  std::string dtype;  ///< "F32", "I64"
+  std::vector<std::int64_t> shape;
+  std::int64_t bytes() const;
+};
+
+/// The layout of a file with these tensors in this order.
+class SafetensorsFile {
+ public:
+  SafetensorsFile(std::string path, std::vector<TensorSpec> tensors);
+
+  const std::string& path() const { return path_; }
+  const std::vector<TensorSpec>& tensors() const { return tensors_; }
+  /// Where tensor `index` begins in the file.
+  std::int64_t offset(std::size_t index) const { return offsets_[index]; }
+  std::int64_t size() const { return offsets_.back(); }
+
+  /// Creates the file with its header and its full size, the space reserved. Throws Error (io).
+  void create() const;
+  /// Throws Error (io) unless the file on disk has exactly this header and size.
+  void check() const;
+
+ private:
+  std::string path_;
+  std::vector<TensorSpec> tensors_;
+  std::string header_;
+  std::vector<std::int64_t> offsets_;  ///< one more than there are tensors
+};
+
+/// A file opened for reading or writing parts of it. Throws Error (io) on any failure, a full disk included.
+class PartFile {
+ public:
+  enum class Mode { read, write };
+  PartFile(const std::string& path, Mode mode);
+  ~PartFile();
+  PartFile(const PartFile&) = delete;
+  PartFile& operator=(const PartFile&) = delete;
+
+  void write(const void* data, std::int64_t bytes, std::int64_t offset);
+  void read(void* data, std::int64_t bytes, std::int64_t offset);
+  /// Returns when what was written is on disk.
+  void sync();
+
+ private:
+  std::string path_;
+  int file_;
+};
+
+/// Writes a whole small file, synced. Throws Error (io).
+void write_file(const std::string& path, const std::string& text);
+/// Reads a whole small file. Throws Error (io).
+std::string read_file(const std::string& path);
+/// Makes what happened to the names in `folder` durable. Throws Error (io).
+void sync_folder(const std::string& folder);
+
+}  // namespace lockstep

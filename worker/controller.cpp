@@ -1,0 +1,230 @@
+#include "worker/controller.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <numeric>
+
+#include "collectives/broadcast.hpp"
+#include "common/build_identity.hpp"
+#include "common/log.hpp"
+#include "worker/averaging/ema.hpp"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+volatile std::sig_atomic_t ending_signal = 0;
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f %%", 100 * share);
+  return text;
+}
+
+bool is_multiple(std::int64_t count, std::int64_t every) { return every > 0 && count % every == 0; }
+
+void add_accuracy(nlohmann::ordered_json& fields, const Accuracy& accuracy) {
+  fields["test_accuracy"] = accuracy.raw.accuracy();
+  fields["test_loss"] = accuracy.raw.loss;
+  if (!accuracy.ema) return;
+  fields["ema_test_accuracy"] = accuracy.ema->accuracy();
+  fields["ema_test_loss"] = accuracy.ema->loss;
+}
+
+std::string in_words(const Accuracy& accuracy) {
+  return percent(accuracy.raw.accuracy()) +
+         (accuracy.ema ? ", EMA " + percent(accuracy.ema->accuracy()) : "");
+}
+
+}  // namespace
+
+void catch_ending_signals() {
+  struct sigaction action {};
+  action.sa_handler = [](int number) { ending_signal = number; };
+  action.sa_flags = SA_RESTART;
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaction(number, &action, nullptr);
+}
+
+Plan Controller::make_plan() {
+  if (!request_.run_to_evaluate.empty()) {
+    const auto path = fs::absolute(request_.run_to_evaluate).lexically_normal().string();
+    return {config_of_run(path), Task::evaluate, path};
+  }
+  std::vector<Override> overrides;
+  for (const auto& setting : request_.settings) overrides.push_back(parse_override(setting));
+  const auto resolved = load_config(request_.config, overrides);
+  auto output = request_.output.empty() ? resolved.config.run.output : request_.output;
+  if (output.empty()) output = "runs/" + resolved.config.run.name;
+  output = fs::absolute(output).lexically_normal().string();
+  folder_ = std::make_unique<RunFolder>(output, resolved, request_.fresh);
+  return {resolved.config, folder_->finished(resolved.config) ? Task::nothing : Task::train, output};
+}
+
+Plan Controller::plan() {
+  auto plan = share_plan(transport_, [this] { return make_plan(); });
+  if (transport_.rank() == 0) progress_ = std::make_unique<Progress>();
+  return plan;
+}
+
+void Controller::warn_of_idle_ranks(const Workload& workload) const {
+  const auto idle = transport_.world_size() - workload.micro_batches;
+  if (idle <= 0) return;
+  const auto samples = workload.micro_batches * workload.micro_batch_size;
+  log_warning(std::to_string(idle) + " of " + std::to_string(transport_.world_size()) +
+              " ranks have no micro-batch to compute (a step has " + std::to_string(workload.micro_batches) +
+              ", of " + std::to_string(workload.micro_batch_size) +
+              " samples each) set training.micro_batch_size = " +
+              std::to_string(std::max<std::int64_t>(1, samples / transport_.world_size())) +
+              " or lower, raise training.batch_size, or start fewer ranks");
+}
+
+void Controller::begin(const Workload& workload, const Plan& plan, const TrainingState& state) {
+  if (transport_.rank() != 0) return;
+  warn_of_idle_ranks(workload);
+  folder_->rewind_metrics(state.step);
+  progress_->say(workload.config.model.name + ", " + std::to_string(workload.layout.parameter_count()) +
+                 " parameters; " + std::to_string(workload.data.train.count) + " training images; " +
+                 std::to_string(transport_.world_size()) + " ranks, " +
+                 std::to_string(workload.micro_batches) + " micro-batches of " +
+                 std::to_string(workload.micro_batch_size) + " a step");
+  if (state.step > 0)
+    progress_->say("going on after step " + std::to_string(state.step) + " in " + plan.output);
+  progress_->emit("start", {{"run", plan.output},
+                            {"step", state.step},
+                            {"last_step", workload.extent.last_step},
+                            {"ranks", transport_.world_size()},
+                            {"plan_hash", plan.hash().hex()}});
+}
+
+Orders Controller::orders(const Workload& workload, std::int64_t step) {
+  Orders orders{};
+  if (transport_.rank() == 0) {
+    const auto& config = workload.config;
+    const auto done = step + 1;
+    const auto t = static_cast<double>(done);
+    orders.scalars = {learning_rate_at(config, workload.extent, step),
+                      1.0 - std::pow(config.optimizer.beta1, t), 1.0 - std::pow(config.optimizer.beta2, t)};
+    orders.ema_decay = ema_decay_at(config.averaging, step);
+    orders.signal = ending_signal;
+    orders.stop = orders.signal != 0 || done >= workload.extent.last_step;
+    const bool epoch_ends = done % workload.extent.steps_per_epoch == 0;
+    const auto epochs = done / workload.extent.steps_per_epoch;
+    orders.evaluate = done >= workload.extent.last_step ||
+                      (epoch_ends && is_multiple(epochs, config.training.evaluate_every_epochs));
+    orders.save = orders.stop || is_multiple(done, config.checkpoint.every_steps) ||
+                  (epoch_ends && is_multiple(epochs, config.checkpoint.every_epochs));
+  }
+  broadcast(transport_, &orders, sizeof orders, 0);
+  return orders;
+}
+
+void Controller::note_step(const Workload& workload, std::int64_t steps_done, const StepSums& sums,
+                           double learning_rate, double seconds) {
+  if (transport_.rank() != 0) return;
+  step_seconds_.push_back(seconds);
+  const auto recent = std::vector(step_seconds_.end() - std::min<std::ptrdiff_t>(step_seconds_.size(), 50),
+                                  step_seconds_.end());
+  const auto pace = median(recent);
+  const auto samples = static_cast<double>(workload.micro_batches * workload.micro_batch_size);
+  const auto loss = sums.loss / sums.weight;
+  const auto epoch = workload.epoch_of(steps_done - 1) + 1;
+  const bool last = steps_done == workload.extent.last_step;
+  progress_->update(
+      {epoch, workload.config.training.epochs, steps_done, workload.extent.last_step, samples / pace,
+       pace * static_cast<double>(workload.extent.last_step - steps_done), loss},
+      last);
+  if (!last && !is_multiple(steps_done, workload.config.training.log_every_steps)) return;
+  const nlohmann::ordered_json line = {{"step", steps_done},
+                                       {"epoch", epoch},
+                                       {"loss", loss},
+                                       {"train_accuracy", sums.correct / sums.weight},
+                                       {"learning_rate", learning_rate},
+                                       {"gradient_norm", sums.gradient_norm},
+                                       {"step_ms", seconds * 1e3},
+                                       {"images_per_second", samples / seconds}};
+  folder_->append_metrics(line);
+  progress_->emit("step", line);
+}
+
+void Controller::note_accuracy(const Workload& workload, std::int64_t steps_done, const Accuracy& accuracy) {
+  if (transport_.rank() != 0) return;
+  const auto epoch = steps_done == 0 ? 0 : workload.epoch_of(steps_done - 1) + 1;
+  nlohmann::ordered_json line = {{"step", steps_done}, {"epoch", epoch}};
+  add_accuracy(line, accuracy);
+  if (folder_) folder_->append_metrics(line);
+  progress_->emit("evaluation", line);
+  progress_->say("step " + std::to_string(steps_done) + ": test accuracy " + in_words(accuracy));
+}
+
+void Controller::note_saved(std::int64_t steps_done, const StateHashes& hashes) {
+  if (transport_.rank() != 0) return;
+  progress_->emit("checkpoint", {{"step", steps_done}, {"state_hash", hashes.state.hex()}});
+  log_info("saved step " + std::to_string(steps_done) + ", state hash " + hashes.state.hex());
+}
+
+void Controller::note_stopped(std::int64_t steps_done, int signal) {
+  if (transport_.rank() != 0) return;
+  progress_->emit("stopped", {{"step", steps_done}, {"signal", signal}});
+  progress_->say("");
+  log_warning("stopped by signal " + std::to_string(signal) + " (" + strsignal(signal) + ") after step " +
+              std::to_string(steps_done) + ", which is saved; the same command goes on from there");
+}
+
+void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t steps_done,
+                        const StateHashes& hashes, const Accuracy& accuracy) {
+  if (transport_.rank() != 0) return;
+  const auto samples = static_cast<double>(workload.micro_batches * workload.micro_batch_size);
+  const auto steps = static_cast<double>(step_seconds_.size());
+  const auto in_steps = std::accumulate(step_seconds_.begin(), step_seconds_.end(), 0.0);
+  nlohmann::ordered_json result = {{"state_hash", hashes.state.hex()},
+                                   {"weights_hash", hashes.array.at("weights").hex()},
+                                   {"steps", steps_done},
+                                   {"ranks", transport_.world_size()}};
+  add_accuracy(result, accuracy);
+  result["images_per_second"] = in_steps > 0 ? samples * steps / in_steps : 0.0;
+  result["step_ms_median"] = median(step_seconds_) * 1e3;
+  result["seconds"] = seconds_since(start_);
+  result["epochs"] = workload.config.training.epochs;
+  result["max_steps"] = workload.config.training.max_steps;
+  result["plan_hash"] = plan.hash().hex();
+  result["data_hash"] = workload.data.hash.hex();
+  result["build"] = build_identity();
+  result["run"] = plan.output;
+  folder_->write_result(result);
+  progress_->emit("result", result);
+  show_result(result);
+}
+
+void Controller::show_finished() const {
+  if (transport_.rank() != 0) return;
+  const auto result = folder_->result();
+  progress_->say("nothing is left to do: the run is complete");
+  progress_->emit("result", result);
+  show_result(result);
+}
+
+void Controller::show_result(const json& result) const {
+  const auto text = [&](const char* key) { return result.value(key, std::string("?")); };
+  progress_->say("");
+  progress_->say("test accuracy  " + progress_->highlighted(percent(result.value("test_accuracy", 0.0))) +
+                 (result.contains("ema_test_accuracy")
+                      ? "  (EMA weights " + percent(result.value("ema_test_accuracy", 0.0)) + ")"
+                      : ""));
+  progress_->say("state hash     " + text("state_hash"));
+  progress_->say("run folder     " + text("run"));
+}
+
+}  // namespace lockstep

@@ -1,0 +1,87 @@
+// Rank 0's decisions. It alone reads the configuration and owns the run folder; the other ranks learn what to
+// do from its orders.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collectives/transport.hpp"
+#include "configs/load.hpp"
+#include "worker/checkpoint/checkpoint.hpp"
+#include "worker/evaluate.hpp"
+#include "worker/plan.hpp"
+#include "worker/progress.hpp"
+#include "worker/run_folder.hpp"
+#include "worker/step.hpp"
+#include "worker/workload.hpp"
+
+namespace lockstep {
+
+/// What the command line asked for.
+struct Request {
+  std::string config;                 ///< the TOML file; empty for an evaluation
+  std::vector<std::string> settings;  ///< --set key=value
+  std::string output;                 ///< --output, or empty
+  std::string run_to_evaluate;        ///< --eval, or empty
+  bool fresh = false;
+};
+
+/// What all ranks do in and after one step. Trivially copyable: it travels as bytes.
+struct Orders {
+  StepScalars scalars;
+  double ema_decay;
+  bool evaluate, save, stop;  ///< after the step
+  int signal;                 ///< the signal that asked rank 0 to end, or 0
+};
+
+/// Accuracies at one step. `ema` is there with averaging.model_ema.
+struct Accuracy {
+  Evaluation raw;
+  std::optional<Evaluation> ema;
+};
+
+/// Exists on every rank; decides, writes and speaks on rank 0 only.
+class Controller {
+ public:
+  Controller(Transport& transport, Request request) : transport_(transport), request_(std::move(request)) {}
+
+  /// Collective: rank 0 reads, checks and opens; all ranks get the plan (share_plan).
+  Plan plan();
+
+  /// Rank 0: says what will run, and opens metrics.jsonl after step `state.step`.
+  void begin(const Workload& workload, const Plan& plan, const TrainingState& state);
+  /// Collective: the orders for step `step`. A signal that asks rank 0 to end becomes a save and a stop.
+  Orders orders(const Workload& workload, std::int64_t step);
+  /// Rank 0: reports a finished step.
+  void note_step(const Workload& workload, std::int64_t steps_done, const StepSums& sums,
+                 double learning_rate, double seconds);
+  void note_accuracy(const Workload& workload, std::int64_t steps_done, const Accuracy& accuracy);
+  void note_saved(std::int64_t steps_done, const StateHashes& hashes);
+  /// Rank 0: writes result.json and says how the run ended.
+  void finish(const Workload& workload, const Plan& plan, std::int64_t steps_done, const StateHashes& hashes,
+              const Accuracy& accuracy);
+  /// Rank 0: says that a signal stopped the run.
+  void note_stopped(std::int64_t steps_done, int signal);
+  /// Rank 0: shows the result of a run that was complete before.
+  void show_finished() const;
+
+ private:
+  Plan make_plan();
+  void warn_of_idle_ranks(const Workload& workload) const;
+  void show_result(const nlohmann::json& result) const;
+
+  Transport& transport_;
+  Request request_;
+  std::unique_ptr<RunFolder> folder_;
+  std::unique_ptr<Progress> progress_;
+  Clock::time_point start_ = Clock::now();
+  std::vector<double> step_seconds_;  ///< of the steps of this process
+};
+
+/// From now on the signals that ask a process to end (SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2) only set a
+/// flag, which orders() looks at.
+void catch_ending_signals();
+
+}  // namespace lockstep

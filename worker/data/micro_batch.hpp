@@ -1,0 +1,54 @@
+// Turns samples into the input of a micro-batch: augmentation, normalisation, layout.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "configs/config.hpp"
+#include "worker/data/dataset.hpp"
+
+namespace lockstep {
+
+/// Where the crop of one sample starts within its padded image, and whether it is mirrored.
+struct CropAndFlip {
+  std::int64_t top = 0, left = 0;  ///< in pixels, 0 .. 2 * padding
+  bool flip = false;
+};
+
+/// The augmentation of `sample` in `epoch`: a function of (seed, epoch, sample) and the settings alone. The
+/// crop is torchvision's RandomCrop(size, padding), the flip its RandomHorizontalFlip(probability).
+CropAndFlip draw_crop_and_flip(std::uint64_t seed, std::uint64_t epoch, std::int64_t sample,
+                               const Config::Augmentation& settings);
+
+/// Images of a micro-batch, float32 [n, channels, height, width], and its labels, int64 [n].
+struct MicroBatch {
+  at::Tensor images, labels;
+};
+
+/// Makes micro-batches of one part of a data set.
+class MicroBatchMaker {
+ public:
+  /// `images` must outlive the maker. Pixels become (value / 255 - mean) / std per channel. `channels_last`
+  /// chooses the memory layout only.
+  MicroBatchMaker(const Images& images, const ChannelStatistics& statistics, bool channels_last);
+
+  /// The given samples as they are.
+  MicroBatch plain(std::span<const std::int64_t> samples) const;
+  /// The given samples, augmented for `epoch`. Pixels outside the image are 0 before normalisation.
+  MicroBatch augmented(std::span<const std::int64_t> samples, std::uint64_t seed, std::uint64_t epoch,
+                       const Config::Augmentation& settings) const;
+
+ private:
+  void copy_image(std::int64_t sample, CropAndFlip crop, std::int64_t padding, float* to) const;
+  MicroBatch assemble(std::span<const std::int64_t> samples, std::span<const CropAndFlip> crops,
+                      std::int64_t padding) const;
+
+  const Images& images_;
+  std::vector<float> value_of_;  ///< [channels][256]
+  bool channels_last_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,25 @@
+// The order in which an epoch visits the samples: a keyed permutation, computed sample by sample.
+#pragma once
+
+#include <cstdint>
+
+namespace lockstep {
+
+/// A permutation of 0 .. count - 1 that depends on (seed, epoch) alone; at(i) costs O(1) time and no memory.
+/// A balanced Feistel network over the next even power of two with Philox as its round function, walked until
+/// the value falls inside (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
+class SampleOrder {
+ public:
+  SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::int64_t count);
+  /// The sample at `position` of the epoch; 0 <= position < count.
+  std::int64_t at(std::int64_t position) const;
+
+ private:
+  std::uint64_t encrypt(std::uint64_t value) const;
+
+  std::uint64_t seed_, epoch_;
+  std::int64_t count_;
+  int half_bits_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,53 @@
+#include "worker/evaluate.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "collectives/all_gather.hpp"
+
+namespace lockstep {
+namespace {
+
+struct ChunkResult {
+  std::int64_t correct;
+  double loss_sum;
+};
+
+ChunkResult evaluate_chunk(Model& model, const MicroBatchMaker& maker, std::int64_t begin, std::int64_t end) {
+  std::vector<std::int64_t> samples(end - begin);
+  std::iota(samples.begin(), samples.end(), begin);
+  const auto batch = maker.plain(samples);
+  const auto logits = model.forward(batch.images);
+  const auto loss = at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum);
+  return {logits.argmax(1).eq(batch.labels).sum().item<std::int64_t>(), loss.item<double>()};
+}
+
+}  // namespace
+
+Evaluation evaluate(Transport& transport, Model& model, const MicroBatchMaker& maker, std::int64_t samples,
+                    std::int64_t chunk_size) {
+  torch::NoGradGuard no_grad;
+  model.eval();
+  const auto chunks = (samples + chunk_size - 1) / chunk_size;
+  const auto range = rank_range(chunks, transport.rank(), transport.world_size());
+  std::vector<ChunkResult> own;
+  for (auto chunk = range.begin; chunk < range.end; ++chunk) {
+    own.push_back(
+        evaluate_chunk(model, maker, chunk * chunk_size, std::min(samples, (chunk + 1) * chunk_size)));
+  }
+  model.train();
+  Evaluation total{samples, 0, 0};
+  for (const auto& part : gather_bytes(transport, std::as_bytes(std::span(own)))) {
+    for (std::size_t at = 0; at < part.size(); at += sizeof(ChunkResult)) {
+      ChunkResult chunk;
+      std::memcpy(&chunk, part.data() + at, sizeof chunk);
+      total.correct += chunk.correct;
+      total.loss += chunk.loss_sum;
+    }
+  }
+  total.loss /= static_cast<double>(samples);
+  return total;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,24 @@
+// Exact evaluation: each sample once, the same numbers on any world size.
+#pragma once
+
+#include <cstdint>
+
+#include "collectives/transport.hpp"
+#include "worker/data/micro_batch.hpp"
+#include "worker/models/model.hpp"
+
+namespace lockstep {
+
+struct Evaluation {
+  std::int64_t samples = 0, correct = 0;
+  double loss = 0;  ///< mean cross entropy
+  double accuracy() const { return static_cast<double>(correct) / static_cast<double>(samples); }
+};
+
+/// Collective: evaluates `model` with its running statistics on samples 0 .. `samples` - 1, in fixed chunks
+/// of `chunk_size` of which each rank takes a contiguous range; counts are integers, losses are added in
+/// chunk order. Throws CollectiveError.
+Evaluation evaluate(Transport& transport, Model& model, const MicroBatchMaker& maker, std::int64_t samples,
+                    std::int64_t chunk_size);
+
+}  // namespace lockstep

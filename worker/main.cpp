@@ -1,0 +1,125 @@
+// lockstep-worker: one rank of a run. Started by mpirun or srun; alone it runs as one rank.
+#include <ATen/Parallel.h>
+#include <mpi.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+
+#include "collectives/mpi_transport.hpp"
+#include "common/build_identity.hpp"
+#include "common/log.hpp"
+#include "worker/train.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr auto deadline_at_start =
+    std::chrono::seconds(120);  // until the configuration says how long to wait
+constexpr auto patience_with_peers = std::chrono::seconds(1);  // that all ranks come to the same error
+
+/// True when something that provides MPI's process management has started this process.
+bool started_by_mpi() {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI2_RANK"}) {
+    if (std::getenv(name)) return true;
+  }
+  return false;
+}
+
+int run(Transport& transport, MpiTransport& host, const Request& request) {
+  Controller controller(transport, request);
+  const auto plan = controller.plan();
+  host.set_deadline(std::chrono::seconds(plan.config.reliability.collective_timeout_seconds));
+  at::set_num_threads(static_cast<int>(plan.config.distributed.threads_per_rank));
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  switch (plan.task) {
+    case Task::train:
+      return train(transport, controller, plan);
+    case Task::evaluate:
+      evaluate_run(transport, controller, plan);
+      return 0;
+    case Task::nothing:
+      controller.show_finished();
+      return 0;
+  }
+  return static_cast<int>(ExitCode::bug);
+}
+
+/// Leaves without MPI_Finalize, which would wait for a peer that may be gone or may not know of the error.
+[[noreturn]] void leave_at_once(ExitCode code) {
+  std::cout.flush();
+  _exit(static_cast<int>(code));
+}
+
+int run_ranks(const Request& request) {
+  MpiTransport transport(MPI_COMM_WORLD, deadline_at_start);
+  const int rank = transport.rank();
+  start_log(rank, /*to_terminal=*/rank == 0);
+  if (!started_by_mpi()) log_warning("started without mpirun or srun: running as one rank");
+  ExitCode code = ExitCode::bug;
+  try {
+    return run(transport, transport, request);
+  } catch (const CollectiveError& error) {
+    log_error(error.what());
+    leave_at_once(error.exit_code());
+  } catch (const ConfigError& error) {  // one problem a line, each with its place in front
+    if (rank == 0) std::cerr << error.what() << std::endl;
+    code = error.exit_code();
+  } catch (const Error& error) {
+    log_error(error.what());
+    code = error.exit_code();
+  } catch (const std::exception& error) {
+    std::cerr << "rank " << rank << " on " << host_name() << ": internal error: " << error.what()
+              << std::endl;
+    leave_at_once(code);
+  }
+  if (!transport.all_leave_within(patience_with_peers)) leave_at_once(code);
+  return static_cast<int>(code);
+}
+
+Request parse(CLI::App& app, int argc, char** argv) {
+  Request request;
+  app.set_version_flag("--version", build_identity());
+  app.add_option("CONFIG", request.config, "The TOML file of the run");
+  app.add_option("--set", request.settings, "Override one value of the file: section.key=value (repeatable)")
+      ->allow_extra_args(false);
+  app.add_option("--output", request.output, "The run folder; by default runs/NAME");
+  app.add_flag("--fresh", request.fresh, "Start over in a new folder, and keep the old one");
+  app.add_option("--eval", request.run_to_evaluate,
+                 "Repeat the test accuracy of the run in this folder instead");
+  app.footer(
+      "Examples:\n"
+      "  mpirun -np 2 --bind-to none lockstep-worker configs/quickstart.toml\n"
+      "  srun --mpi=pmix lockstep-worker configs/quickstart.toml --output /shared/runs/1\n"
+      "  lockstep-worker configs/quickstart.toml --set training.max_steps=20\n"
+      "  mpirun -np 2 lockstep-worker --eval runs/quickstart\n"
+      "Exit status: 0, 1 usage, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 128 + signal after an "
+      "orderly stop.");
+  app.parse(argc, argv);
+  if (request.config.empty() == request.run_to_evaluate.empty()) {
+    throw CLI::RequiredError("one of CONFIG and --eval");
+  }
+  return request;
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  using namespace lockstep;
+  CLI::App app("lockstep-worker: one rank of a data-parallel training run.", "lockstep-worker");
+  Request request;
+  try {
+    request = parse(app, argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  }
+  // Alone, Open MPI would start a daemon of its own that nothing here needs.
+  if (!started_by_mpi()) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+  MPI_Init(&argc, &argv);
+  catch_ending_signals();  // after MPI_Init, which may install handlers
+  const int status = run_ranks(request);
+  MPI_Finalize();
+  return status;
+}

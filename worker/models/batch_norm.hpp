@@ -1,0 +1,21 @@
+// Batch normalisation whose statistics are those of the micro-batch ("ghost batch norm", Hoffer et al. 2017),
+// so that they do not depend on how many ranks there are.
+#pragma once
+
+#include <torch/torch.h>
+
+namespace lockstep {
+
+/// Like torch::nn::BatchNorm2d, except that training does not touch the running statistics: it leaves mean
+/// and unbiased variance of the micro-batch, float32 [features], in batch_mean and batch_var, and the step
+/// merges those of all micro-batches along the fixed tree.
+struct BatchNorm2dImpl : torch::nn::Module {
+  explicit BatchNorm2dImpl(std::int64_t features);
+  torch::Tensor forward(const torch::Tensor& x);
+
+  torch::Tensor weight, bias, running_mean, running_var;
+  torch::Tensor batch_mean, batch_var;
+};
+TORCH_MODULE(BatchNorm2d);
+
+}  // namespace lockstep

@@ -1,0 +1,66 @@
+#include "worker/plan.hpp"
+
+#include <ATen/Version.h>
+
+#include <nlohmann/json.hpp>
+
+#include "collectives/broadcast.hpp"
+#include "common/build_identity.hpp"
+#include "configs/print.hpp"
+#include "worker/agreement.hpp"
+
+namespace lockstep {
+namespace {
+
+using nlohmann::json;
+
+std::string broadcast_text(Transport& transport, std::string text) {
+  auto size = static_cast<std::int64_t>(text.size());
+  broadcast(transport, &size, sizeof size, 0);
+  text.resize(static_cast<std::size_t>(size));
+  broadcast(transport, text.data(), text.size(), 0);
+  return text;
+}
+
+std::string to_text(const Plan& plan) {
+  return json{
+      {"config", to_json(plan.config)}, {"task", static_cast<int>(plan.task)}, {"output", plan.output}}
+      .dump();
+}
+
+Plan from_text(const std::string& text) {
+  const auto object = json::parse(text);
+  return {config_from_json(object.at("config")), static_cast<Task>(object.at("task").get<int>()),
+          object.at("output")};
+}
+
+}  // namespace
+
+Hash128 Plan::hash() const { return hash_text(result_json(config)); }
+
+Plan share_plan(Transport& transport, const std::function<Plan()>& make) {
+  std::string text;
+  std::optional<Error> failure;
+  if (transport.rank() == 0) {
+    try {
+      text = to_text(make());
+    } catch (const Error& error) {
+      failure = error;
+      text = json{{"exit_code", static_cast<int>(error.exit_code())}}.dump();
+    }
+  }
+  text = broadcast_text(transport, text);
+  if (failure) throw *failure;
+  if (const auto object = json::parse(text); object.contains("exit_code")) {
+    throw Error(static_cast<ExitCode>(object["exit_code"].get<int>()), "rank 0 refused to start");
+  }
+  auto plan = from_text(text);
+  require_same(transport, "the plan", plan.hash().hex(),
+               "start all ranks with the same binary and libraries");
+  require_same(transport, "the build", build_identity(), "start all ranks with the same binary");
+  require_same(transport, "the instruction set that LibTorch uses", at::get_cpu_capability(),
+               "use hosts of one kind, or set ATEN_CPU_CAPABILITY to the lowest on all of them");
+  return plan;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,34 @@
+// The plan: what rank 0 has read and decided, in the form in which all ranks get it.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "collectives/transport.hpp"
+#include "common/hash.hpp"
+#include "configs/config.hpp"
+
+namespace lockstep {
+
+enum class Task {
+  train,
+  evaluate,
+  nothing,  ///< the run is complete
+};
+
+struct Plan {
+  Config config;
+  Task task = Task::train;
+  std::string output;  ///< the run folder, absolute
+
+  /// Identifies what decides the result: the settings that can change it.
+  Hash128 hash() const;
+};
+
+/// Collective: `make` runs on rank 0 only; everybody gets its plan and all agree on the hash. When it throws
+/// Error, all ranks throw Error with that exit code (the message on rank 0 only). This is the first
+/// collective of a run. Throws Error (config) when ranks differ in the plan, the build or the class of
+/// device.
+Plan share_plan(Transport& transport, const std::function<Plan()>& make);
+
+}  // namespace lockstep

@@ -1,0 +1,48 @@
+// What rank 0 prints while a run goes on: a live bar for people on a terminal, JSON lines for machines.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "common/clock.hpp"
+
+namespace lockstep {
+
+/// How the run stands, for one update of the bar.
+struct Standing {
+  std::int64_t epoch, epochs;  ///< epoch counted from 1
+  std::int64_t step, last_step;
+  double images_per_second;
+  double seconds_left;
+  double loss;
+};
+
+/// Writes to standard output. LOCKSTEP_PROGRESS=bar|json and LOCKSTEP_COLUMNS, which the launcher sets, say
+/// what standard output is at the other end of mpirun; without them, this process looks itself. Colours
+/// unless NO_COLOR is set.
+class Progress {
+ public:
+  Progress();
+
+  bool for_people() const { return for_people_; }
+  /// One line for people, or nothing.
+  void say(const std::string& text);
+  /// One line for machines, or nothing. `event` becomes its first key.
+  void emit(const std::string& event, nlohmann::ordered_json fields);
+  /// Redraws the bar, at most ten times a second unless `force`.
+  void update(const Standing& standing, bool force);
+
+  /// `text` in bold green on a terminal that has colours.
+  std::string highlighted(const std::string& text) const;
+
+ private:
+  void clear();
+
+  bool for_people_, colours_;
+  int columns_;
+  bool bar_drawn_ = false;
+  Clock::time_point last_drawn_{};
+};
+
+}  // namespace lockstep

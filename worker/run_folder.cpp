@@ -1,0 +1,130 @@
+#include "worker/run_folder.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+#include "common/error.hpp"
+#include "common/log.hpp"
+#include "configs/print.hpp"
+#include "worker/checkpoint/safetensors.hpp"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/// Writes beside and renames, so that a reader sees the old text or the new one.
+void replace_file(const std::string& path, const std::string& text) {
+  write_file(path + ".writing", text);
+  if (rename((path + ".writing").c_str(), path.c_str()) != 0) throw file_error("cannot write", path, errno);
+}
+
+/// 0 stands for no limit.
+bool has_shrunk(std::int64_t before, std::int64_t now) { return now != 0 && (before == 0 || now < before); }
+
+}  // namespace
+
+RunFolder::RunFolder(const std::string& path, const ResolvedConfig& resolved, bool fresh) : path_(path) {
+  if (fresh) keep_earlier_run();
+  std::error_code failure;
+  fs::create_directories(path_ + "/log", failure);
+  if (!failure) fs::create_directories(path_ + "/checkpoint", failure);
+  if (failure) throw file_error("cannot create the run folder", path_, failure.value());
+  take_lock();
+  compare_with_earlier_run(resolved.config);
+  replace_file(path_ + "/plan.json", to_json(resolved.config) + "\n");
+  replace_file(path_ + "/resolved.toml", to_toml(resolved));
+}
+
+RunFolder::~RunFolder() {
+  if (lock_ >= 0) close(lock_);
+}
+
+void RunFolder::take_lock() {
+  const auto path = path_ + "/lock";
+  lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock_ < 0) throw file_error("cannot create", path, errno);
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    throw Error(ExitCode::config, "the run folder " + path_ + " is in use", "another process holds " + path,
+                "wait for it to end, or choose another --output");
+  }
+}
+
+void RunFolder::keep_earlier_run() const {
+  if (!fs::exists(path_ + "/plan.json")) return;
+  int number = 1;
+  while (fs::exists(path_ + "." + std::to_string(number))) ++number;
+  const auto kept = path_ + "." + std::to_string(number);
+  std::error_code failure;
+  fs::rename(path_, kept, failure);
+  if (failure) throw file_error("cannot move the earlier run to", kept, failure.value());
+  log_warning("the earlier run is kept in " + kept);
+}
+
+void RunFolder::compare_with_earlier_run(const Config& config) const {
+  if (!fs::exists(path_ + "/plan.json")) return;
+  const auto before = config_of_run(path_);
+  auto allowed = before;
+  std::string differing;
+  for (auto member : {&Config::Training::max_steps, &Config::Training::epochs}) {
+    if (!has_shrunk(before.training.*member, config.training.*member)) {
+      allowed.training.*member = config.training.*member;
+    }
+  }
+  for (const auto& key : differing_keys(allowed, config)) differing += (differing.empty() ? "" : "; ") + key;
+  if (differing.empty()) return;
+  throw Error(ExitCode::config, path_ + " holds a run with another plan", differing,
+              "use the same settings (training.max_steps and training.epochs may grow), another --output, or "
+              "--fresh, which "
+              "keeps the old run under another name");
+}
+
+void RunFolder::rewind_metrics(std::int64_t step) {
+  const auto path = path_ + "/metrics.jsonl";
+  std::ifstream file(path);
+  std::string kept;
+  for (std::string line; std::getline(file, line);) {
+    const auto object = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (object.is_object() && object.value("step", std::int64_t{0}) <= step) kept += line + "\n";
+  }
+  replace_file(path, kept);
+}
+
+void RunFolder::append_metrics(const json& line) {
+  const auto path = path_ + "/metrics.jsonl";
+  std::ofstream file(path, std::ios::app);
+  file << line.dump() << "\n";
+  file.flush();
+  if (!file) throw file_error("cannot write", path, errno);
+}
+
+void RunFolder::write_result(const json& result) {
+  replace_file(path_ + "/result.json", result.dump(2) + "\n");
+}
+
+json RunFolder::result() const {
+  if (!fs::exists(path_ + "/result.json")) return nullptr;
+  return json::parse(read_file(path_ + "/result.json"), nullptr, /*allow_exceptions=*/false);
+}
+
+bool RunFolder::finished(const Config& config) const {
+  const auto found = result();
+  return found.is_object() && found.value("epochs", json()) == config.training.epochs &&
+         found.value("max_steps", json()) == config.training.max_steps;
+}
+
+Config config_of_run(const std::string& path) {
+  if (!fs::exists(path + "/plan.json")) {
+    throw Error(ExitCode::config, path + " is not a run folder", "it has no plan.json",
+                "give the --output of a run");
+  }
+  return config_from_json(read_file(path + "/plan.json"));
+}
+
+}  // namespace lockstep

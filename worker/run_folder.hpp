@@ -1,0 +1,49 @@
+// The folder of a run: what is in it, and whether a command may go on with it. Rank 0 alone touches it, apart
+// from each rank's own log and its part of a checkpoint.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "configs/load.hpp"
+
+namespace lockstep {
+
+/// RUN/resolved.toml, plan.json, metrics.jsonl, result.json, log/, checkpoint/, lock.
+class RunFolder {
+ public:
+  /// Creates or reopens `path` for training, holding its lock until destruction. An earlier run in it must
+  /// have the same plan, except that training.max_steps and training.epochs may have grown; otherwise throws
+  /// Error (config) that names the keys. With `fresh` an earlier run is kept under another name (PATH.1,
+  /// PATH.2, ...) and a new one begun. Throws Error (io) when it cannot be written, Error (config) when
+  /// another process is training in it.
+  RunFolder(const std::string& path, const ResolvedConfig& resolved, bool fresh);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+  /// Forgets the metrics after `step`: a resumed run writes them again.
+  void rewind_metrics(std::int64_t step);
+  /// Appends one line to metrics.jsonl.
+  void append_metrics(const nlohmann::json& line);
+  void write_result(const nlohmann::json& result);
+  /// The content of result.json, or null.
+  nlohmann::json result() const;
+  /// True when result.json is that of a run over `config`'s epochs and max_steps: nothing is left to do.
+  bool finished(const Config& config) const;
+
+ private:
+  void take_lock();
+  void keep_earlier_run() const;
+  void compare_with_earlier_run(const Config& config) const;
+
+  std::string path_;
+  int lock_ = -1;
+};
+
+/// The config of the run in `path`. Throws Error (config) when there is no run.
+Config config_of_run(const std::string& path);
+
+}  // namespace lockstep

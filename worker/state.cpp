@@ -1,0 +1,93 @@
+#include "worker/state.hpp"
+
+#include <cstring>
+
+#include "collectives/all_gather.hpp"
+
+namespace lockstep {
+namespace {
+
+/// The hashes of this rank's blocks of one array, of which `values` holds this rank's shard.
+std::vector<Hash128> hash_blocks(const TrainingState& state, Range blocks, const float* values) {
+  std::vector<Hash128> hashes;
+  for (auto i = blocks.begin; i < blocks.end; ++i) {
+    const auto& block = state.layout.blocks()[i];
+    if (block.kind == Kind::metric) continue;
+    hashes.push_back(hash_bytes(values + (block.offset - state.shard.begin), block.count * sizeof(float)));
+  }
+  return hashes;
+}
+
+Hash128 hash_array(Transport& transport, const TrainingState& state, const float* shard) {
+  const auto blocks = state.layout.block_range(transport.rank(), transport.world_size());
+  const auto own = hash_blocks(state, blocks, shard);
+  std::vector<std::byte> all;
+  for (const auto& part : gather_bytes(transport, std::as_bytes(std::span(own)))) {
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return hash_bytes(all.data(), all.size());
+}
+
+/// Calls `action(entry, tensor)` for every parameter and running statistic of the model.
+template <class Action>
+void for_each_tensor(const Model& model, const Layout& layout, const Action& action) {
+  at::NoGradGuard no_grad;
+  const auto parameters = model.named_parameters();
+  const auto buffers = model.named_buffers();
+  for (const auto& entry : layout.entries()) {
+    if (entry.kind == Kind::metric) continue;
+    action(entry, entry.kind == Kind::statistic ? buffers[entry.name] : parameters[entry.name]);
+  }
+}
+
+std::vector<Range> bytes_of_shards(const Layout& layout, int world_size) {
+  std::vector<Range> bytes;
+  for (const auto& shard : layout.shards(world_size)) bytes.push_back({shard.begin * 4, shard.end * 4});
+  return bytes;
+}
+
+}  // namespace
+
+TrainingState::TrainingState(const Layout& layout_, const Optimizer& optimizer, bool with_ema, int rank,
+                             int world_size)
+    : layout(layout_), shard(layout_.shard(rank, world_size)), parameters(at::zeros({layout_.size()})) {
+  for (const auto& name : optimizer.state_names) optimizer_state.push_back({name, at::zeros({shard.size()})});
+  if (with_ema) ema = at::zeros({shard.size()});
+}
+
+void store(const Model& model, const Layout& layout, const at::Tensor& flat) {
+  for_each_tensor(model, layout,
+                  [&](const Entry& entry, at::Tensor tensor) { layout.view(flat, entry).copy_(tensor); });
+}
+
+void attach(Model& model, const Layout& layout, const at::Tensor& flat) {
+  for_each_tensor(model, layout,
+                  [&](const Entry& entry, at::Tensor tensor) { tensor.set_data(layout.view(flat, entry)); });
+}
+
+void gather_parameters(Transport& transport, TrainingState& state) {
+  all_gather(transport, state.parameters.data_ptr(), bytes_of_shards(state.layout, transport.world_size()));
+}
+
+at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::Tensor& shard) {
+  auto flat = at::zeros({layout.size()});
+  const auto own = layout.shard(transport.rank(), transport.world_size());
+  flat.slice(0, own.begin, own.end).copy_(shard);
+  all_gather(transport, flat.data_ptr(), bytes_of_shards(layout, transport.world_size()));
+  return flat;
+}
+
+StateHashes hash_state(Transport& transport, const TrainingState& state) {
+  StateHashes hashes;
+  std::vector<Hash128> in_order{hash_bytes(&state.step, sizeof state.step)};
+  const auto add = [&](const std::string& name, const float* shard) {
+    in_order.push_back(hashes.array[name] = hash_array(transport, state, shard));
+  };
+  add("weights", state.parameters.data_ptr<float>() + state.shard.begin);
+  for (const auto& array : state.optimizer_state) add(array.name, array.shard.data_ptr<float>());
+  if (state.ema.defined()) add("ema", state.ema.data_ptr<float>());
+  hashes.state = hash_of_hashes(in_order);
+  return hashes;
+}
+
+}  // namespace lockstep

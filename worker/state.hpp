@@ -1,0 +1,59 @@
+// Everything that a step changes, and its hashes.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "collectives/transport.hpp"
+#include "common/hash.hpp"
+#include "worker/layout.hpp"
+#include "worker/optim/optimizer.hpp"
+
+namespace lockstep {
+
+/// The state of a run. Every rank has all parameters; of everything else it has its own shard.
+struct TrainingState {
+  /// Zeros, on `rank` of `world_size`; `with_ema` adds the averages. Nothing is drawn or read here.
+  TrainingState(const Layout& layout, const Optimizer& optimizer, bool with_ema, int rank, int world_size);
+
+  struct Array {
+    std::string name;  ///< as in the checkpoint: "momentum", "exp_avg", ...
+    at::Tensor shard;  ///< float32 [shard.size()]
+  };
+
+  /// The rank's shard of the parameters, a view.
+  at::Tensor own_parameters() const { return parameters.slice(0, shard.begin, shard.end); }
+
+  const Layout& layout;
+  Range shard;                         ///< elements of the flat buffer that this rank owns
+  std::int64_t step = 0;               ///< steps done
+  at::Tensor parameters;               ///< float32 [layout.size()]: parameters and running statistics
+  std::vector<Array> optimizer_state;  ///< in the optimiser's order
+  at::Tensor ema;                      ///< float32 [shard.size()], undefined without model_ema
+};
+
+/// Copies the model's parameters and running statistics into `flat`, float32 [layout.size()].
+void store(const Model& model, const Layout& layout, const at::Tensor& flat);
+/// Points the model's parameters and running statistics at `flat`, whose values become theirs.
+void attach(Model& model, const Layout& layout, const at::Tensor& flat);
+
+/// Collective: every rank's shard of the parameters to all ranks. Throws CollectiveError.
+void gather_parameters(Transport& transport, TrainingState& state);
+/// Collective: this rank's `shard` and everybody else's as one flat buffer, float32 [layout.size()], on all
+/// ranks.
+at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::Tensor& shard);
+
+struct StateHashes {
+  Hash128 state;                         ///< of the step and of all arrays
+  std::map<std::string, Hash128> array;  ///< "weights" (with running statistics), the optimiser's, "ema"
+};
+
+/// Collective: hashes every block of every array on its owner, then the hashes in block order; the same for
+/// any world size. Padding and metrics are left out. Throws CollectiveError.
+StateHashes hash_state(Transport& transport, const TrainingState& state);
+
+}  // namespace lockstep

@@ -1,0 +1,57 @@
+#include "worker/workload.hpp"
+
+#include "common/error.hpp"
+#include "configs/derive.hpp"
+#include "worker/data/sample_order.hpp"
+
+namespace lockstep {
+namespace {
+
+ChannelStatistics statistics_of(const Config::Data& settings, const Images& train) {
+  if (settings.mean.empty()) return channel_statistics(train);
+  if (std::ssize(settings.mean) != train.channels) {
+    throw Error(ExitCode::config, "data.mean has " + std::to_string(settings.mean.size()) + " numbers",
+                "the images have " + std::to_string(train.channels) + " channels",
+                "give one number per channel, or \"auto\"");
+  }
+  return {settings.mean, settings.std};
+}
+
+bool channels_last_for(const Config::Model& settings) {
+  // Without a convolution there is nothing to gain, and the flattened order of the mlp's input is the
+  // contiguous one.
+  if (settings.memory_format == "auto") return settings.name != "mlp";
+  return settings.memory_format == "channels_last";
+}
+
+std::shared_ptr<Model> initialised(std::shared_ptr<Model> model, std::uint64_t seed) {
+  initialise(*model, seed);
+  return model;
+}
+
+}  // namespace
+
+Workload::Workload(const Config& config_)
+    : config(config_),
+      data(read_idx_dataset(config.data.path, config.data.train_samples, config.data.test_samples)),
+      extent(extent_of(config, data.train.count)),
+      micro_batch_size(resolved_micro_batch_size(config)),
+      micro_batches(micro_batches_per_step(config)),
+      shape{data.train.channels, data.train.height, data.train.width, data.classes},
+      model(initialised(another_model(), static_cast<std::uint64_t>(config.run.seed))),
+      channels_last(channels_last_for(config.model)),
+      layout(*model, channels_last),
+      optimizer(optimizer_named(config.optimizer.name)),
+      train(data.train, statistics_of(config.data, data.train), channels_last),
+      test(data.test, statistics_of(config.data, data.train), channels_last) {}
+
+std::vector<std::int64_t> Workload::samples_of(std::int64_t step, std::int64_t micro_batch) const {
+  const SampleOrder order(static_cast<std::uint64_t>(config.run.seed),
+                          static_cast<std::uint64_t>(epoch_of(step)), data.train.count);
+  const auto first = (step % extent.steps_per_epoch * micro_batches + micro_batch) * micro_batch_size;
+  std::vector<std::int64_t> samples;
+  for (std::int64_t i = 0; i < micro_batch_size; ++i) samples.push_back(order.at(first + i));
+  return samples;
+}
+
+}  // namespace lockstep

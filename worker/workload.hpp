@@ -1,0 +1,41 @@
+// What a plan works on: the data, the model, and how they are laid out over steps and in memory.
+#pragma once
+
+#include <memory>
+
+#include "configs/config.hpp"
+#include "worker/data/micro_batch.hpp"
+#include "worker/layout.hpp"
+#include "worker/optim/optimizer.hpp"
+#include "worker/optim/schedule.hpp"
+
+namespace lockstep {
+
+/// Follows from the configuration and the data alone, so it is the same on every rank.
+struct Workload {
+  /// Reads the data and builds the model with its initial weights. Not collective. Throws Error (config, io).
+  explicit Workload(const Config& config);
+  Workload(const Workload&) = delete;
+  Workload& operator=(const Workload&) = delete;
+
+  /// Another model of the same kind, its parameters not initialised.
+  std::shared_ptr<Model> another_model() const { return make_model(config.model, shape); }
+
+  /// The samples of micro-batch `micro_batch` of `step`, in the keyed order of the step's epoch.
+  std::vector<std::int64_t> samples_of(std::int64_t step, std::int64_t micro_batch) const;
+  std::int64_t epoch_of(std::int64_t step) const { return step / extent.steps_per_epoch; }
+
+  Config config;
+  Dataset data;
+  Extent extent;
+  std::int64_t micro_batch_size;
+  std::int64_t micro_batches;  ///< K: in each step
+  ImageShape shape;
+  std::shared_ptr<Model> model;
+  bool channels_last;
+  Layout layout;
+  const Optimizer& optimizer;
+  MicroBatchMaker train, test;
+};
+
+}  // namespace lockstep
