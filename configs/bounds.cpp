@@ -115,12 +115,6 @@ std::string type_text(const Parameter& row) {
   return std::visit(TypeText{}, row.default_value) + (row.bounds.empty_is_auto ? " or \"auto\"" : "");
 }
 
-std::pair<std::string, std::string> directions(const Parameter& row) {
-  if (std::holds_alternative<Flag>(row.default_value)) return {"on", "off"};
-  const bool has_none = std::holds_alternative<Text>(row.default_value) || row.bounds.empty_is_auto;
-  return has_none ? std::pair("advice", "advice") : std::pair("raise", "lower");
-}
-
 std::string Problem::text() const { return problem + " (" + why + ") " + suggestion; }
 
 std::optional<Problem> check_bounds(const Parameter& row, const Value& value) {

@@ -1,10 +1,9 @@
 #include "configs/explain.hpp"
 
 #include <algorithm>
-#include <sstream>
 
 #include "configs/json_value.hpp"
-#include "configs/rules.hpp"
+#include "configs/phrases.hpp"
 #include "configs/text.hpp"
 
 namespace lockstep {
@@ -14,42 +13,15 @@ constexpr std::size_t kLabelWidth = 14;
 
 std::size_t width_of(int columns) { return static_cast<std::size_t>(std::max(columns, 40)); }
 
-/// "label  text text text", the text broken between words at `columns` and indented below itself.
+/// "label  text text text", further lines indented below the text.
 std::string paragraph(const std::string& label, const std::string& text, int columns) {
-  std::string line = "  " + label, result;
-  line.resize(std::max(kLabelWidth, line.size() + 1), ' ');
-  std::istringstream words(text);
-  bool begins = true;
-  for (std::string word; words >> word; begins = false) {
-    if (!begins && line.size() + 1 + word.size() > width_of(columns)) {
-      result += line + "\n";
-      line.assign(kLabelWidth, ' ');
-      begins = true;
-    }
-    line += (begins ? "" : " ") + word;
-  }
-  return result + line + "\n";
+  std::string first = "  " + label;
+  first.resize(std::max(kLabelWidth, first.size() + 1), ' ');
+  return wrapped(text, first, std::string(kLabelWidth, ' '), width_of(columns));
 }
 
 std::string value_text(const Parameter& row, const ResolvedConfig& resolved) {
   return toml_text(row.get(resolved.config), row.bounds.empty_is_auto);
-}
-
-std::string tuning_text(const Tuning& tuning) {
-  if (tuning.scale == Scale::fixed) return "";
-  return limit_text(tuning.low) + " .. " + limit_text(tuning.high) +
-         (tuning.scale == Scale::linear ? ", linear" : ", logarithmic");
-}
-
-const char* effect_text(Effect effect) {
-  return effect == Effect::changes_result ? "changes the result: a run that goes on must keep it"
-                                          : "does not change the result";
-}
-
-std::vector<std::string> rule_texts(const Parameter& row) {
-  std::vector<std::string> texts;
-  for (const Rule* rule : rules_on(row)) texts.push_back(rule->says);
-  return texts;
 }
 
 }  // namespace
@@ -68,8 +40,8 @@ std::string explanation(const Parameter& row, const ResolvedConfig& resolved, in
   const auto [up, down] = directions(row);
   add(up, row.raise);
   add(down, row.lower);
-  add("search", tuning_text(row.tuning));
-  add("effect", effect_text(row.effect));
+  add("search", tuning_text(row));
+  add("effect", effect_text(row));
   for (const std::string& rule : rule_texts(row)) add("rule", rule);
   add("elsewhere", joined(row.aliases));
   add("since", row.since);
@@ -88,7 +60,7 @@ std::string explanation_json(const Parameter& row, const ResolvedConfig& resolve
                                  {"default", json_value(row.default_value, empty_is_auto)},
                                  {"raise", row.raise},
                                  {"lower", row.lower},
-                                 {"search", tuning_text(row.tuning)},
+                                 {"search", tuning_text(row)},
                                  {"changes_result", row.effect == Effect::changes_result},
                                  {"rules", rule_texts(row)},
                                  {"aliases", row.aliases},

@@ -4,7 +4,6 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "configs/value.hpp"
@@ -76,10 +75,6 @@ std::vector<const Parameter*> parameters_named(const std::string& name);
 std::string bounds_text(const Parameter& row);
 /// What is wanted, for messages: "a whole number", "a list of numbers or \"auto\"" ...
 std::string type_text(const Parameter& row);
-
-/// The words for the advice of `raise` and `lower`: "raise", "lower" for numbers, "on", "off" for flags, and
-/// "advice" twice for what has no direction.
-std::pair<std::string, std::string> directions(const Parameter& row);
 
 /// What is wrong with a value, in the three parts of a message; the problem begins with the row's name.
 struct Problem {

@@ -1,7 +1,7 @@
 #include "configs/schema.hpp"
 
 #include "configs/json_value.hpp"
-#include "configs/rules.hpp"
+#include "configs/phrases.hpp"
 
 namespace lockstep {
 namespace {
@@ -50,7 +50,7 @@ std::string description(const Parameter& row) {
   std::string text = row.what;
   if (!row.unit.empty()) text += "\n\nUnit: " + row.unit + ".";
   text += "\n\n" + row.raise + " " + row.lower;
-  for (const Rule* rule : rules_on(row)) text += "\n\nRule: " + rule->says;
+  for (const std::string& rule : rule_texts(row)) text += "\n\nRule: " + rule;
   return text;
 }
 

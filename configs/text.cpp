@@ -1,6 +1,7 @@
 #include "configs/text.hpp"
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 namespace lockstep {
 
@@ -26,6 +27,22 @@ std::string on_one_line(std::string text) {
     if (byte < 0x20 || byte == 0x7f || (byte > 0x7f && !utf8)) c = '?';
   }
   return text;
+}
+
+std::string wrapped(const std::string& text, const std::string& first, const std::string& rest,
+                    std::size_t columns) {
+  std::istringstream words(text);
+  std::string result, line = first;
+  bool begins = true;
+  for (std::string word; words >> word; begins = false) {
+    if (!begins && line.size() + 1 + word.size() > columns) {
+      result += line + "\n";
+      line = rest;
+      begins = true;
+    }
+    line += (begins ? "" : " ") + word;
+  }
+  return result + line + "\n";
 }
 
 std::string shortened(const std::string& text, std::size_t longest) {

@@ -27,7 +27,9 @@ int run(int argc, char** argv) {
   add_eval(app, status);
   add_validate(app, status);
   add_explain(app, status);
+  add_template(app, status);
   add_schema(app, status);
+  add_docs(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
