@@ -52,7 +52,11 @@ std::string parameters_document() {
       "A configuration is a TOML file with the sections below; any key may be left out.\n"
       "`lockstep train FILE --set section.key=value` overrides one of them, `lockstep template` prints a\n"
       "file with all, `lockstep explain KEY` says what is here of one, and `lockstep validate FILE` reports\n"
-      "all that is wrong with a file.\n";
+      "all that is wrong with a file.\n\n"
+      "Above the sections a file may say `config_version = " +
+      std::to_string(kConfigVersion) +
+      "`, the version of this table it is written for; a file of a newer\n"
+      "version is refused. Without it the current version is meant.\n";
   for (const Section& section : sections()) {
     text += "\n## " + section.name + "\n\n" + section.what + "\n";
     for (const Parameter* row : parameters_of(section.name)) text += document_of(*row);
@@ -67,6 +71,7 @@ std::string configuration_template(const std::string& schema) {
   text += comment(
       "All parameters with their defaults. Keep what you change: a key that is left out has its default.");
   text += comment("`lockstep explain KEY` says more.");
+  text += "config_version = " + std::to_string(kConfigVersion) + "\n";
   for (const Section& section : sections()) {
     text += "\n";
     text += comment(section.what) + "[" + section.name + "]\n";

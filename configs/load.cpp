@@ -1,13 +1,11 @@
 #include "configs/load.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <functional>
 #include <set>
 #include <tuple>
 
+#include "configs/file.hpp"
 #include "configs/names.hpp"
 #include "configs/registry.hpp"
 #include "configs/rules.hpp"
@@ -17,8 +15,7 @@
 namespace lockstep {
 namespace {
 
-constexpr std::size_t kLargestFile =
-    256 * 1024;  // toml++ overflows the stack in deeper nests than this holds
+constexpr const char* kVersionKey = "config_version";
 constexpr std::size_t kMostProblems = 100;
 
 /// Where a value or a problem is: in the file, or in one of the --set options, which come after the file.
@@ -52,7 +49,9 @@ Problem unknown_section(const std::string& name, bool is_table) {
         "unknown section [" + shortened(name) + "]", "there is no such section",
         nearest.empty() ? "the sections are " + joined(section_names()) : "did you mean [" + nearest + "]?"};
   }
-  return {"unknown key " + shortened(name), "every key belongs to a section", suggest_name(name)};
+  const std::string suggestion =
+      nearest_name(name, {kVersionKey}).empty() ? suggest_name(name) : "did you mean config_version?";
+  return {"unknown key " + shortened(name), "every key belongs to a section", suggestion};
 }
 
 class Loader {
@@ -67,6 +66,7 @@ class Loader {
   void check_rules();
   bool is_default(const std::string& name) const;
   void read_table(const std::string& path, const toml::table& table);
+  void read_version(const toml::node& node, const Place& place);
   void read_section(const std::string& path, const std::string& section, const toml::table& table);
   void read_value(const Parameter& row, const toml::node& node, const Place& place,
                   const std::string& origin);
@@ -81,6 +81,7 @@ class Loader {
   std::map<std::string, std::string> origin_;
   std::map<std::string, Place> places_;  ///< of the values that are not defaults
   std::set<std::string> refused_;  ///< parameters whose given value was refused: rules on them would mislead
+  bool understood_ = true;  ///< the file could be read; if not, rules on what else is given would mislead
   std::vector<PlacedProblem> problems_;
 };
 
@@ -90,34 +91,44 @@ Place place_in(const std::string& path, const toml::source_position& position) {
 }
 
 void Loader::read_file(const std::string& path) {
-  const Place whole_file{0, 0, 0, path};
-  std::string content(kLargestFile + 1, '\0');
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  file.read(content.data(), static_cast<std::streamsize>(content.size()));
-  if (!file.is_open() || file.bad()) {
-    report(whole_file,
-           {"cannot read the configuration", std::strerror(errno), "check the path and its permissions"});
-    return;
-  }
-  content.resize(static_cast<std::size_t>(file.gcount()));
-  if (content.size() > kLargestFile) {
-    report(whole_file, {"too large for a configuration", "more than 256 KiB", "check the path"});
+  const auto content = read_small_file(path);
+  if (const Problem* problem = std::get_if<Problem>(&content)) {
+    understood_ = false;
+    report({0, 0, 0, path}, *problem);
     return;
   }
   try {
-    read_table(path, toml::parse(content, path));
+    read_table(path, toml::parse(std::get<std::string>(content), path));
   } catch (const toml::parse_error& error) {
+    understood_ = false;
     report(place_in(path, error.source().begin),
            {"not valid TOML", std::string(error.description()),
             "correct this place; values are numbers, true, false, \"text\" or [lists]"});
   }
 }
 
+void Loader::read_version(const toml::node& node, const Place& place) {
+  const std::string current = std::to_string(kConfigVersion);
+  const auto version = node.value_exact<Integer>();
+  if (!version || *version < 1) {
+    report(place, {"config_version is not a version", "versions are whole numbers, at present " + current,
+                   "write config_version = " + current + " or leave it out"});
+  } else if (*version > kConfigVersion) {
+    understood_ = false;
+    report(place, {"config_version = " + std::to_string(*version) + " is newer than this lockstep",
+                   "it reads versions up to " + current, "use the lockstep that the file was written for"});
+  }
+}
+
 void Loader::read_table(const std::string& path, const toml::table& table) {
+  if (const auto version = table.find(kVersionKey); version != table.end()) {
+    read_version(version->second, place_in(path, version->first.source().begin));
+    if (!understood_) return;
+  }
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     const Place place = place_in(path, key.source().begin);
+    if (name == kVersionKey) continue;
     if (!find_section(name)) {
       report_later(place, [name, is_table = node.is_table()] { return unknown_section(name, is_table); });
     } else if (!node.is_table()) {
@@ -169,11 +180,13 @@ toml::table table_of_option(const Parameter& row, const std::string& text) {
 }
 
 void Loader::read_override(std::size_t option, const Override& override_) {
-  const Place place{option, 0, 0, "--set " + shortened(override_.key + "=" + override_.value)};
+  const std::string assignment = "--set " + shortened(override_.key + "=" + override_.value);
+  const Place place{option, 0, 0, override_.origin.empty() ? assignment : override_.origin};
   const auto rows = parameters_named(override_.key);
   if (rows.size() == 1) {
     const toml::table table = table_of_option(*rows.front(), override_.value);
-    read_value(*rows.front(), *table.get("value"), place, "--set");
+    read_value(*rows.front(), *table.get("value"), place,
+               override_.origin.empty() ? "--set" : override_.origin);
     return;
   }
   if (rows.size() > 1) {
@@ -201,6 +214,7 @@ bool Loader::is_default(const std::string& name) const {
 }
 
 void Loader::check_rules() {
+  if (!understood_) return;
   for (const BrokenRule& rule : broken_rules(config_)) {
     const auto& names = rule.names;
     const bool concerns_refused = std::any_of(

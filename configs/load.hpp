@@ -34,13 +34,15 @@ struct ResolvedConfig {
 struct Override {
   std::string key;
   std::string value;
+  std::string origin = {};  ///< what messages and ResolvedConfig::origin call it; empty: "--set"
 };
 
 /// Splits "training.epochs=3" at the first '='. Throws ConfigError if there is none or nothing before it.
 Override parse_override(const std::string& text);
 
 /// Reads `path`, then applies `overrides` (a later one wins over an earlier one), then checks each value and
-/// the rules between values. An empty file gives the defaults. Throws ConfigError with all problems.
+/// the rules between values. An empty file gives the defaults. A file of a newer config_version is not looked
+/// into. Throws ConfigError with all problems.
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides = {});
 
 /// The same without a file: the defaults with `overrides` on top.

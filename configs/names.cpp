@@ -9,34 +9,36 @@
 namespace lockstep {
 namespace {
 
-std::string plain(std::string name) {
-  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return name;
-}
-
 bool has_alias(const Parameter& row, const std::string& name) {
   return std::find(row.aliases.begin(), row.aliases.end(), name) != row.aliases.end();
 }
 
-std::string question(const std::vector<std::string>& names) {
+using Rows = std::vector<const Parameter*>;
+
+std::string question(const Rows& rows) {
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "did you mean " : " or ") + name;
+  for (const Parameter* row : rows) text += (text.empty() ? "did you mean " : " or ") + row->name();
   return text + "?";
 }
 
 /// The rows for which `matches` holds, those of `section` alone if there are any.
 template <class Matches>
-std::vector<std::string> matching_rows(const std::string& section, Matches matches) {
-  std::vector<std::string> here, anywhere;
+Rows matching_rows(const std::string& section, Matches matches) {
+  Rows here, anywhere;
   for (const Parameter& row : parameters()) {
     if (!matches(row)) continue;
-    anywhere.push_back(row.name());
-    if (row.section == section) here.push_back(row.name());
+    anywhere.push_back(&row);
+    if (row.section == section) here.push_back(&row);
   }
   return here.empty() ? anywhere : here;
 }
 
 }  // namespace
+
+std::string plain_name(std::string name) {
+  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
 
 int edit_distance(const std::string& a, const std::string& b) {
   const std::size_t columns = b.size() + 1;
@@ -62,7 +64,7 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
   int least = std::max(1, static_cast<int>(name.size()) / 3) + 1;
   if (name.size() > 100) return nearest;
   for (const std::string& candidate : known) {
-    const int distance = edit_distance(plain(name), candidate);
+    const int distance = edit_distance(plain_name(name), candidate);
     if (distance >= least) continue;
     least = distance;
     nearest = candidate;
@@ -70,11 +72,15 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
   return nearest;
 }
 
+std::vector<const Parameter*> parameters_called(const std::string& section, const std::string& key) {
+  const std::string name = plain_name(key);
+  const Rows found = matching_rows(section, [&](const Parameter& row) { return row.key == name; });
+  if (!found.empty()) return found;
+  return matching_rows(section, [&](const Parameter& row) { return has_alias(row, name); });
+}
+
 std::string suggest_key(const std::string& section, const std::string& key) {
-  const std::string name = plain(key);
-  auto found = matching_rows(section, [&](const Parameter& row) { return row.key == name; });
-  if (found.empty())
-    found = matching_rows(section, [&](const Parameter& row) { return has_alias(row, name); });
+  const Rows found = parameters_called(section, key);
   if (!found.empty()) return question(found);
   std::vector<std::string> here, anywhere;
   for (const Parameter& row : parameters()) {

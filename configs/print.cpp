@@ -42,9 +42,9 @@ ConfigError unreadable(const std::string& why) {
 }  // namespace
 
 std::string to_toml(const ResolvedConfig& resolved) {
-  std::string text;
+  std::string text = "config_version = " + std::to_string(kConfigVersion) + "\n";
   for (const Section& section : sections()) {
-    text += (text.empty() ? "[" : "\n[") + section.name + "]\n";
+    text += "\n[" + section.name + "]\n";
     for (const Parameter* row : parameters_of(section.name)) {
       const auto origin = resolved.origin.find(row->name());
       text += row->key + " = " + toml_text(row->get(resolved.config), row->bounds.empty_is_auto) +

@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-/// Every section and value, each with "# from ORIGIN"; loads again to the same Config.
+/// config_version, then every section and value, each with "# from ORIGIN"; loads again to the same Config.
 std::string to_toml(const ResolvedConfig& resolved);
 
 /// Canonical: equal configurations give equal bytes (sorted keys, shortest digits that read back exactly).

@@ -74,6 +74,12 @@ std::string configuration_schema() {
                  {"title", "Configuration of a lockstep run"},
                  {"type", "object"},
                  {"additionalProperties", false}};
+  schema["properties"]["config_version"] = {
+      {"type", "integer"},
+      {"minimum", 1},
+      {"maximum", kConfigVersion},
+      {"default", kConfigVersion},
+      {"description", "The version of the table of parameters that the file is written for."}};
   for (const Section& section : sections()) schema["properties"][section.name] = schema_of(section);
   return schema.dump(2) + "\n";
 }

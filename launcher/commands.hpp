@@ -11,6 +11,7 @@ void add_eval(CLI::App& app, int& status);
 void add_validate(CLI::App& app, int& status);
 void add_explain(CLI::App& app, int& status);
 void add_template(CLI::App& app, int& status);
+void add_import(CLI::App& app, int& status);
 void add_schema(CLI::App& app, int& status);
 void add_docs(CLI::App& app, int& status);
 

@@ -28,6 +28,7 @@ int run(int argc, char** argv) {
   add_validate(app, status);
   add_explain(app, status);
   add_template(app, status);
+  add_import(app, status);
   add_schema(app, status);
   add_docs(app, status);
   try {

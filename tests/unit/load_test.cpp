@@ -278,6 +278,36 @@ TEST(Files, ThatAreNotTomlAreRefusedAtTheirPlace) {
   EXPECT_TRUE(problems("[optimizer]\nlearning_rate = 1e400\n").starts_with("FILE:2:"));
 }
 
+TEST(Files, ThatAreNotUnderstoodSilenceTheRules) {
+  for (const char* content :
+       {"[training]\nepochs = 100\n[", "config_version = 2\n[training]\nepochs = 100\n"}) {
+    const std::string text = problems(content, {"warmup_epochs=50"});
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 0) << text;
+  }
+}
+
+TEST(ConfigVersion, MayBeTheCurrentOneOrLeftOut) {
+  EXPECT_EQ(load("config_version = 1\n[training]\nepochs = 3\n").config.training.epochs, 3);
+}
+
+TEST(ConfigVersion, ThatIsNewerIsRefusedAndTheRestOfTheFileNotLookedAt) {
+  EXPECT_EQ(
+      problems("# later\nconfig_version = 2\n[no_such_section]\na = 1\n"),
+      "FILE:2:1: config_version = 2 is newer than this lockstep (it reads versions up to 1) use the lockstep "
+      "that the file was written for");
+}
+
+TEST(ConfigVersion, MustBeAVersion) {
+  for (const char* version : {"0", "-1", "\"1\"", "1.0", "true", "[1]", "{a = 1}"}) {
+    const std::string text = problems("config_version = " + std::string(version) + "\nepohcs = 3\n");
+    EXPECT_TRUE(text.starts_with("FILE:1:1: config_version is not a version (")) << text;
+    EXPECT_TRUE(contains(text, "FILE:2:1: unknown key epohcs")) << text;
+  }
+  EXPECT_TRUE(contains(problems("config_versoin = 1"), "did you mean config_version?"));
+  EXPECT_TRUE(contains(problems("[run]\nconfig_version = 1"), "unknown key run.config_version"));
+  EXPECT_TRUE(contains(problems("", {"config_version=1"}), "unknown key config_version"));
+}
+
 TEST(Files, OfAnyDepthAreAnswered) {
   std::string deep;
   for (int i = 0; i < 130000; ++i) deep += "a.";

@@ -36,6 +36,8 @@ TEST(Toml, LoadsAgainToTheSameConfiguration) {
   }
 }
 
+TEST(Toml, BeginsWithTheVersion) { EXPECT_TRUE(to_toml({}).starts_with("config_version = 1\n\n[")); }
+
 TEST(Toml, SaysWhereEachValueIsFromOnOneLineWhateverTheName) {
   ResolvedConfig resolved;
   resolved.origin["training.epochs"] = "a\nb\xff.toml:1:2";

@@ -1,0 +1,15 @@
+// Configuration files as text.
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "configs/registry.hpp"
+
+namespace lockstep {
+
+/// The content, or why there is none: it cannot be read, or is larger than 256 KiB (in larger files, tables
+/// could nest so deeply that toml++ overflows the stack).
+std::variant<std::string, Problem> read_small_file(const std::string& path);
+
+}  // namespace lockstep
