@@ -97,7 +97,8 @@ def test_the_configurations_of_the_repository_are_accepted():
 
 
 @pytest.mark.parametrize("text, place", [
-    ("config_version = 2\n", "config_version"), ("[training]\nbatchsize = 3\n", "training"), ("[trainig]\nepochs = 3\n", ""), ("epochs = 3\n", ""),
+    ("config_version = 2\n", "config_version"), ("[training]\nbatchsize = 3\n", "training"),
+    ("[trainig]\nepochs = 3\n", ""), ("epochs = 3\n", ""),
     ("training = 3\n", "training"), ("[[training]]\n", "training"), ("[training]\nepochs = '3'\n", "training.epochs"),
     ("[optimizer]\nlearning_rate = 0\n", "optimizer.learning_rate"), ("[optimizer]\nname = 'adamm'\n", "optimizer.name"),
     ("[data]\nmean = []\n", "data.mean"), ("[run]\nname = 'a/b'\n", "run.name")])
