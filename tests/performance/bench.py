@@ -61,7 +61,7 @@ def peer_command(options, model):
 def output_of(command, timeout_s):
     """Standard output of a program that must succeed; its last words go into the failure."""
     environment = {name: value for name, value in os.environ.items() if name not in DROPPED}
-    # A session of its own, so that a run that hangs is ended with everything it started.
+    # A process group of its own, so that a run that hangs is ended with everything it started.
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
                           text=True, env=environment, start_new_session=True) as process:
         try:
