@@ -6,7 +6,8 @@
 For each model, lockstep and tests/performance/ddp_peer.py run in turn (A B A B ...), each for the same number of
 steps with the same global batch, so that a drift of the machine meets both. Prints the medians, their spread and
 the ratio of the medians, and writes everything to build/bench/training.json. All runs of lockstep on one model
-must end with one state hash; --check-equal adds a run on one rank, which must end with it too.
+must end with one state hash; --check-equal adds a run on one rank, which must end with it too. Reading of data and
+evaluation are in neither figure. images/s leaves out the peer's first three steps but counts all of lockstep's.
 
 Exit status: 0 done, 1 it cannot start, 2 wrong options, 3 a run failed or said nothing usable, 4 the hashes differ.
 """
