@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests configure build train test format clean
+.PHONY: help setup setup-tests configure build train test docs format clean
 
 ARGS ?=
 CONFIG ?= configs/quickstart.toml
@@ -40,6 +40,12 @@ test: setup-tests ## build everything and run all tests
 	@echo "build: programs and tests"
 	@ninja -C build $(NINJA_QUIET)
 	@ctest --test-dir build --output-on-failure --no-tests=error
+
+docs: setup ## write what is derived from the table of parameters (docs/parameters.md, the schema)
+	@$(MAKE) --no-print-directory configure
+	@ninja -C build $(NINJA_QUIET) lockstep
+	@build/bin/lockstep docs parameters > docs/parameters.md
+	@build/bin/lockstep schema > configs/parameters.schema.json
 
 format: ## format all C++ and CUDA sources
 	@clang-format -i $(SOURCES)

@@ -19,7 +19,8 @@ case "${1:-}" in
     kind=tests
     packages+=(libgtest-dev libgmock-dev libbenchmark-dev clang-format slurm-wlm munge openssh-server iproute2)
     # PyTorch in Python is the reference the tests compare with, so here the wheel comes with all it depends on.
-    wheels=(torch==2.11.0 torchvision==0.26.0 timm==1.0.31 safetensors==0.8.0 numpy==2.4.6 pytest==9.2.0)
+    wheels=(torch==2.11.0 torchvision==0.26.0 timm==1.0.31 safetensors==0.8.0 numpy==2.4.6 pytest==9.2.0
+      jsonschema==4.26.0)
     pip_options=()
     ;;
   *)

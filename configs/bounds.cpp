@@ -1,27 +1,17 @@
 // Checks of one value against its row, and the words for what a row wants.
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "configs/names.hpp"
 #include "configs/registry.hpp"
+#include "configs/text.hpp"
 
 namespace lockstep {
 namespace {
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
-/// 1048576 rather than 1048576.0, as limits are written for whole numbers and fractions alike.
-std::string limit_text(double limit) {
-  if (limit == std::floor(limit) && std::fabs(limit) < 1e16)
-    return std::to_string(static_cast<Integer>(limit));
-  return real_text(limit);
-}
+constexpr const char* kPlainName =
+    "up to 100 letters, digits, '.', '_' and '-', beginning with a letter or digit";
 
 bool is_plain_name(std::string_view text) {
   constexpr std::string_view alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -36,31 +26,30 @@ bool has_control_character(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
-bool is_utf8(const std::string& text) {
-  try {
-    nlohmann::json(text).dump();
-    return true;
-  } catch (const nlohmann::json::type_error&) {
-    return false;
-  }
+/// The limits of whole numbers are whole themselves and at most 2^53, so that a double holds them exactly; a
+/// value may be larger than that, and is compared as it is.
+bool within(const Bounds& bounds, Integer value) {
+  const auto low = static_cast<Integer>(bounds.low), high = static_cast<Integer>(bounds.high);
+  return (bounds.low_excluded ? value > low : value >= low) && value <= high;
+}
+
+bool within(const Bounds& bounds, Real value) {
+  return (bounds.low_excluded ? value > bounds.low : value >= bounds.low) && value <= bounds.high;
 }
 
 struct Check {
   const Parameter& row;
-  std::string shown;  ///< "training.batch_size = 0"
+  std::string shown;  ///< "training.batch_size = 0", or "data.std[1] = 0.0" for an element
 
-  std::optional<Problem> number(double value) const {
-    const Bounds& bounds = row.bounds;
-    const std::string suggestion = "give " + type_text(row) + " in this range";
-    if (!std::isfinite(value)) {
-      return Problem{shown + " is not finite", "the range is " + bounds_text(row), suggestion};
-    }
-    const bool too_low = bounds.low_excluded ? value <= bounds.low : value < bounds.low;
-    if (!too_low && value <= bounds.high) return std::nullopt;
-    return Problem{shown + " is out of range", bounds_text(row), suggestion};
+  template <class Number>
+  std::optional<Problem> number(Number value) const {
+    if (within(row.bounds, value)) return std::nullopt;
+    const bool finite = std::isfinite(static_cast<double>(value));
+    return Problem{shown + (finite ? " is out of range" : " is not finite"), bounds_text(row),
+                   "give " + type_text(row) + " in this range"};
   }
 
-  std::optional<Problem> operator()(Integer value) const { return number(static_cast<double>(value)); }
+  std::optional<Problem> operator()(Integer value) const { return number(value); }
   std::optional<Problem> operator()(Real value) const { return number(value); }
   std::optional<Problem> operator()(Flag) const { return std::nullopt; }
 
@@ -72,7 +61,7 @@ struct Check {
     }
     if (row.bounds.plain_name && !is_plain_name(text)) {
       return Problem{shown + " is not a plain name", "it becomes the name of a folder",
-                     "use up to 100 letters, digits, '.', '_' and '-', beginning with a letter or digit"};
+                     std::string("use ") + kPlainName};
     }
     if (has_control_character(text)) {
       return Problem{shown + " has control characters", "no path or name needs them", "remove them"};
@@ -91,8 +80,10 @@ struct Check {
 
   template <class T>
   std::optional<Problem> operator()(const std::vector<T>& list) const {
-    for (const T& element : list) {
-      if (auto problem = (*this)(element)) return problem;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const Check element{row,
+                          row.name() + "[" + std::to_string(i) + "] = " + toml_text(Value(list[i]), false)};
+      if (auto problem = element(list[i])) return problem;
     }
     return std::nullopt;
   }
@@ -113,6 +104,7 @@ struct TypeText {
 
 std::string bounds_text(const Parameter& row) {
   const Bounds& bounds = row.bounds;
+  if (bounds.plain_name) return kPlainName;
   if (!bounds.choices.empty()) return joined(bounds.choices);
   if (std::isinf(bounds.low)) return "";
   return (bounds.low_excluded ? "above " : "") + limit_text(bounds.low) +
@@ -126,7 +118,8 @@ std::string type_text(const Parameter& row) {
 std::string Problem::text() const { return problem + " (" + why + ") " + suggestion; }
 
 std::optional<Problem> check_bounds(const Parameter& row, const Value& value) {
-  return std::visit(Check{row, row.name() + " = " + toml_text(value, row.bounds.empty_is_auto)}, value);
+  const std::string text = shortened(toml_text(value, row.bounds.empty_is_auto));
+  return std::visit(Check{row, row.name() + " = " + text}, value);
 }
 
 }  // namespace lockstep

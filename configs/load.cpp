@@ -4,17 +4,22 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <set>
-#include <sstream>
 #include <tuple>
 
 #include "configs/names.hpp"
 #include "configs/registry.hpp"
 #include "configs/rules.hpp"
+#include "configs/text.hpp"
 #include "configs/toml_value.hpp"
 
 namespace lockstep {
 namespace {
+
+constexpr std::size_t kLargestFile =
+    256 * 1024;  // toml++ overflows the stack in deeper nests than this holds
+constexpr std::size_t kMostProblems = 100;
 
 /// Where a value or a problem is: in the file, or in one of the --set options, which come after the file.
 struct Place {
@@ -26,41 +31,17 @@ struct Place {
   auto order() const { return std::tie(option, line, column); }
 };
 
+/// Put into words only when it is shown: the nearest names of a hundred thousand unknown keys take a while.
 struct PlacedProblem {
   Place place;
-  std::string text;
+  std::function<Problem()> problem;
+
+  std::string text() const { return on_one_line(place.text + ": " + problem().text()); }
 };
 
-std::string joined_lines(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += (text.empty() ? "" : "\n") + line;
-  return text;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
-std::string keys_of(const std::string& section) {
-  std::vector<std::string> keys;
-  for (const Parameter& row : parameters()) {
-    if (row.section == section) keys.push_back(row.key);
-  }
-  return joined(keys);
-}
-
-std::vector<std::string> section_names() {
-  std::vector<std::string> names;
-  for (const Section& section : sections()) names.push_back(section.name);
-  return names;
-}
-
 Problem unknown_key(const std::string& section, const std::string& key) {
-  std::string suggestion = suggest_key(section, key);
-  if (suggestion.empty()) suggestion = "its keys are " + keys_of(section);
-  return {"unknown key " + section + "." + key, "[" + section + "] has no such key", suggestion};
+  return {"unknown key " + section + "." + shortened(key), "[" + section + "] has no such key",
+          suggest_name(section + "." + key)};
 }
 
 /// `name` is a table of the file, or a key above the first section, that is no section.
@@ -68,28 +49,33 @@ Problem unknown_section(const std::string& name, bool is_table) {
   if (is_table) {
     const std::string nearest = nearest_name(name, section_names());
     return {
-        "unknown section [" + name + "]", "there is no such section",
+        "unknown section [" + shortened(name) + "]", "there is no such section",
         nearest.empty() ? "the sections are " + joined(section_names()) : "did you mean [" + nearest + "]?"};
   }
-  const std::string suggestion = suggest_key("", name);
-  return {"unknown key " + name, "every key belongs to a section",
-          suggestion.empty() ? "the sections are " + joined(section_names()) : suggestion};
+  return {"unknown key " + shortened(name), "every key belongs to a section", suggest_name(name)};
 }
 
 class Loader {
  public:
   void read_file(const std::string& path);
-  void read_override(std::size_t option, const Override& override_);
-  void check_rules();
-  /// Throws if there were problems.
+  void read_overrides(std::span<const Override> overrides);
+  /// Checks the rules between values. Throws if there were problems.
   ResolvedConfig result();
 
  private:
+  void read_override(std::size_t option, const Override& override_);
+  void check_rules();
+  bool is_default(const std::string& name) const;
   void read_table(const std::string& path, const toml::table& table);
   void read_section(const std::string& path, const std::string& section, const toml::table& table);
   void read_value(const Parameter& row, const toml::node& node, const Place& place,
                   const std::string& origin);
-  void report(const Place& place, const Problem& problem) { problems_.push_back({place, problem.text()}); }
+  void report(const Place& place, const Problem& problem) {
+    report_later(place, [=] { return problem; });
+  }
+  void report_later(const Place& place, std::function<Problem()> problem) {
+    problems_.push_back({place, std::move(problem)});
+  }
 
   Config config_;
   std::map<std::string, std::string> origin_;
@@ -105,17 +91,22 @@ Place place_in(const std::string& path, const toml::source_position& position) {
 
 void Loader::read_file(const std::string& path) {
   const Place whole_file{0, 0, 0, path};
+  std::string content(kLargestFile + 1, '\0');
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream content;
-  if (file && file.peek() != std::ifstream::traits_type::eof()) content << file.rdbuf();
+  file.read(content.data(), static_cast<std::streamsize>(content.size()));
   if (!file.is_open() || file.bad()) {
     report(whole_file,
            {"cannot read the configuration", std::strerror(errno), "check the path and its permissions"});
     return;
   }
+  content.resize(static_cast<std::size_t>(file.gcount()));
+  if (content.size() > kLargestFile) {
+    report(whole_file, {"too large for a configuration", "more than 256 KiB", "check the path"});
+    return;
+  }
   try {
-    read_table(path, toml::parse(content.str(), path));
+    read_table(path, toml::parse(content, path));
   } catch (const toml::parse_error& error) {
     report(place_in(path, error.source().begin),
            {"not valid TOML", std::string(error.description()),
@@ -128,9 +119,9 @@ void Loader::read_table(const std::string& path, const toml::table& table) {
     const std::string name(key.str());
     const Place place = place_in(path, key.source().begin);
     if (!find_section(name)) {
-      report(place, unknown_section(name, node.is_table()));
+      report_later(place, [name, is_table = node.is_table()] { return unknown_section(name, is_table); });
     } else if (!node.is_table()) {
-      report(place, {name + " is a section, not a key", "its keys are " + keys_of(name),
+      report(place, {name + " is a section, not a key", "its keys are " + joined(keys_of(name)),
                      "write [" + name + "] on a line of its own and its keys below"});
     } else {
       read_section(path, name, *node.as_table());
@@ -141,11 +132,11 @@ void Loader::read_table(const std::string& path, const toml::table& table) {
 void Loader::read_section(const std::string& path, const std::string& section, const toml::table& table) {
   for (const auto& [key, node] : table) {
     const Place place = place_in(path, key.source().begin);
-    const Parameter* row = find_parameter(section, std::string(key.str()));
-    if (row) {
+    const std::string name(key.str());
+    if (const Parameter* row = find_parameter(section, name)) {
       read_value(*row, node, place, place.text);
     } else {
-      report(place, unknown_key(section, std::string(key.str())));
+      report_later(place, [section, name] { return unknown_key(section, name); });
     }
   }
 }
@@ -178,7 +169,7 @@ toml::table table_of_option(const Parameter& row, const std::string& text) {
 }
 
 void Loader::read_override(std::size_t option, const Override& override_) {
-  const Place place{option, 0, 0, "--set " + override_.key + "=" + override_.value};
+  const Place place{option, 0, 0, "--set " + shortened(override_.key + "=" + override_.value)};
   const auto rows = parameters_named(override_.key);
   if (rows.size() == 1) {
     const toml::table table = table_of_option(*rows.front(), override_.value);
@@ -191,19 +182,22 @@ void Loader::read_override(std::size_t option, const Override& override_) {
     report(place, {"ambiguous key " + override_.key, "it may be " + joined(names), "write the section too"});
     return;
   }
-  const std::size_t point = override_.key.find('.');
-  const std::string section = point == std::string::npos ? "" : override_.key.substr(0, point);
-  const std::string key = point == std::string::npos ? override_.key : override_.key.substr(point + 1);
-  if (find_section(section)) {
-    report(place, unknown_key(section, key));
-  } else if (find_section(override_.key)) {
-    report(place, {override_.key + " is a section, not a key", "its keys are " + keys_of(override_.key),
-                   "name one of them"});
+  if (find_section(override_.key)) {
+    report(place, {override_.key + " is a section, not a key",
+                   "its keys are " + joined(keys_of(override_.key)), "name one of them"});
   } else {
-    const std::string suggestion = suggest_key("", key);
-    report(place, {"unknown key " + override_.key, "no section has such a key",
-                   suggestion.empty() ? "the sections are " + joined(section_names()) : suggestion});
+    report(place,
+           {"unknown key " + shortened(override_.key), "there is no such key", suggest_name(override_.key)});
   }
+}
+
+void Loader::read_overrides(std::span<const Override> overrides) {
+  for (std::size_t i = 0; i < overrides.size(); ++i) read_override(i + 1, overrides[i]);
+}
+
+bool Loader::is_default(const std::string& name) const {
+  const Parameter& row = *parameters_named(name).front();
+  return row.get(config_) == row.default_value;
 }
 
 void Loader::check_rules() {
@@ -211,18 +205,23 @@ void Loader::check_rules() {
     const auto& names = rule.names;
     const bool concerns_refused = std::any_of(
         names.begin(), names.end(), [&](const std::string& name) { return refused_.count(name) > 0; });
-    const auto given = std::find_if(names.begin(), names.end(),
-                                    [&](const std::string& name) { return places_.count(name) > 0; });
+    const auto given = std::find_if(names.begin(), names.end(), [&](const std::string& name) {
+      return places_.count(name) > 0 && !is_default(name);
+    });
     if (!concerns_refused) report(given == names.end() ? Place{} : places_.at(*given), rule.problem);
   }
 }
 
 ResolvedConfig Loader::result() {
+  check_rules();
   if (!problems_.empty()) {
     std::stable_sort(problems_.begin(), problems_.end(),
                      [](const auto& a, const auto& b) { return a.place.order() < b.place.order(); });
     std::vector<std::string> lines;
-    for (const PlacedProblem& problem : problems_) lines.push_back(problem.place.text + ": " + problem.text);
+    const std::size_t shown = std::min(problems_.size(), kMostProblems);
+    for (std::size_t i = 0; i < shown; ++i) lines.push_back(problems_[i].text());
+    if (shown < problems_.size())
+      lines.push_back("and " + std::to_string(problems_.size() - shown) + " more problems");
     throw ConfigError(lines);
   }
   for (const Parameter& row : parameters()) origin_.emplace(row.name(), "default");
@@ -232,14 +231,14 @@ ResolvedConfig Loader::result() {
 }  // namespace
 
 ConfigError::ConfigError(const std::vector<std::string>& problems)
-    : Error(ExitCode::config, joined_lines(problems)) {}
+    : Error(ExitCode::config, joined(problems, "\n")) {}
 
 Override parse_override(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
-    throw ConfigError({"--set " + text +
-                       ": not an assignment (the form is key=value) write for example --set " +
-                       "training.epochs=3"});
+    throw ConfigError(
+        {on_one_line("--set " + shortened(text)) +
+         ": not an assignment (the form is key=value) write for example --set training.epochs=3"});
   }
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
@@ -247,8 +246,13 @@ Override parse_override(const std::string& text) {
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides) {
   Loader loader;
   loader.read_file(path);
-  for (std::size_t i = 0; i < overrides.size(); ++i) loader.read_override(i + 1, overrides[i]);
-  loader.check_rules();
+  loader.read_overrides(overrides);
+  return loader.result();
+}
+
+ResolvedConfig load_defaults(std::span<const Override> overrides) {
+  Loader loader;
+  loader.read_overrides(overrides);
   return loader.result();
 }
 

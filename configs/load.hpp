@@ -43,4 +43,7 @@ Override parse_override(const std::string& text);
 /// the rules between values. An empty file gives the defaults. Throws ConfigError with all problems.
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides = {});
 
+/// The same without a file: the defaults with `overrides` on top.
+ResolvedConfig load_defaults(std::span<const Override> overrides = {});
+
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "configs/registry.hpp"
+#include "configs/text.hpp"
 
 namespace lockstep {
 namespace {
@@ -84,6 +85,23 @@ std::string suggest_key(const std::string& section, const std::string& key) {
   if (nearest.empty()) nearest = nearest_name(key, anywhere);
   if (nearest.empty()) return "";
   return question(matching_rows(section, [&](const Parameter& row) { return row.key == nearest; }));
+}
+
+std::vector<std::string> keys_of(const std::string& section) {
+  std::vector<std::string> keys;
+  for (const Parameter* row : parameters_of(section)) keys.push_back(row->key);
+  return keys;
+}
+
+std::string suggest_name(const std::string& name) {
+  const std::size_t point = name.find('.');
+  const std::string section = point == std::string::npos ? "" : name.substr(0, point);
+  const std::string key = point == std::string::npos ? name : name.substr(point + 1);
+  const std::string suggestion = suggest_key(section, key);
+  if (!suggestion.empty()) return suggestion;
+  if (find_section(section)) return "its keys are " + joined(keys_of(section));
+  const std::string nearest = nearest_name(name, section_names());
+  return nearest.empty() ? "the sections are " + joined(section_names()) : "did you mean " + nearest + "?";
 }
 
 }  // namespace lockstep

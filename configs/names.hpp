@@ -19,4 +19,11 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
 /// nothing is near.
 std::string suggest_key(const std::string& section, const std::string& key);
 
+/// What may be meant by an unknown `name`, which is "section.key", a key or a section: "did you mean ...?",
+/// or else all that the known section, or the table, has.
+std::string suggest_name(const std::string& name);
+
+/// The names of the keys of a section.
+std::vector<std::string> keys_of(const std::string& section);
+
 }  // namespace lockstep

@@ -2,23 +2,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "configs/json_value.hpp"
 #include "configs/registry.hpp"
+#include "configs/text.hpp"
 
 namespace lockstep {
 namespace {
 
 using nlohmann::json;
-
-struct ToJson {
-  template <class T>
-  json operator()(const T& value) const {
-    return value;
-  }
-  template <class T>
-  json operator()(const std::optional<T>& value) const {
-    return value ? json(*value) : json("auto");
-  }
-};
 
 struct FromJson {
   const json& node;
@@ -38,17 +29,9 @@ json json_of(const Config& config, bool only_result) {
   json root = json::object();
   for (const Parameter& row : parameters()) {
     if (only_result && row.effect != Effect::changes_result) continue;
-    root[row.section][row.key] = std::visit(ToJson{}, row.get(config));
+    root[row.section][row.key] = json_value(row.get(config), false);
   }
   return root;
-}
-
-/// File names may hold a newline, which would end the comment.
-std::string on_one_line(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
 }
 
 ConfigError unreadable(const std::string& why) {
@@ -62,11 +45,10 @@ std::string to_toml(const ResolvedConfig& resolved) {
   std::string text;
   for (const Section& section : sections()) {
     text += (text.empty() ? "[" : "\n[") + section.name + "]\n";
-    for (const Parameter& row : parameters()) {
-      if (row.section != section.name) continue;
-      const auto origin = resolved.origin.find(row.name());
-      text += row.key + " = " + toml_text(row.get(resolved.config), row.bounds.empty_is_auto) + "  # from " +
-              on_one_line(origin == resolved.origin.end() ? "unknown" : origin->second) + "\n";
+    for (const Parameter* row : parameters_of(section.name)) {
+      const auto origin = resolved.origin.find(row->name());
+      text += row->key + " = " + toml_text(row->get(resolved.config), row->bounds.empty_is_auto) +
+              "  # from " + on_one_line(origin == resolved.origin.end() ? "unknown" : origin->second) + "\n";
     }
   }
   return text;

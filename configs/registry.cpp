@@ -78,6 +78,20 @@ const Section* find_section(const std::string& name) {
   return nullptr;
 }
 
+std::vector<std::string> section_names() {
+  std::vector<std::string> names;
+  for (const Section& section : sections()) names.push_back(section.name);
+  return names;
+}
+
+std::vector<const Parameter*> parameters_of(const std::string& section) {
+  std::vector<const Parameter*> rows;
+  for (const Parameter& row : parameters()) {
+    if (row.section == section) rows.push_back(&row);
+  }
+  return rows;
+}
+
 const Parameter* find_parameter(const std::string& section, const std::string& key) {
   for (const Parameter& row : parameters()) {
     if (row.section == section && row.key == key) return &row;

@@ -62,13 +62,16 @@ const std::vector<Parameter>& parameters();
 const std::vector<Section>& sections();
 
 const Section* find_section(const std::string& name);
+std::vector<std::string> section_names();
+/// The rows of a section, in the order of the table; none if there is no such section.
+std::vector<const Parameter*> parameters_of(const std::string& section);
 /// nullptr if there is no such row.
 const Parameter* find_parameter(const std::string& section, const std::string& key);
 /// The rows that `name` may mean: "section.key" names one at most, a bare key the rows of all sections that
 /// have it.
 std::vector<const Parameter*> parameters_named(const std::string& name);
 
-/// "1 .. 1048576", "above 0 up to 100", "sgd, adamw"; "" if anything goes.
+/// "1 .. 1048576", "above 0 up to 100", "sgd, adamw", "up to 100 letters, ..."; "" if anything goes.
 std::string bounds_text(const Parameter& row);
 /// What is wanted, for messages: "a whole number", "a list of numbers or \"auto\"" ...
 std::string type_text(const Parameter& row);

@@ -1,6 +1,7 @@
 // The second list: what must hold between the values of several parameters.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,10 +9,21 @@
 
 namespace lockstep {
 
-/// A rule that the configuration breaks.
+struct Rule {
+  /// The parameters it compares, the most likely culprit first; a problem is shown at the first that is not a
+  /// default.
+  std::vector<std::string> names;
+  std::string says;  ///< what must hold, as a sentence
+  /// What is wrong, if the rule is broken. Each value is within its own bounds.
+  std::optional<Problem> (*broken)(const Config&);
+};
+
+const std::vector<Rule>& rules();
+
+/// The rules that compare this parameter with others.
+std::vector<const Rule*> rules_on(const Parameter& row);
+
 struct BrokenRule {
-  /// The parameters it compares, the most likely culprit first; the problem is shown at the first that is not
-  /// a default.
   std::vector<std::string> names;
   Problem problem;
 };

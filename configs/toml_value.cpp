@@ -1,6 +1,9 @@
 #include "configs/toml_value.hpp"
 
+#include <algorithm>
 #include <sstream>
+
+#include "configs/text.hpp"
 
 namespace lockstep {
 namespace {
@@ -18,7 +21,7 @@ bool read(const toml::node& node, Real& value) {
     return true;
   }
   if (!node.is_floating_point()) return false;
-  value = node.as_floating_point()->get();
+  value = node.as_floating_point()->get() + 0.0;  // -0.0 becomes 0.0: it is equal, so its text must be too
   return true;
 }
 
@@ -77,10 +80,9 @@ std::string found_text(const toml::node& node) {
 std::string shown_text(const toml::node& node) {
   std::ostringstream stream;
   node.visit([&](const auto& typed) { stream << typed; });
-  std::string text;
-  for (const char c : stream.str()) text += c == '\n' ? ' ' : c;
-  constexpr std::size_t longest = 60;
-  return text.size() > longest ? text.substr(0, longest) + "..." : text;
+  std::string text = stream.str();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return shortened(text);
 }
 
 Problem wrong_type(const Parameter& row, const toml::node& node) {

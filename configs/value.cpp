@@ -1,6 +1,7 @@
 #include "configs/value.hpp"
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 
 namespace lockstep {
@@ -40,6 +41,12 @@ std::string real_text(double number) {
   std::string text(digits, end);
   if (text.find_first_of(".en") == std::string::npos) text += ".0";
   return text;
+}
+
+std::string limit_text(double limit) {
+  if (limit == std::floor(limit) && std::fabs(limit) < 1e16)
+    return std::to_string(static_cast<Integer>(limit));
+  return real_text(limit);
 }
 
 std::string quoted(const std::string& text) {

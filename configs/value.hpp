@@ -19,6 +19,9 @@ std::string toml_text(const Value& value, bool empty_is_auto);
 /// float.
 std::string real_text(double number);
 
+/// The same for a limit of whole numbers or fractions alike: 1048576 rather than 1048576.0.
+std::string limit_text(double limit);
+
 /// A TOML basic string: quotes, backslashes and control characters escaped.
 std::string quoted(const std::string& text);
 

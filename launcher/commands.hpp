@@ -9,5 +9,9 @@ namespace lockstep {
 void add_train(CLI::App& app, int& status);
 void add_eval(CLI::App& app, int& status);
 void add_validate(CLI::App& app, int& status);
+void add_explain(CLI::App& app, int& status);
+void add_template(CLI::App& app, int& status);
+void add_schema(CLI::App& app, int& status);
+void add_docs(CLI::App& app, int& status);
 
 }  // namespace lockstep

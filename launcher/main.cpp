@@ -21,10 +21,15 @@ int run(int argc, char** argv) {
       "  lockstep train configs/quickstart.toml\n"
       "  lockstep eval runs/quickstart\n"
       "  lockstep validate configs/quickstart.toml\n"
+      "  lockstep explain batch_size\n"
       "`lockstep COMMAND --help` shows the options of a command.");
   add_train(app, status);
   add_eval(app, status);
   add_validate(app, status);
+  add_explain(app, status);
+  add_template(app, status);
+  add_schema(app, status);
+  add_docs(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
