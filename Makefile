@@ -47,6 +47,11 @@ docs: setup ## write what is derived from the table of parameters (docs/paramete
 	@build/bin/lockstep docs parameters > docs/parameters.md
 	@build/bin/lockstep schema > configs/parameters.schema.json
 
+bench: setup-tests ## measure training against PyTorch DDP on this machine (ARGS)
+	@$(MAKE) --no-print-directory configure
+	@ninja -C build $(NINJA_QUIET) $(PROGRAMS)
+	@.venv/bin/python3 tests/performance/bench.py $(ARGS)
+
 format: ## format all C++ and CUDA sources
 	@clang-format -i $(SOURCES)
 

@@ -37,6 +37,10 @@ int default_ranks(int cores, int threads_per_rank) {
 Command mpirun_command(const Launch& launch) {
   Command command;
   command.environment = environment_of(launch);
+  // mpirun passes this one on and lets the ranks save what they have; on SIGTERM it would kill them a second
+  // later.
+  command.ending_signal = SIGUSR1;
+  command.grace_seconds = 120;
   std::vector<std::string>& argv = command.argv;
   argv = {"mpirun", "-np", std::to_string(launch.ranks), "--bind-to", "none"};
   // The number of ranks is decided here, so slots are logical CPUs as they are counted here (Open MPI counts

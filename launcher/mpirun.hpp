@@ -2,6 +2,7 @@
 // the machine.
 #pragma once
 
+#include <csignal>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,10 +10,13 @@
 
 namespace lockstep {
 
-/// A program to start: its arguments (argv[0] first) and what is added to the environment.
+/// A program to start: its arguments (argv[0] first), what is added to the environment, and how it is asked
+/// to end.
 struct Command {
   std::vector<std::string> argv;
   std::vector<std::pair<std::string, std::string>> environment;
+  int ending_signal = SIGTERM;
+  double grace_seconds = 10;  ///< after which it is killed
 };
 
 /// Everything the command depends on.

@@ -20,8 +20,6 @@
 namespace lockstep {
 namespace {
 
-constexpr double grace_seconds = 10;  // mpirun itself gives its ranks one or two seconds before it kills them
-
 /// The signals that ask for an end, less those that this process was told to ignore (nohup, background jobs).
 sigset_t ending_signals() {
   sigset_t set;
@@ -105,8 +103,9 @@ pid_t start(const Command& command, const sigset_t& mask) {
 
 int status_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
 
-/// Waits for `pid`, with `waited` (SIGCHLD among them) blocked, and passes the others on.
-Ending wait_for(pid_t pid, const sigset_t& waited) {
+/// Waits for `pid`, which runs `command`, with `waited` (SIGCHLD among them) blocked, and passes the others
+/// on.
+Ending wait_for(pid_t pid, const Command& command, const sigset_t& waited) {
   Ending ending;
   Clock::time_point asked;
   const timespec poll{0, 200'000'000};  // bounds how late the grace is seen to be over
@@ -120,8 +119,9 @@ Ending wait_for(pid_t pid, const sigset_t& waited) {
     if (asks_to_end && ending.forwarded_signal == 0) {
       ending.forwarded_signal = number;
       asked = Clock::now();
-      kill(pid, SIGTERM);
-    } else if (ending.forwarded_signal != 0 && (asks_to_end || seconds_since(asked) > grace_seconds)) {
+      kill(pid, command.ending_signal);
+    } else if (ending.forwarded_signal != 0 &&
+               (asks_to_end || seconds_since(asked) > command.grace_seconds)) {
       kill(pid, SIGKILL);
     }
   }
@@ -138,7 +138,7 @@ Ending run_to_end(const Command& command) {
   sigset_t mask;
   sigprocmask(SIG_BLOCK, &waited, &mask);
   const pid_t pid = start(command, mask);
-  const Ending ending = wait_for(pid, waited);
+  const Ending ending = wait_for(pid, command, waited);
   kill_orphans(not_ours);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   return ending;

@@ -4,7 +4,6 @@
 #include "common/log.hpp"
 
 namespace lockstep {
-namespace {
 
 std::vector<std::string> gather_texts(Transport& transport, const std::string& text) {
   std::vector<std::string> texts;
@@ -13,8 +12,6 @@ std::vector<std::string> gather_texts(Transport& transport, const std::string& t
   }
   return texts;
 }
-
-}  // namespace
 
 void on_all_ranks(Transport& transport, const std::function<void()>& action) {
   std::string failure;  // "" or the exit code, a blank and the message

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "collectives/transport.hpp"
 
@@ -13,6 +14,9 @@ namespace lockstep {
 /// the lowest such rank, its message led by that rank and host when it is not rank 0. A CollectiveError
 /// passes through at once.
 void on_all_ranks(Transport& transport, const std::function<void()>& action);
+
+/// Collective: every rank's `text`, in rank order.
+std::vector<std::string> gather_texts(Transport& transport, const std::string& text);
 
 /// Collective: throws Error (config) on all ranks unless `value` is the same everywhere; names what differs
 /// and where.

@@ -80,15 +80,17 @@ Plan Controller::plan() {
 }
 
 void Controller::warn_of_idle_ranks(const Workload& workload) const {
-  const auto idle = transport_.world_size() - workload.micro_batches;
-  if (idle <= 0) return;
-  const auto samples = workload.micro_batches * workload.micro_batch_size;
-  log_warning(std::to_string(idle) + " of " + std::to_string(transport_.world_size()) +
+  const auto ranks = transport_.world_size();
+  if (ranks <= workload.micro_batches) return;
+  const auto batch = workload.config.training.batch_size;
+  auto size = workload.micro_batch_size;  // the largest that occupies all ranks, or 1
+  while (size > 1 && (batch % size != 0 || workload.micro_batches * workload.micro_batch_size / size < ranks))
+    --size;
+  log_warning(std::to_string(ranks - workload.micro_batches) + " of " + std::to_string(ranks) +
               " ranks have no micro-batch to compute (a step has " + std::to_string(workload.micro_batches) +
               ", of " + std::to_string(workload.micro_batch_size) +
-              " samples each) set training.micro_batch_size = " +
-              std::to_string(std::max<std::int64_t>(1, samples / transport_.world_size())) +
-              " or lower, raise training.batch_size, or start fewer ranks");
+              " samples each) set training.micro_batch_size = " + std::to_string(size) +
+              ", raise training.batch_size, or start fewer ranks");
 }
 
 void Controller::begin(const Workload& workload, const Plan& plan, const TrainingState& state) {

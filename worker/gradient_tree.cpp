@@ -2,8 +2,8 @@
 
 namespace lockstep {
 
-GradientTree::GradientTree(const Layout& layout, std::int64_t leaves)
-    : layout_(layout), leaves_(leaves), walk_(leaves) {}
+GradientTree::GradientTree(const Layout& layout, std::int64_t leaves, at::Device device)
+    : layout_(layout), leaves_(leaves), device_(device), walk_(leaves) {}
 
 void GradientTree::restart() {
   walk_ = TreeWalk(leaves_);
@@ -15,7 +15,7 @@ std::int32_t GradientTree::free_buffer() {
     if (!buffers_[i].used) return static_cast<std::int32_t>(i);
   }
   auto& buffer = buffers_.emplace_back();
-  buffer.flat = at::zeros({layout_.size()});
+  buffer.flat = at::zeros({layout_.size()}, device_);
   for (const auto& entry : layout_.entries()) buffer.views.push_back(layout_.view(buffer.flat, entry));
   return static_cast<std::int32_t>(buffers_.size() - 1);
 }
@@ -28,9 +28,12 @@ void GradientTree::add_leaf(std::int64_t leaf, const std::vector<at::Tensor>& va
   const bool direct = !merges.empty();
   auto& target = buffers_[direct ? merges.front().left : slot];
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (direct && values[i].defined()) target.views[i].add_(values[i]);
-    if (!direct && values[i].defined()) target.views[i].copy_(values[i]);
-    if (!direct && !values[i].defined()) target.views[i].zero_();
+    auto& view = target.views[i];
+    if (direct && values[i].defined()) view.add_(values[i]);
+    if (direct && !values[i].defined())
+      view.add_(0);  // makes -0 into +0, as adding a stored leaf of zeros does
+    if (!direct && values[i].defined()) view.copy_(values[i]);
+    if (!direct && !values[i].defined()) view.zero_();
   }
   target.used = true;
   for (std::size_t i = 1; i < merges.size(); ++i) {

@@ -15,8 +15,8 @@ namespace lockstep {
 /// most log2(K) + 1 buffers are in use at a time when the range is aligned, at most 2 log2(K) otherwise.
 class GradientTree {
  public:
-  /// `leaves` is K. `layout` must outlive the tree.
-  GradientTree(const Layout& layout, std::int64_t leaves);
+  /// `leaves` is K; the sums are made on `device`. `layout` must outlive the tree.
+  GradientTree(const Layout& layout, std::int64_t leaves, at::Device device);
 
   /// Forgets the previous step.
   void restart();
@@ -39,6 +39,7 @@ class GradientTree {
 
   const Layout& layout_;
   std::int64_t leaves_;
+  at::Device device_;
   TreeWalk walk_;
   std::vector<Buffer> buffers_;
 };

@@ -1,5 +1,4 @@
 // lockstep-worker: one rank of a run. Started by mpirun or srun; alone it runs as one rank.
-#include <ATen/Parallel.h>
 #include <mpi.h>
 #include <unistd.h>
 
@@ -11,6 +10,13 @@
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
 #include "worker/train.hpp"
+
+// jemalloc reads this. Pages that a step frees are what the next one allocates: giving them back to the
+// kernel in between (decay, and at once for large blocks) cost a third of a step in page faults.
+extern "C" {
+extern const char* malloc_conf;
+const char* malloc_conf = "dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0,narenas:1,thp:always";
+}
 
 namespace lockstep {
 namespace {
@@ -27,23 +33,18 @@ bool started_by_mpi() {
   return false;
 }
 
-int run(Transport& transport, MpiTransport& host, const Request& request) {
-  Controller controller(transport, request);
+int run(MpiTransport& host, const Request& request) {
+  Controller controller(host, request);
   const auto plan = controller.plan();
   host.set_deadline(std::chrono::seconds(plan.config.reliability.collective_timeout_seconds));
-  at::set_num_threads(static_cast<int>(plan.config.distributed.threads_per_rank));
-  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  switch (plan.task) {
-    case Task::train:
-      return train(transport, controller, plan);
-    case Task::evaluate:
-      evaluate_run(transport, controller, plan);
-      return 0;
-    case Task::nothing:
-      controller.show_finished();
-      return 0;
+  if (plan.task == Task::nothing) {
+    controller.show_finished();
+    return 0;
   }
-  return static_cast<int>(ExitCode::bug);
+  const auto compute = choose_compute(host, plan.config);
+  if (plan.task == Task::train) return train(host, compute, controller, plan);
+  evaluate_run(host, compute, controller, plan);
+  return 0;
 }
 
 /// Leaves without MPI_Finalize, which would wait for a peer that may be gone or may not know of the error.
@@ -59,7 +60,7 @@ int run_ranks(const Request& request) {
   if (!started_by_mpi()) log_warning("started without mpirun or srun: running as one rank");
   ExitCode code = ExitCode::bug;
   try {
-    return run(transport, transport, request);
+    return run(transport, request);
   } catch (const CollectiveError& error) {
     log_error(error.what());
     leave_at_once(error.exit_code());

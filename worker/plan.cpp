@@ -1,7 +1,5 @@
 #include "worker/plan.hpp"
 
-#include <ATen/Version.h>
-
 #include <nlohmann/json.hpp>
 
 #include "collectives/broadcast.hpp"
@@ -58,8 +56,6 @@ Plan share_plan(Transport& transport, const std::function<Plan()>& make) {
   require_same(transport, "the plan", plan.hash().hex(),
                "start all ranks with the same binary and libraries");
   require_same(transport, "the build", build_identity(), "start all ranks with the same binary");
-  require_same(transport, "the instruction set that LibTorch uses", at::get_cpu_capability(),
-               "use hosts of one kind, or set ATEN_CPU_CAPABILITY to the lowest on all of them");
   return plan;
 }
 

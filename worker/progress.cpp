@@ -1,5 +1,6 @@
 #include "worker/progress.hpp"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -27,6 +28,17 @@ int terminal_columns() {
   return size.ws_col;
 }
 
+/// Whether what this process prints ends on a terminal. Open MPI gives its ranks a terminal of their own
+/// whatever mpirun itself writes to, so there mpirun, the parent, is looked at.
+bool ends_on_a_terminal() {
+  if (environment("OMPI_COMM_WORLD_SIZE").empty()) return isatty(STDOUT_FILENO);
+  const auto path = "/proc/" + std::to_string(getppid()) + "/fd/1";
+  const int file = open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  const bool terminal = file >= 0 && isatty(file);
+  if (file >= 0) close(file);
+  return terminal;
+}
+
 std::string duration(double seconds) {
   if (!std::isfinite(seconds)) return "--:--";
   const auto whole = static_cast<long>(seconds + 0.5);
@@ -43,7 +55,7 @@ std::string duration(double seconds) {
 
 Progress::Progress() {
   const auto mode = environment("LOCKSTEP_PROGRESS");
-  for_people_ = mode == "bar" || (mode.empty() && isatty(STDOUT_FILENO));
+  for_people_ = mode == "bar" || (mode.empty() && ends_on_a_terminal());
   colours_ = for_people_ && environment("NO_COLOR").empty() && environment("TERM") != "dumb";
   columns_ = std::max(20, for_people_ ? terminal_columns() : usual_columns);
 }

@@ -49,8 +49,11 @@ std::vector<Range> bytes_of_shards(const Layout& layout, int world_size) {
 }  // namespace
 
 TrainingState::TrainingState(const Layout& layout_, const Optimizer& optimizer, bool with_ema, int rank,
-                             int world_size)
-    : layout(layout_), shard(layout_.shard(rank, world_size)), parameters(at::zeros({layout_.size()})) {
+                             int world_size, std::optional<at::Device> gpu)
+    : layout(layout_),
+      shard(layout_.shard(rank, world_size)),
+      parameters(at::zeros({layout_.size()})),
+      replica(gpu ? at::zeros({layout_.size()}, *gpu) : parameters) {
   for (const auto& name : optimizer.state_names) optimizer_state.push_back({name, at::zeros({shard.size()})});
   if (with_ema) ema = at::zeros({shard.size()});
 }
@@ -65,8 +68,18 @@ void attach(Model& model, const Layout& layout, const at::Tensor& flat) {
                   [&](const Entry& entry, at::Tensor tensor) { tensor.set_data(layout.view(flat, entry)); });
 }
 
-void gather_parameters(Transport& transport, TrainingState& state) {
-  all_gather(transport, state.parameters.data_ptr(), bytes_of_shards(state.layout, transport.world_size()));
+void share_parameters(Transport& transport, TrainingState& state) {
+  if (!state.replica.is_same(state.parameters)) {
+    transport.copy(state.replica.data_ptr<float>() + state.shard.begin,
+                   state.parameters.data_ptr<float>() + state.shard.begin,
+                   sizeof(float) * state.shard.size());
+  }
+  all_gather(transport, state.replica.data_ptr(), bytes_of_shards(state.layout, transport.world_size()));
+}
+
+void fetch_parameters(Transport& transport, TrainingState& state) {
+  if (state.replica.is_same(state.parameters)) return;
+  transport.copy(state.parameters.data_ptr(), state.replica.data_ptr(), state.parameters.nbytes());
 }
 
 at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::Tensor& shard) {

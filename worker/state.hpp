@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,10 @@ namespace lockstep {
 
 /// The state of a run. Every rank has all parameters; of everything else it has its own shard.
 struct TrainingState {
-  /// Zeros, on `rank` of `world_size`; `with_ema` adds the averages. Nothing is drawn or read here.
-  TrainingState(const Layout& layout, const Optimizer& optimizer, bool with_ema, int rank, int world_size);
+  /// Zeros, on `rank` of `world_size`; `with_ema` adds the averages; `gpu` is where the model computes, if
+  /// not in host memory. Nothing is drawn or read here.
+  TrainingState(const Layout& layout, const Optimizer& optimizer, bool with_ema, int rank, int world_size,
+                std::optional<at::Device> gpu);
 
   struct Array {
     std::string name;  ///< as in the checkpoint: "momentum", "exp_avg", ...
@@ -29,9 +32,10 @@ struct TrainingState {
   at::Tensor own_parameters() const { return parameters.slice(0, shard.begin, shard.end); }
 
   const Layout& layout;
-  Range shard;                         ///< elements of the flat buffer that this rank owns
-  std::int64_t step = 0;               ///< steps done
-  at::Tensor parameters;               ///< float32 [layout.size()]: parameters and running statistics
+  Range shard;            ///< elements of the flat buffer that this rank owns
+  std::int64_t step = 0;  ///< steps done
+  at::Tensor parameters;  ///< float32 [layout.size()] on the host: parameters and running statistics
+  at::Tensor replica;     ///< where the model computes: `parameters` itself, or a copy on the GPU
   std::vector<Array> optimizer_state;  ///< in the optimiser's order
   at::Tensor ema;                      ///< float32 [shard.size()], undefined without model_ema
 };
@@ -41,8 +45,11 @@ void store(const Model& model, const Layout& layout, const at::Tensor& flat);
 /// Points the model's parameters and running statistics at `flat`, whose values become theirs.
 void attach(Model& model, const Layout& layout, const at::Tensor& flat);
 
-/// Collective: every rank's shard of the parameters to all ranks. Throws CollectiveError.
-void gather_parameters(Transport& transport, TrainingState& state);
+/// Collective: every rank's shard of the parameters to all ranks, into the replica. `transport` is that of
+/// the replica's memory. Throws CollectiveError.
+void share_parameters(Transport& transport, TrainingState& state);
+/// Brings all ranks' parameters from the replica to the host. Not collective.
+void fetch_parameters(Transport& transport, TrainingState& state);
 /// Collective: this rank's `shard` and everybody else's as one flat buffer, float32 [layout.size()], on all
 /// ranks.
 at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::Tensor& shard);

@@ -57,8 +57,8 @@ std::vector<at::Tensor> forward_backward(Model& model, const Layout& layout, con
       at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum, -100, settings.label_smoothing);
   loss.backward();
   const auto correct = logits.detach().argmax(1).eq(batch.labels).sum();
-  const auto metrics = at::stack(
-      {loss.detach(), at::scalar_tensor(static_cast<double>(batch.labels.size(0))), correct.to(at::kFloat)});
+  const auto weight = at::full({}, static_cast<double>(batch.labels.size(0)), loss.options());
+  const auto metrics = at::stack({loss.detach(), weight, correct.to(at::kFloat)});
   const auto statistics = batch_statistics(model);
   const auto parameters = model.named_parameters();
   std::vector<at::Tensor> values;

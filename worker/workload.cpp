@@ -31,7 +31,7 @@ std::shared_ptr<Model> initialised(std::shared_ptr<Model> model, std::uint64_t s
 
 }  // namespace
 
-Workload::Workload(const Config& config_)
+Workload::Workload(const Config& config_, at::Device device)
     : config(config_),
       data(read_idx_dataset(config.data.path, config.data.train_samples, config.data.test_samples)),
       extent(extent_of(config, data.train.count)),
@@ -42,8 +42,8 @@ Workload::Workload(const Config& config_)
       channels_last(channels_last_for(config.model)),
       layout(*model, channels_last),
       optimizer(optimizer_named(config.optimizer.name)),
-      train(data.train, statistics_of(config.data, data.train), channels_last),
-      test(data.test, statistics_of(config.data, data.train), channels_last) {}
+      train(data.train, statistics_of(config.data, data.train), channels_last, device),
+      test(data.test, statistics_of(config.data, data.train), channels_last, device) {}
 
 std::vector<std::int64_t> Workload::samples_of(std::int64_t step, std::int64_t micro_batch) const {
   const SampleOrder order(static_cast<std::uint64_t>(config.run.seed),

@@ -14,7 +14,7 @@ import pytest
 
 PROGRAM = os.environ["LOCKSTEP_PEER_LOSS_PROGRAM"]
 MPIEXEC = os.environ["LOCKSTEP_MPIEXEC"]
-SURVIVOR = re.compile(r"survivor (\d+) of (\w+) after (\d+) ms: (.*)")
+SURVIVOR = re.compile(r"survivor (\d+) of (\w+) after (\d+) ms: (.*)\n")
 LIMIT_SECONDS = 45
 
 
@@ -23,20 +23,20 @@ def survivors_of(world_size, victim, victims_signal, deadline_ms):
     command = [MPIEXEC, "--enable-recovery", "--oversubscribe", "--bind-to", "none", "-np", str(world_size), PROGRAM]
     command += [str(int(victims_signal)), str(victim), str(deadline_ms)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0, start_new_session=True
     )
-    survivors, output, limit = {}, [], time.monotonic() + LIMIT_SECONDS
+    survivors, output, limit = {}, "", time.monotonic() + LIMIT_SECONDS
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while len(survivors) < world_size - 1:
                 left = limit - time.monotonic()
-                assert left > 0 and selector.select(left), "a survivor hangs:\n" + "".join(output)
-                line = process.stdout.readline()
-                assert line, "mpirun ended early:\n" + "".join(output)
-                output.append(line)
-                if found := SURVIVOR.search(line):
-                    survivors[int(found[1])] = (int(found[3]), found[4])
+                assert left > 0 and selector.select(left), "a survivor hangs:\n" + output
+                # Unbuffered, and all that is there: a line in a buffer of Python's would not wake the selector.
+                read = process.stdout.read(65536)
+                assert read, "mpirun ended early:\n" + output
+                output += read.decode()
+                survivors = {int(found[1]): (int(found[3]), found[4]) for found in SURVIVOR.finditer(output)}
     finally:
         process.terminate()  # mpirun then ends all ranks, the stopped one too
         try:

@@ -1,6 +1,6 @@
 // What every transport must do, and the collectives on it. Instantiate it with a type that has
 //   transport(): the Transport, made anew for every test;  allocate(bytes): memory of that transport.
-// A type whose construction finds no hardware calls GTEST_SKIP() itself, see nccl_gpu_contract_test.cpp.
+// Its reason_to_skip() says, on all ranks alike, what hardware is missing, and is empty otherwise.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -14,17 +14,20 @@ class RankListener : public testing::EmptyTestEventListener {
   explicit RankListener(int rank) : rank_(rank) {}
 
  private:
+  void OnTestStart(const testing::TestInfo& test) override { test_ = test.name(); }
+  void OnTestEnd(const testing::TestInfo&) override { test_ = "outside of a test"; }
+  // GoogleTest holds its lock here: to ask it for the current test would wait for ever.
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (!result.failed()) return;
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    std::fprintf(
-        stderr, "rank %d, %s: %s:%d\n%s\n", rank_, test != nullptr ? test->name() : "outside of a test",
-        result.file_name() != nullptr ? result.file_name() : "?", result.line_number(), result.message());
+    std::fprintf(stderr, "rank %d, %s: %s:%d\n%s\n", rank_, test_,
+                 result.file_name() != nullptr ? result.file_name() : "?", result.line_number(),
+                 result.message());
     std::fflush(stderr);
     if (result.fatally_failed()) MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
   }
 
   int rank_;
+  const char* test_ = "outside of a test";
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr const char* in_progress = ".writing";
+constexpr int format = 1;
 
 std::string folder_name(std::int64_t step) {
   auto digits = std::to_string(step);
@@ -55,6 +56,20 @@ void warn_if(const std::error_code& failure, const std::string& what) {
   if (failure) log_warning("cannot " + what + " (" + failure.message() + ")");
 }
 
+/// Removes what a save that was killed has left behind.
+void remove_unfinished(const std::string& folder) {
+  std::error_code none;
+  std::vector<fs::path> unfinished;
+  for (const auto& item : fs::directory_iterator(folder, none)) {
+    if (item.path().filename().string().ends_with(in_progress)) unfinished.push_back(item.path());
+  }
+  for (const auto& path : unfinished) {
+    std::error_code failure;
+    fs::remove_all(path, failure);
+    warn_if(failure, "remove " + path.string());
+  }
+}
+
 /// Keeps the newest `keep` up to `current`. A newer one did not verify when the run was resumed: it is set
 /// aside.
 void tidy(const std::string& folder, const std::string& current, std::int64_t keep) {
@@ -76,7 +91,7 @@ void tidy(const std::string& folder, const std::string& current, std::int64_t ke
 
 json manifest_of(const TrainingState& state, const StateHashes& hashes, const json& about) {
   json manifest = about;
-  manifest["format"] = 1;
+  manifest["format"] = format;
   manifest["step"] = state.step;
   manifest["state_hash"] = hashes.state.hex();
   for (const auto& [name, hash] : hashes.array) manifest["arrays"][name] = hash.hex();
@@ -100,6 +115,10 @@ json read_manifest(const std::string& path) {
   const auto manifest = json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
   if (!manifest.is_object() || manifest.value("manifest_hash", "") != manifest_hash(manifest)) {
     throw Error(ExitCode::io, path + " is damaged", "its hash is not the one it carries");
+  }
+  if (manifest.value("format", 0) != format) {
+    throw Error(ExitCode::io, path + " has format " + manifest.value("format", json()).dump(),
+                "this version reads format " + std::to_string(format), "use the version that wrote it");
   }
   return manifest;
 }
@@ -135,8 +154,8 @@ json load_checkpoint(Transport& transport, TrainingState& state, const std::stri
   if (manifest.at("state_hash") != hashes.state.hex()) {
     throw Error(ExitCode::io, folder + " is damaged", "its state hash is not the one in the manifest");
   }
-  // Every rank verified its own shard; after this all of them hold nothing else.
-  gather_parameters(transport, state);
+  // Every rank has read all weights but verified its own shard only; after this all hold what was verified.
+  state.parameters.copy_(gather_shards(transport, state.layout, state.own_parameters()));
   return manifest;
 }
 
@@ -165,7 +184,7 @@ StateHashes save_checkpoint(Transport& transport, const TrainingState& state, co
     on_all_ranks(transport, [&] {
       if (transport.rank() != 0) return;
       std::error_code failure;
-      fs::remove_all(temporary, failure);
+      remove_unfinished(folder);
       fs::create_directories(temporary, failure);
       if (failure) throw file_error("cannot create", temporary, failure.value());
       for (const auto* file : {&weights, &optimizer}) file->create();

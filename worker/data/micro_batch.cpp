@@ -1,22 +1,10 @@
 #include "worker/data/micro_batch.hpp"
 
-#include "worker/random.hpp"
-
 namespace lockstep {
 
-CropAndFlip draw_crop_and_flip(std::uint64_t seed, std::uint64_t epoch, std::int64_t sample,
-                               const Config::Augmentation& settings) {
-  RandomStream random(seed, Purpose::augmentation, epoch, static_cast<std::uint64_t>(sample));
-  CropAndFlip drawn;
-  drawn.top = random.below(2 * settings.crop_padding + 1);
-  drawn.left = random.below(2 * settings.crop_padding + 1);
-  drawn.flip = random.uniform() < settings.flip_probability;
-  return drawn;
-}
-
 MicroBatchMaker::MicroBatchMaker(const Images& images, const ChannelStatistics& statistics,
-                                 bool channels_last)
-    : images_(images), channels_last_(channels_last) {
+                                 bool channels_last, at::Device device)
+    : images_(images), channels_last_(channels_last), device_(device) {
   for (std::int64_t c = 0; c < images.channels; ++c) {
     for (int value = 0; value < 256; ++value) {
       value_of_.push_back(static_cast<float>((value / 255.0 - statistics.mean[c]) / statistics.std[c]));
@@ -59,7 +47,7 @@ MicroBatch MicroBatchMaker::assemble(std::span<const std::int64_t> samples,
                pixels + i * images_.channels * images_.height * images_.width);
     labels[i] = images_.labels[samples[i]];
   }
-  return batch;
+  return {batch.images.to(device_), batch.labels.to(device_)};
 }
 
 MicroBatch MicroBatchMaker::plain(std::span<const std::int64_t> samples) const {

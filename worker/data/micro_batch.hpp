@@ -8,20 +8,10 @@
 #include <vector>
 
 #include "configs/config.hpp"
+#include "worker/data/augmentation.hpp"
 #include "worker/data/dataset.hpp"
 
 namespace lockstep {
-
-/// Where the crop of one sample starts within its padded image, and whether it is mirrored.
-struct CropAndFlip {
-  std::int64_t top = 0, left = 0;  ///< in pixels, 0 .. 2 * padding
-  bool flip = false;
-};
-
-/// The augmentation of `sample` in `epoch`: a function of (seed, epoch, sample) and the settings alone. The
-/// crop is torchvision's RandomCrop(size, padding), the flip its RandomHorizontalFlip(probability).
-CropAndFlip draw_crop_and_flip(std::uint64_t seed, std::uint64_t epoch, std::int64_t sample,
-                               const Config::Augmentation& settings);
 
 /// Images of a micro-batch, float32 [n, channels, height, width], and its labels, int64 [n].
 struct MicroBatch {
@@ -32,8 +22,9 @@ struct MicroBatch {
 class MicroBatchMaker {
  public:
   /// `images` must outlive the maker. Pixels become (value / 255 - mean) / std per channel. `channels_last`
-  /// chooses the memory layout only.
-  MicroBatchMaker(const Images& images, const ChannelStatistics& statistics, bool channels_last);
+  /// chooses the memory layout only, `device` where the micro-batches end up.
+  MicroBatchMaker(const Images& images, const ChannelStatistics& statistics, bool channels_last,
+                  at::Device device);
 
   /// The given samples as they are.
   MicroBatch plain(std::span<const std::int64_t> samples) const;
@@ -49,6 +40,7 @@ class MicroBatchMaker {
   const Images& images_;
   std::vector<float> value_of_;  ///< [channels][256]
   bool channels_last_;
+  at::Device device_;
 };
 
 }  // namespace lockstep

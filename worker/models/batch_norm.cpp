@@ -15,6 +15,10 @@ torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
   if (!is_training()) {
     return torch::batch_norm(x, weight, bias, running_mean, running_var, false, 0.0, epsilon, true);
   }
+  if (batch_mean.device() != x.device()) {
+    batch_mean = batch_mean.to(x.device());
+    batch_var = batch_var.to(x.device());
+  }
   // With momentum 1 the "running" values become exactly those of this micro-batch.
   return torch::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, epsilon, true);
 }

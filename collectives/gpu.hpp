@@ -1,0 +1,30 @@
+// The GPUs that this process can use, without any header of CUDA. A build without CUDA sees none.
+#pragma once
+
+#include <string>
+
+namespace lockstep {
+
+/// Number of GPUs; their indices are those of LibTorch and NCCL: from 0, over what CUDA_VISIBLE_DEVICES
+/// leaves. 0 when there is none, when the driver is missing or too old, and in a build without CUDA.
+int gpu_count();
+
+/// Why gpu_count() is 0, for a message; empty when it is not.
+std::string why_no_gpu();
+
+/// One kind of GPU: results are bit-identical among GPUs that are equal here.
+struct Gpu {
+  std::string name;       ///< e.g. "NVIDIA H100 80GB HBM3"
+  int compute_major = 0;  ///< of the compute capability, 9.0 for that one
+  int compute_minor = 0;
+  bool operator==(const Gpu&) const = default;
+};
+
+/// What GPU number `device` is. Throws Error with ExitCode::config when there is no such GPU.
+Gpu gpu(int device);
+
+/// Makes GPU number `device` the one that the calling thread uses. Throws Error with ExitCode::config when
+/// that is impossible.
+void select_gpu(int device);
+
+}  // namespace lockstep

@@ -1,0 +1,75 @@
+// Point-to-point messages over NCCL, sums on the GPU.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "collectives/mpi_transport.hpp"
+#include "collectives/transport.hpp"
+
+struct ncclComm;     // of nccl.h
+struct CUstream_st;  // of cuda_runtime_api.h
+
+namespace lockstep {
+
+/// The memory is device memory of one GPU. Every wait is bounded: the end of a peer on this host is noticed
+/// within about 50 ms, as by the host transport, an error that NCCL reports at once, and any other peer that
+/// does not answer, when the deadline of the call has passed. NCCL says nothing of single messages, so that
+/// this last error names every peer of the exchange.
+///
+/// Everything runs on one stream of its own, an ordinary (blocking) one: by the rules of CUDA it waits for
+/// all work that was given to the legacy default stream before, and work given to that later waits for it.
+/// The legacy default stream is where LibTorch computes, so neither needs to be synchronised by hand; this
+/// does not hold for LibTorch's pool streams. For the same reason merge() returns when the additions are
+/// under way. Use from the thread that made it.
+class NcclTransport final : public Transport {
+ public:
+  /// Collective over the ranks of `host`, which must outlive this transport and carries what the ranks need
+  /// to find one another. `device` is this rank's GPU, a different one for each rank of a host; it becomes
+  /// the thread's current one. `deadline` bounds the connecting and every exchange. Throws CollectiveError;
+  /// Error with ExitCode::config when the GPU cannot be used.
+  NcclTransport(MpiTransport& host, int device, std::chrono::milliseconds deadline);
+  /// Collective: waits until all ranks are done with NCCL. After a failure, or while an exception passes, it
+  /// waits for nobody, and leaves the memory to the end of the process: to free it would wait for the GPU.
+  ~NcclTransport() override;
+
+  int rank() const override { return host_.rank(); }
+  int world_size() const override { return host_.world_size(); }
+  void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override;
+  /// One kernel for every 128 merges.
+  void merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) override;
+  /// Throws Error with ExitCode::config when the GPU has no such memory left.
+  void* scratch(std::size_t bytes) override;
+  void copy(void* to, const void* from, std::size_t bytes) override;
+  void check_peers() override;
+  std::string name() const override { return "nccl"; }
+
+  /// Bounds every exchange from now on.
+  void set_deadline(std::chrono::milliseconds deadline) { deadline_ = deadline; }
+
+ private:
+  enum class Await { communicator, stream };
+
+  void await_all_ranks(const char* activity);
+  void wait(Await what);
+  bool is_ready(Await what);
+  void check_nccl(int result);                      // an ncclResult_t
+  void check_cuda(int result, const char* action);  // a cudaError_t
+  void abort();
+  [[noreturn]] void fail(const std::string& problem, const std::string& why);
+
+  MpiTransport& host_;
+  int device_;
+  std::chrono::milliseconds deadline_;
+  int exceptions_at_start_;
+  bool failed_ = false;
+  ncclComm* communicator_ = nullptr;
+  CUstream_st* stream_ = nullptr;
+  const char* activity_ = "";  // what is under way, for messages
+  std::vector<int> awaited_;   // the peers of what is under way
+  void* scratch_ = nullptr;
+  std::size_t scratch_bytes_ = 0;
+};
+
+}  // namespace lockstep

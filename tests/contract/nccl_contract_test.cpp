@@ -1,0 +1,18 @@
+// The contract on the double of NCCL, which refuses memory that is not the GPU's.
+#include "tests/contract/nccl_under_test.hpp"
+#include "tests/contract/transport_contract.hpp"
+#include "tests/support/nccl_double/faults.hpp"
+
+namespace lockstep::contract {
+
+struct NcclOnDouble : NcclUnderTest {
+  using NcclUnderTest::NcclUnderTest;
+  static std::string reason_to_skip() {
+    nccl_double::faults().only_device_memory = true;
+    return NcclUnderTest::reason_to_skip();
+  }
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(NcclOnDouble, TransportContract, NcclOnDouble);
+
+}  // namespace lockstep::contract

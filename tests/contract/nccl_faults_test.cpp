@@ -1,0 +1,226 @@
+// What the NCCL transport makes of failures and of wrong use, on the double of NCCL.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <functional>
+#include <stdexcept>
+#include <vector>
+
+#include "collectives/merge_kernel.hpp"
+#include "tests/contract/gradients.hpp"
+#include "tests/contract/nccl_under_test.hpp"
+#include "tests/support/nccl_double/faults.hpp"
+
+namespace lockstep::contract {
+namespace {
+
+using nccl_double::aborts;
+using nccl_double::faults;
+
+constexpr auto long_deadline = std::chrono::seconds(60);
+constexpr auto short_deadline = std::chrono::milliseconds(200);
+
+class NcclFaults : public testing::Test {
+ protected:
+  void SetUp() override {
+    faults() = {.only_device_memory = true};
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &world_size);
+    aborts_before = aborts();
+  }
+  void TearDown() override { faults() = {}; }
+
+  int aborts_now() const { return aborts() - aborts_before; }
+
+  // The message of the CollectiveError that `action` must end with.
+  static std::string failure_of(const std::function<void()>& action) {
+    try {
+      action();
+    } catch (const CollectiveError& error) {
+      return error.what();
+    }
+    ADD_FAILURE() << "no CollectiveError";
+    return "";
+  }
+
+  // A byte from every rank to every other one.
+  void exchange_with_all(Transport& transport, void* sent, void* received) const {
+    std::vector<Outgoing> outgoing;
+    std::vector<Incoming> incoming;
+    for (int peer = 0; peer < world_size; ++peer) {
+      if (peer == rank) continue;
+      outgoing.push_back({peer, static_cast<char*>(sent) + peer, 1});
+      incoming.push_back({peer, static_cast<char*>(received) + peer, 1});
+    }
+    transport.exchange(outgoing, incoming);
+  }
+  void exchange_with_all(NcclUnderTest& under_test) const {
+    const auto sent = under_test.allocate(world_size);
+    const auto received = under_test.allocate(world_size);
+    exchange_with_all(under_test.transport(), sent.get(), received.get());
+  }
+
+  void expect_peers_named(const std::string& text) const {
+    for (int peer = 0; peer < world_size; ++peer) {
+      const bool is_named = text.find("rank " + std::to_string(peer) + " on ") != std::string::npos;
+      EXPECT_EQ(is_named, peer != rank) << text;
+    }
+  }
+
+  int rank = 0;
+  int world_size = 1;
+  int aborts_before = 0;
+};
+
+#define SKIP_WITHOUT_PEERS() \
+  if (world_size == 1) GTEST_SKIP() << "there are no peers"
+
+TEST_F(NcclFaults, AnErrorOfNcclNamesThePeersAndAborts) {
+  SKIP_WITHOUT_PEERS();
+  NcclUnderTest under_test(long_deadline);
+  faults().asynchronous_error = ncclRemoteError;
+  const auto text = failure_of([&] { exchange_with_all(under_test); });
+  expect_peers_named(text);
+  EXPECT_NE(text.find("remote process exited or there was a network error"), std::string::npos) << text;
+  EXPECT_EQ(aborts_now(), 1);
+}
+
+TEST_F(NcclFaults, PeersThatAreSilentInAnExchangeAreNamedAtTheDeadline) {
+  SKIP_WITHOUT_PEERS();
+  NcclUnderTest under_test(long_deadline);
+  under_test.nccl().set_deadline(short_deadline);
+  faults().silent_peers = true;
+  const auto text = failure_of([&] { exchange_with_all(under_test); });
+  expect_peers_named(text);
+  EXPECT_EQ(text.find("no answer within 200 ms from"), 0u) << text;
+  EXPECT_EQ(aborts_now(), 1);
+}
+
+TEST_F(NcclFaults, PeersThatDoNotConnectAreNamedAtTheDeadline) {
+  SKIP_WITHOUT_PEERS();
+  MpiTransport host(MPI_COMM_WORLD, long_deadline);
+  faults().silent_peers = true;
+  const auto text = failure_of([&] { NcclTransport(host, rank, short_deadline); });
+  expect_peers_named(text);
+  EXPECT_NE(text.find("the connection over NCCL"), std::string::npos) << text;
+  EXPECT_EQ(aborts_now(), 1);
+}
+
+TEST_F(NcclFaults, AnAbortThatNeverEndsDoesNotHoldTheErrorBack) {
+  SKIP_WITHOUT_PEERS();
+  NcclUnderTest under_test(long_deadline);
+  under_test.nccl().set_deadline(short_deadline);
+  faults().silent_peers = true;
+  faults().endless_abort = true;
+  expect_peers_named(failure_of([&] { exchange_with_all(under_test); }));
+}
+
+TEST_F(NcclFaults, AnExceptionThatPassesAbortsInsteadOfWaitingForPeers) {
+  EXPECT_THROW(
+      {
+        NcclUnderTest under_test(long_deadline);
+        throw std::runtime_error("of something else");
+      },
+      std::runtime_error);
+  EXPECT_EQ(aborts_now(), 1);
+}
+
+TEST_F(NcclFaults, AnOrderlyEndAbortsNothing) {
+  { NcclUnderTest under_test(long_deadline); }
+  EXPECT_EQ(aborts_now(), 0);
+}
+
+TEST_F(NcclFaults, TwoRanksOnOneGpuAreRefused) {
+  SKIP_WITHOUT_PEERS();
+  MpiTransport host(MPI_COMM_WORLD, long_deadline);
+  const auto text = failure_of([&] { NcclTransport(host, 0, long_deadline); });
+  EXPECT_NE(text.find("Duplicate GPU"), std::string::npos) << text;
+}
+
+TEST_F(NcclFaults, HostMemoryInAnExchangeIsAnError) {
+  SKIP_WITHOUT_PEERS();
+  NcclUnderTest under_test(long_deadline);
+  std::vector<char> host_memory(world_size);
+  const auto text =
+      failure_of([&] { exchange_with_all(under_test.transport(), host_memory.data(), host_memory.data()); });
+  EXPECT_NE(text.find("invalid argument: not device memory"), std::string::npos) << text;
+}
+
+TEST_F(NcclFaults, HostMemoryInASumIsAnErrorThatNamesTheGpu) {
+  NcclUnderTest under_test(long_deadline);
+  float left = 1, right = 2;
+  float* const pieces[] = {&left, &right};
+  const Merge merges[] = {{0, 1}};
+  const auto text = failure_of([&] { under_test.transport().merge(pieces, merges, 1); });
+  EXPECT_EQ(text.find("GPU " + std::to_string(rank) + " of rank " + std::to_string(rank)), 0u) << text;
+  EXPECT_NE(text.find("illegal memory access"), std::string::npos) << text;
+}
+
+TEST_F(NcclFaults, ScratchBeyondTheMemoryOfTheGpuIsAnErrorWithTheSizeAndAnAdvice) {
+  NcclUnderTest under_test(long_deadline);
+  faults().memory_bytes = 1000;
+  try {
+    under_test.transport().scratch(1001);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    EXPECT_EQ(error.exit_code(), ExitCode::config);
+    EXPECT_NE(text.find("1001 bytes"), std::string::npos) << text;
+    EXPECT_NE(text.find("(out of memory) lower"), std::string::npos) << text;
+  }
+  EXPECT_NE(under_test.transport().scratch(1000), nullptr);
+}
+
+// More additions than one kernel carries out, over arrays around a block's size; the element behind each must
+// stay.
+TEST_F(NcclFaults, SumsOfManyPiecesOfAnySizeAreBitEqualToTheTree) {
+  constexpr std::int64_t leaves = 300;
+  static_assert(leaves > 2 * MergeBatch::capacity);
+  const auto gradient = awkward_floats(11);
+  TreeWalk walk(leaves);
+  std::vector<Merge> merges;
+  for (std::int32_t leaf = 0; leaf < leaves; ++leaf) {
+    for (const auto& merge : walk.push({0, leaf}, leaf)) merges.push_back(merge);
+  }
+  NcclUnderTest under_test(long_deadline);
+  auto& transport = under_test.transport();
+  for (const std::int64_t count :
+       {1, 2, merge_threads - 1, merge_threads, merge_threads + 1, 3 * merge_threads + 7}) {
+    const auto memory = under_test.allocate(sizeof(float) * leaves * (count + 1));
+    std::vector<float> values;
+    std::vector<float*> pieces;
+    for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
+      for (std::int64_t i = 0; i <= count; ++i) values.push_back(gradient(leaf, i));
+      pieces.push_back(static_cast<float*>(memory.get()) + leaf * (count + 1));
+    }
+    transport.copy(memory.get(), values.data(), sizeof(float) * values.size());
+    transport.merge(pieces, merges, count);
+    std::vector<float> sums(values.size());
+    transport.copy(sums.data(), memory.get(), sizeof(float) * sums.size());
+    for (std::int64_t i = 0; i < count; ++i) {
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(sums[i]),
+                std::bit_cast<std::uint32_t>(reference_sum(gradient, i, 0, leaves)))
+          << "element " << i << " of " << count;
+    }
+    for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
+      const auto behind = leaf * (count + 1) + count;
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(sums[behind]), std::bit_cast<std::uint32_t>(values[behind]))
+          << count;
+    }
+  }
+}
+
+TEST_F(NcclFaults, GpusAreCountedAndNamed) {
+  ASSERT_EQ(gpu_count(), 8);
+  EXPECT_EQ(why_no_gpu(), "");
+  EXPECT_EQ(gpu(7), (Gpu{"double of a GPU", 9, 0}));
+  EXPECT_THROW(gpu(8), Error);
+  EXPECT_THROW(select_gpu(8), Error);
+  setenv("NCCL_DOUBLE_GPUS", "0", 1);
+  EXPECT_EQ(gpu_count(), 0);
+  EXPECT_EQ(why_no_gpu(), "no CUDA-capable device is detected");
+  unsetenv("NCCL_DOUBLE_GPUS");
+}
+
+}  // namespace
+}  // namespace lockstep::contract

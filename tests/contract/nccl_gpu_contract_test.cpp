@@ -1,0 +1,9 @@
+// The contract on NCCL itself, where there is a GPU for each rank.
+#include "tests/contract/nccl_under_test.hpp"
+#include "tests/contract/transport_contract.hpp"
+
+namespace lockstep::contract {
+
+INSTANTIATE_TYPED_TEST_SUITE_P(NcclOnGpus, TransportContract, NcclUnderTest);
+
+}  // namespace lockstep::contract

@@ -1,0 +1,157 @@
+#include "tests/support/nccl_double/device.hpp"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "tests/support/nccl_double/faults.hpp"
+
+namespace lockstep::nccl_double {
+namespace {
+
+constexpr int default_gpus = 8;
+constexpr int unset_byte = 0xff;  // new memory holds NaN, so that what nobody has written shows
+
+thread_local int device_of_thread = 0;
+
+std::map<std::uintptr_t, std::size_t>& blocks() {  // sizes of what cudaMalloc() returned, by address
+  static std::map<std::uintptr_t, std::size_t> blocks;
+  return blocks;
+}
+
+std::set<cudaStream_t>& streams() {
+  static std::set<cudaStream_t> streams;
+  return streams;
+}
+
+int gpus() {
+  const char* const text = std::getenv("NCCL_DOUBLE_GPUS");
+  return text != nullptr ? std::atoi(text) : default_gpus;
+}
+
+bool bring_on(cudaStream_t stream) {
+  auto& operations = stream->operations;
+  while (!operations.empty() && operations.front()()) operations.pop_front();
+  return operations.empty();
+}
+
+// What the legacy default stream does: it follows all work of ordinary streams. A message under way would
+// make the original wait without a deadline, which lockstep never may.
+cudaError_t follow_all_streams() {
+  for (const auto stream : streams()) {
+    if (!bring_on(stream)) return cudaErrorIllegalState;
+  }
+  return cudaSuccess;
+}
+
+}  // namespace
+
+Faults& faults() {
+  static Faults faults;
+  return faults;
+}
+
+int current_device() { return device_of_thread; }
+
+bool is_usable(const void* data, std::size_t bytes) {
+  if (!faults().only_device_memory) return true;
+  const auto begin = reinterpret_cast<std::uintptr_t>(data);
+  const auto after = blocks().upper_bound(begin);
+  if (after == blocks().begin()) return false;
+  const auto& [start, size] = *std::prev(after);
+  return begin + bytes <= start + size;
+}
+
+}  // namespace lockstep::nccl_double
+
+using namespace lockstep::nccl_double;
+
+extern "C" {
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = gpus();
+  return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  if (device < 0 || device >= gpus()) return cudaErrorInvalidDevice;
+  *properties = {};
+  std::snprintf(properties->name, sizeof properties->name, "double of a GPU");
+  properties->major = 9;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= gpus()) return cudaErrorInvalidDevice;
+  device_of_thread = device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+  *stream = new CUstream_st;
+  streams().insert(*stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  if (streams().erase(stream) == 0) return cudaErrorInvalidResourceHandle;
+  delete stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  return bring_on(stream) ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return stream == cudaStreamLegacy ? follow_all_streams() : cudaErrorNotSupported;
+}
+
+cudaError_t cudaMalloc(void** data, std::size_t bytes) {
+  if (bytes > faults().memory_bytes) return cudaErrorMemoryAllocation;
+  *data = std::malloc(bytes);
+  std::memset(*data, unset_byte, bytes);
+  blocks()[reinterpret_cast<std::uintptr_t>(*data)] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* data) {
+  if (data == nullptr) return cudaSuccess;
+  if (blocks().erase(reinterpret_cast<std::uintptr_t>(data)) == 0) return cudaErrorInvalidValue;
+  const auto result = follow_all_streams();
+  std::free(data);
+  return result;
+}
+
+cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
+  if (kind != cudaMemcpyDefault) return cudaErrorInvalidMemcpyDirection;
+  if (const auto result = follow_all_streams(); result != cudaSuccess) return result;
+  std::memmove(to, from, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorInvalidDevice:
+      return "invalid device ordinal";
+    case cudaErrorIllegalAddress:
+      return "an illegal memory access was encountered";
+    case cudaErrorIllegalState:
+      return "a message is under way that this call would wait for";
+    default:
+      return "refused by the double of CUDA";
+  }
+}
+
+}  // extern "C"

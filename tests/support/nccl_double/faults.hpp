@@ -1,0 +1,31 @@
+// A double of NCCL and of the part of the CUDA runtime that lockstep calls, on host memory and MPI, for tests
+// on machines without a GPU. Its "GPUs" are as many as the environment variable NCCL_DOUBLE_GPUS says
+// (default 8). Where a call of the originals would wait for a peer, here it returns at once and later calls
+// bring the work on, so that polling, deadlines and aborts take the same way. What a caller must not do is
+// refused, where the originals would hang or corrupt memory. Calls come from the thread that called MPI_Init,
+// but for ncclCommAbort().
+#pragma once
+
+#include <nccl.h>
+
+#include <atomic>
+#include <cstddef>
+#include <limits>
+
+namespace lockstep::nccl_double {
+
+/// What goes wrong in this process. A test sets it, and resets it by assigning {}.
+struct Faults {
+  ncclResult_t asynchronous_error = ncclSuccess;  ///< what ncclCommGetAsyncError() reports
+  bool silent_peers = false;                      ///< nothing that takes a peer completes
+  bool endless_abort = false;                     ///< ncclCommAbort() never returns
+  std::size_t memory_bytes =
+      std::numeric_limits<std::size_t>::max();  ///< of the largest cudaMalloc() that succeeds
+  bool only_device_memory = false;  ///< messages and sums outside of memory from cudaMalloc() are refused
+};
+Faults& faults();
+
+/// How often ncclCommAbort() was called in this process.
+std::atomic<int>& aborts();
+
+}  // namespace lockstep::nccl_double

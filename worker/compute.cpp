@@ -1,0 +1,111 @@
+#include "worker/compute.hpp"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "collectives/gpu.hpp"
+#include "common/log.hpp"
+#include "worker/agreement.hpp"
+#ifdef LOCKSTEP_WITH_NCCL
+#include "collectives/nccl_transport.hpp"
+#endif
+
+namespace lockstep {
+namespace {
+
+#ifdef LOCKSTEP_GPU_DOUBLE
+constexpr auto accelerator = at::kCPU;  // tests: the double's GPUs are host memory
+#else
+constexpr auto accelerator = at::kCUDA;
+#endif
+
+/// Why this rank has no GPU of its own; "" when it has. Ranks of a host take its GPUs in rank order, or each
+/// the only one it is shown.
+std::string why_no_gpu_for(int local_rank, int ranks_on_host) {
+  if (gpu_count() == 0) return why_no_gpu();
+  if (local_rank < gpu_count() || (gpu_count() == 1 && std::getenv("CUDA_VISIBLE_DEVICES"))) return "";
+  return host_name() + " has " + std::to_string(gpu_count()) + " GPUs for " + std::to_string(ranks_on_host) +
+         " ranks";
+}
+
+/// libtorch_cuda registers LibTorch's GPU kernels when it is loaded; it lies beside libtorch_cpu.
+void load_torch_cuda() {
+  if (accelerator == at::kCPU || at::hasCUDA()) return;
+  Dl_info info{};
+  dladdr(reinterpret_cast<const void*>(&at::get_cpu_capability), &info);
+  const auto path = std::filesystem::path(info.dli_fname).replace_filename("libtorch_cuda.so");
+  if (!dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) {
+    throw Error(ExitCode::config, "cannot use the GPU: LibTorch's part for it does not load", dlerror(),
+                "install torch 2.11.0 with all it depends on, or set distributed.device = \"cpu\"");
+  }
+}
+
+void make_deterministic() {
+  auto& context = at::globalContext();
+  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+  context.setDeterministicFillUninitializedMemory(false);  // it only hides reads of what nobody wrote
+  context.setDeterministicCuDNN(true);
+  context.setBenchmarkCuDNN(false);  // it would choose algorithms by the clock
+  context.setAllowTF32CuBLAS(false);
+  context.setAllowTF32CuDNN(false);
+}
+
+Compute compute_on_gpu([[maybe_unused]] MpiTransport& host, [[maybe_unused]] const Config& config,
+                       [[maybe_unused]] int local_rank) {
+  Compute compute;
+#ifdef LOCKSTEP_WITH_NCCL
+  const int index = gpu_count() == 1 ? 0 : local_rank;
+  on_all_ranks(host, [&] {
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // without it cuBLAS is not deterministic
+    load_torch_cuda();
+    select_gpu(index);
+    const auto found = gpu(index);
+    compute.device = accelerator == at::kCPU ? at::Device(at::kCPU) : at::Device(accelerator, index);
+    compute.device_class = found.name + ", compute capability " + std::to_string(found.compute_major) + "." +
+                           std::to_string(found.compute_minor);
+  });
+  const auto deadline = std::chrono::seconds(config.reliability.collective_timeout_seconds);
+  compute.between_gpus = std::make_unique<NcclTransport>(host, index, deadline);
+#endif
+  return compute;
+}
+
+}  // namespace
+
+Compute choose_compute(MpiTransport& host, const Config& config) {
+  at::set_num_threads(static_cast<int>(config.distributed.threads_per_rank));
+  make_deterministic();
+  const auto hosts = gather_texts(host, host_name());
+  int local_rank = 0, ranks_on_host = 0;
+  for (int rank = 0; rank < host.world_size(); ++rank) {
+    if (hosts[rank] != host_name()) continue;
+    ++ranks_on_host;
+    if (rank < host.rank()) ++local_rank;
+  }
+  std::string missing;  // the first rank without a GPU says why
+  if (config.distributed.device != "cpu") {
+    const auto reasons = gather_texts(host, why_no_gpu_for(local_rank, ranks_on_host));
+    for (std::size_t rank = 0; rank < reasons.size() && missing.empty(); ++rank) {
+      if (!reasons[rank].empty()) missing = "rank " + std::to_string(rank) + ": " + reasons[rank];
+    }
+  }
+  if (config.distributed.device == "cuda" && !missing.empty()) {
+    throw Error(ExitCode::config, "distributed.device = \"cuda\" needs a GPU for each rank", missing,
+                "start as many ranks as there are GPUs, or set distributed.device = \"cpu\"");
+  }
+  Compute compute;
+  if (config.distributed.device != "cpu" && missing.empty())
+    compute = compute_on_gpu(host, config, local_rank);
+  if (!compute.between_gpus) compute.device_class = "cpu " + at::get_cpu_capability();
+  require_same(host, "the class of device", compute.device_class,
+               "use hosts of one kind (for CPUs, ATEN_CPU_CAPABILITY=default or avx2 on all of them lowers "
+               "it to one level)");
+  return compute;
+}
+
+}  // namespace lockstep

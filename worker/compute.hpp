@@ -1,0 +1,34 @@
+// What this rank computes on: its host's CPU cores or one GPU.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "collectives/mpi_transport.hpp"
+#include "configs/config.hpp"
+
+namespace lockstep {
+
+struct Compute {
+  /// Where forward and backward run and gradients are summed.
+  at::Device device = at::kCPU;
+  /// Results are bit-identical within a class: "cpu AVX2", "NVIDIA H100 80GB HBM3, compute capability 9.0".
+  std::string device_class;
+  /// NCCL between the GPUs; null on the CPU, where the host's transport does it.
+  std::unique_ptr<Transport> between_gpus;
+
+  /// The transport that moves and adds what lies on `device`.
+  Transport& transport(Transport& host) const { return between_gpus ? *between_gpus : host; }
+  std::optional<at::Device> gpu() const { return between_gpus ? std::optional(device) : std::nullopt; }
+};
+
+/// Collective: the device of distributed.device: "auto" takes the GPUs where every rank has one of its own
+/// and this build knows them. Sets LibTorch up for it: threads, deterministic algorithms. Throws Error
+/// (config) on all ranks when "cuda" is asked for and cannot be had, or the ranks' devices are of different
+/// classes.
+Compute choose_compute(MpiTransport& host, const Config& config);
+
+}  // namespace lockstep
