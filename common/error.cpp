@@ -23,6 +23,7 @@ std::string remedy(int error_number) {
     case EROFS:
       return "check the owner and the mode of the folder, or choose another --output";
     case ENOENT:
+    case ENOTDIR:
       return "check the path";
     default:
       return "check the device and the file system";

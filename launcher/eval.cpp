@@ -16,7 +16,7 @@ struct EvalOptions {
 int eval(const EvalOptions& options) {
   const std::filesystem::path resolved = std::filesystem::path(options.run) / "resolved.toml";
   if (!std::filesystem::exists(resolved)) {
-    throw Error(ExitCode::io, options.run + " is not a run folder", "it has no resolved.toml",
+    throw Error(ExitCode::config, options.run + " is not a run folder", "it has no resolved.toml",
                 "give the folder that `lockstep train` named at its end");
   }
   const std::int64_t threads = load_config(resolved).config.distributed.threads_per_rank;

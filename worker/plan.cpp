@@ -1,5 +1,6 @@
 #include "worker/plan.hpp"
 
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "collectives/broadcast.hpp"
@@ -38,17 +39,17 @@ Hash128 Plan::hash() const { return hash_text(result_json(config)); }
 
 Plan share_plan(Transport& transport, const std::function<Plan()>& make) {
   std::string text;
-  std::optional<Error> failure;
+  std::exception_ptr failure;  // as it was thrown: a ConfigError is shown in its own way
   if (transport.rank() == 0) {
     try {
       text = to_text(make());
     } catch (const Error& error) {
-      failure = error;
+      failure = std::current_exception();
       text = json{{"exit_code", static_cast<int>(error.exit_code())}}.dump();
     }
   }
   text = broadcast_text(transport, text);
-  if (failure) throw *failure;
+  if (failure) std::rethrow_exception(failure);
   if (const auto object = json::parse(text); object.contains("exit_code")) {
     throw Error(static_cast<ExitCode>(object["exit_code"].get<int>()), "rank 0 refused to start");
   }

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "common/error.hpp"
 #include "common/log.hpp"
@@ -56,13 +57,15 @@ void RunFolder::take_lock() {
   }
 }
 
-void RunFolder::keep_earlier_run() const {
+void RunFolder::keep_earlier_run() {
   if (!fs::exists(path_ + "/plan.json")) return;
+  take_lock();  // a run that is under way is not moved
   int number = 1;
   while (fs::exists(path_ + "." + std::to_string(number))) ++number;
   const auto kept = path_ + "." + std::to_string(number);
   std::error_code failure;
   fs::rename(path_, kept, failure);
+  close(std::exchange(lock_, -1));
   if (failure) throw file_error("cannot move the earlier run to", kept, failure.value());
   log_warning("the earlier run is kept in " + kept);
 }

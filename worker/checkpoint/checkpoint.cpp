@@ -113,10 +113,10 @@ void publish(const std::string& temporary, const std::string& final, const json&
 
 json read_manifest(const std::string& path) {
   const auto manifest = json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
-  if (!manifest.is_object() || manifest.value("manifest_hash", "") != manifest_hash(manifest)) {
+  if (!manifest.is_object() || manifest.value("manifest_hash", json()) != manifest_hash(manifest)) {
     throw Error(ExitCode::io, path + " is damaged", "its hash is not the one it carries");
   }
-  if (manifest.value("format", 0) != format) {
+  if (manifest.value("format", json()) != format) {
     throw Error(ExitCode::io, path + " has format " + manifest.value("format", json()).dump(),
                 "this version reads format " + std::to_string(format), "use the version that wrote it");
   }
