@@ -1,0 +1,51 @@
+"""Fixtures of the whole-run tests: small data, and settings of runs that take about a second."""
+
+import os
+
+import pytest
+from idx_files import first_images, write_folder
+from launching import LOCKSTEP, WORKER
+
+TRAIN_SAMPLES, TEST_SAMPLES = 4096, 400
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs():
+    for program in (LOCKSTEP, WORKER):
+        if not program.is_file():
+            pytest.fail(f"{program} is not there (build it first, or set LOCKSTEP_BIN)", pytrace=False)
+
+
+def cannot_run(reason):
+    """Skips the test with the reason; where CI=true that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}; CI must be able to run this test", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def root():
+    if os.geteuid() != 0:
+        cannot_run("this test needs root (to change users and to mount)")
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory):
+    """The first images of Fashion-MNIST, in the same form."""
+    folder = tmp_path_factory.mktemp("data") / "small"
+    return write_folder(folder, first_images("train", TRAIN_SAMPLES), first_images("t10k", TEST_SAMPLES))
+
+
+@pytest.fixture(scope="session")
+def mlp(small_data):
+    """A step of 256 samples in 8 micro-batches takes milliseconds."""
+    return {"data.path": str(small_data), "model.name": "mlp", "model.hidden_sizes": [16],
+            "training.log_every_steps": 1}
+
+
+@pytest.fixture(scope="session")
+def resnet(small_data):
+    """With batch norm; a step of 64 samples in 8 micro-batches takes a tenth of a second."""
+    return {"data.path": str(small_data), "model.name": "resnet20", "training.batch_size": 32,
+            "training.micro_batch_size": 8, "data.train_samples": 512, "data.test_samples": 100,
+            "training.log_every_steps": 1}

@@ -1,0 +1,237 @@
+"""What cannot be used is refused with its place, a remedy and the documented exit code, soon, and by all ranks."""
+
+import gzip
+import shutil
+
+import pytest
+from idx_files import SIDE, Part, file_names, idx, image_file, label_file
+from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, metrics_of, mpirun, run, set_options,
+                       train_command)
+
+CONFIG, IO, DIVERGED = 2, 4, 6
+CONFIG_SECONDS = 3  # beyond what mpirun itself takes
+COUNT = 320
+IMAGES, LABELS = file_names("train")
+STARTERS = ("launcher", "mpirun")
+
+
+def start(starter, config, output, settings):
+    options = [config, *set_options(settings), "--output", output]
+    if starter == "launcher":
+        return run([LOCKSTEP, "train", *options, "--ranks", "2"])
+    return run(mpirun(3, [WORKER, *options]), environment=MPI_ENVIRONMENT)
+
+
+def expect_refused(outcome, exit_code, words):
+    """With this code, and with all the words in one message that one rank says once."""
+    assert outcome.exit_code == exit_code, outcome.output
+    messages = [line for line in outcome.stderr.splitlines() if all(word in line for word in words)]
+    assert len(messages) == 1, outcome.output
+    assert "internal error" not in outcome.stderr and "terminate called" not in outcome.stderr
+    assert outcome.stdout == ""
+
+
+# name: (the file, or None for one that is not there; the words of the message after the file's name)
+CONFIGS = {
+    "missing": (None, ["No such file", "check the path"]),
+    "empty batch": ("[training]\nbatch_size = 0\n",
+                    [":2:1: training.batch_size = 0 is out of range", "1 .. 1048576"]),
+    "broken": ("[training\nbatch_size = 1\n", [":1:", "not valid TOML", "correct this place"]),
+    "unclosed text": ('[model]\nname = "mlp\n', [":2:", "not valid TOML"]),
+    "unknown key": ("[optimizer]\n\nlearnin_rate = 1\n",
+                    [":3:1: unknown key optimizer.learnin_rate", "did you mean optimizer.learning_rate?"]),
+    "key of another tool": ("[optimizer]\nlr = 1\n", [":2:1: unknown key optimizer.lr", "optimizer.learning_rate"]),
+    "unknown section": ("[trainin]\nepochs = 1\n", [":1:", "unknown section [trainin]", "did you mean [training]?"]),
+    "wrong type": ('[training]\nbatch_size = "many"\n', [":2:1: training.batch_size", "whole number"]),
+    "part of a sample": ("[training]\nbatch_size = 1.5\n", [":2:1: training.batch_size", "whole number"]),
+    "out of range": ("[optimizer]\nmomentum = 1.5\n", [":2:1: optimizer.momentum = 1.5 is out of range", "0.99"]),
+    "not one of": ('[model]\nname = "resnet19"\n', [":2:1:", "resnet19", "resnet18"]),
+    "contradiction": ("[training]\nbatch_size = 100\nmicro_batch_size = 32\n",
+                      [":3:1: training.micro_batch_size = 32 does not divide training.batch_size = 100", "take 25"]),
+    "batch larger than the samples": (
+        "[data]\ntrain_samples = 100\n[training]\nbatch_size = 128\n",
+        [":2:1: data.train_samples = 100 is less than one step takes", "smaller batch"]),
+}
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_configuration_that_cannot_be_used_is_refused_with_place_and_remedy(tmp_path, starter, name):
+    text, words = CONFIGS[name]
+    config = tmp_path / "my.toml"
+    if text is not None:
+        config.write_text(text)
+    outcome = start(starter, config, tmp_path / "run", {})
+    place, *rest = words
+    expect_refused(outcome, CONFIG, [f"{config}{place}" if place.startswith(":") else str(config), place, *rest])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+def test_all_mistakes_are_named_at_once_each_with_its_place(tmp_path, starter):
+    config = tmp_path / "my.toml"
+    config.write_text("[training]\nbatch_size = 0\nepoch = 3\n[optimizer]\nname = 7\n")
+    outcome = start(starter, config, tmp_path / "run", {"schedule.gamma": 2, "model.nam": "mlp"})
+    assert outcome.exit_code == CONFIG
+    lines = [line for line in outcome.stderr.splitlines() if str(config) in line or "--set" in line]
+    places = [*(f"{config}:{line}:1: " for line in (2, 3, 5)), "--set schedule.gamma=2: ", "--set model.nam=mlp: "]
+    assert len(lines) == len(places), outcome.output
+    assert all(line.startswith(place) for line, place in zip(lines, places)), outcome.output
+
+
+def seconds_of_mpirun_alone():
+    outcome = run(mpirun(3, ["true"]), environment=MPI_ENVIRONMENT)
+    assert outcome.exit_code == 0
+    return outcome.seconds
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_a_mistake_in_the_configuration_ends_every_rank_with_its_code_within_seconds(tmp_path, ranks):
+    """Each rank's shell writes down the rank's code, and hides it from mpirun, which would kill the others."""
+    note = 'file=$1; shift; "$@"; echo $? > "$file.$OMPI_COMM_WORLD_RANK"'
+    command = [WORKER, QUICKSTART, "--set", "training.batch_size=0", "--output", tmp_path / "run"]
+    alone = seconds_of_mpirun_alone()
+    outcome = run(mpirun(ranks, ["sh", "-c", note, "sh", tmp_path / "code", *command]), environment=MPI_ENVIRONMENT)
+    codes = [int((tmp_path / f"code.{rank}").read_text()) for rank in range(ranks)]
+    assert codes == [CONFIG] * ranks
+    assert outcome.seconds < CONFIG_SECONDS + alone
+
+
+def test_the_launcher_refuses_a_configuration_before_it_starts_anything(tmp_path):
+    outcome = run([LOCKSTEP, "train", QUICKSTART, "--set", "training.batch_size=0"], environment={"PATH": "/nowhere"})
+    expect_refused(outcome, CONFIG, ["--set training.batch_size=0: "])  # and nothing about mpirun, which is not there
+    assert outcome.seconds < 1
+
+
+def write_parts(folder, **files):
+    """A sound data folder, with some of the files replaced: {"train_images": bytes before compression}."""
+    folder.mkdir()
+    part = Part(bytes(COUNT * SIDE * SIDE), bytes(number % 10 for number in range(COUNT)))
+    for prefix, key in (("train", "train"), ("t10k", "test")):
+        contents = {"images": image_file(part), "labels": label_file(part)}
+        for name, (kind, content) in zip(file_names(prefix), contents.items()):
+            (folder / name).write_bytes(gzip.compress(files.get(f"{key}_{kind}", content), 1))
+    return folder
+
+
+def cut(path, share):
+    path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
+
+
+def spoil_checksum(path):
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+
+
+def labels(count, value=None, at=0):
+    """Labels 0 to 9 in turn, but for one."""
+    data = bytearray(number % 10 for number in range(count))
+    if value is not None:
+        data[at] = value
+    return idx([count], bytes(data))
+
+
+# name: (what makes the folder; exit code; the file or place that is named, and more words of the message)
+DATA = {
+    "the folder is missing": (lambda f: None, IO, [f"{IMAGES.removesuffix('.gz')}[.gz]", "data.path"]),
+    "a file is missing": (lambda f: (write_parts(f) / LABELS).unlink(), IO,
+                          [f"{LABELS.removesuffix('.gz')}[.gz]", "data.path"]),
+    "cut short": (lambda f: cut(write_parts(f) / LABELS, 0.6), IO, [LABELS, "fetch the file again"]),
+    "empty": (lambda f: cut(write_parts(f) / IMAGES, 0), IO, [IMAGES, "fetch the file again"]),
+    "wrong checksum": (lambda f: spoil_checksum(write_parts(f) / LABELS), IO, [LABELS, "fetch the file again"]),
+    "not gzip": (lambda f: (write_parts(f) / IMAGES).write_bytes(b"<html>not found</html>"), CONFIG,
+                 [IMAGES, "not an IDX file", "check data.path"]),
+    "a folder": (lambda f: replace_by_folder(write_parts(f) / IMAGES), IO, [IMAGES]),
+    "wrong magic": (lambda f: write_parts(f, train_labels=idx([COUNT], bytes(COUNT), magic=b"\0\0\x0d\x01")), CONFIG,
+                    [LABELS, "not an IDX file", "check data.path"]),
+    "labels in place of images": (lambda f: write_parts(f, train_images=labels(COUNT)), CONFIG,
+                                  [IMAGES, "not an IDX file", "3 dimensions"]),
+    "shorter than it says": (lambda f: write_parts(f, train_labels=labels(COUNT)[:-1]), IO,
+                             [LABELS, "ends before its header says", "fetch the file again"]),
+    "longer than it says": (lambda f: write_parts(f, train_labels=labels(COUNT) + b"\0"), CONFIG,
+                            [LABELS, "longer than its header says", "fetch the file again"]),
+    "an impossible size": (lambda f: write_parts(f, train_images=idx([2**32 - 1] * 3, b"")), CONFIG,
+                           [IMAGES, "impossible size"]),
+    "a training label too large": (lambda f: write_parts(f, train_labels=labels(COUNT, 11, at=7)), CONFIG,
+                                   ["label 11 is out of range", "training set", "sample 7", "check the label file"]),
+    "a test label too large": (lambda f: write_parts(f, test_labels=labels(COUNT, 10, at=9)), CONFIG,
+                               ["label 10 is out of range", "test set", "sample 9", "check the label file"]),
+    "fewer labels than images": (lambda f: write_parts(f, train_labels=labels(COUNT - 1)), CONFIG,
+                                 [LABELS, f"{COUNT} images but {COUNT - 1} labels", "fetch both again"]),
+    "test images of another size": (
+        lambda f: write_parts(f, test_images=idx([COUNT, 20, 20], bytes(COUNT * 400))), CONFIG,
+        ["training and test images differ in size", "fetch it again"]),
+}
+
+
+def replace_by_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+@pytest.mark.parametrize("name", DATA)
+def test_data_that_cannot_be_used_is_refused_with_its_file_and_a_remedy(tmp_path, mlp, starter, name):
+    make, exit_code, words = DATA[name]
+    make(tmp_path / "data")
+    settings = mlp | {"data.path": str(tmp_path / "data"), "training.max_steps": 1}
+    outcome = start(starter, QUICKSTART, tmp_path / "run", settings)
+    expect_refused(outcome, exit_code, words)
+    assert str(tmp_path / "data") in outcome.stderr
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+def test_a_batch_larger_than_the_data_set_is_refused(tmp_path, mlp, starter):
+    """Only the ranks can see it, as the configuration does not say how many samples there are."""
+    settings = mlp | {"data.path": str(write_parts(tmp_path / "data")), "training.batch_size": 512}
+    outcome = start(starter, QUICKSTART, tmp_path / "run", settings)
+    expect_refused(outcome, CONFIG, [str(COUNT), "training.batch_size"])
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+def test_a_mean_for_other_channels_than_the_images_have_is_refused(tmp_path, mlp, starter):
+    settings = mlp | {"data.mean": [0.1, 0.2, 0.3], "data.std": [1, 1, 1]}
+    expect_refused(start(starter, QUICKSTART, tmp_path / "run", settings), CONFIG,
+                   ["data.mean has 3 numbers", "1 channels", "one number per channel"])
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+def test_an_output_below_a_file_is_refused(tmp_path, mlp, starter):
+    (tmp_path / "file").write_text("")
+    outcome = start(starter, QUICKSTART, tmp_path / "file" / "run", mlp)
+    expect_refused(outcome, IO, ["cannot create the run folder", str(tmp_path / "file" / "run"), "--output"])
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+def test_a_plan_that_cannot_be_read_is_refused(tmp_path, mlp, starter):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "plan.json").write_text("{")
+    outcome = start(starter, QUICKSTART, tmp_path / "run", mlp)
+    assert outcome.exit_code == CONFIG, outcome.output
+    assert "plan.json" in outcome.stderr or "stored configuration" in outcome.stderr
+    assert "start a new run" in outcome.stderr or "--fresh" in outcome.stderr
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+def test_a_run_that_diverges_stops_and_names_a_remedy(tmp_path, mlp, starter):
+    settings = mlp | {"optimizer.learning_rate": 99.0, "training.gradient_clip_norm": 0, "schedule.warmup_ratio": 0,
+                      "optimizer.momentum": 0.99, "optimizer.weight_decay": 10.0, "checkpoint.every_steps": 1}
+    outcome = start(starter, QUICKSTART, tmp_path / "run", settings)
+    assert outcome.exit_code == DIVERGED, outcome.output
+    [line] = [line for line in outcome.stderr.splitlines() if "not finite" in line]
+    for words in ("step ", "optimizer.learning_rate", "warm-up", "training.gradient_clip_norm"):
+        assert words in line
+    last = max(line["step"] for line in metrics_of(tmp_path / "run"))
+    assert (tmp_path / "run" / "checkpoint" / f"step-{last:08}").is_dir()  # what was finite is kept
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_data_that_changed_since_the_checkpoint_is_refused(tmp_path, mlp, small_data):
+    data = shutil.copytree(small_data, tmp_path / "data")
+    settings = mlp | {"data.path": str(data), "training.max_steps": 2}
+    assert run(train_command(tmp_path / "run", 2, settings)).exit_code == 0
+    content = gzip.decompress((data / LABELS).read_bytes())
+    (data / LABELS).write_bytes(gzip.compress(content[:8] + content[8:][::-1], 1))
+    outcome = run(train_command(tmp_path / "run", 2, settings | {"training.max_steps": 4}))
+    expect_refused(outcome, CONFIG, ["is not that of the run in", str(data), "restore the data", "--fresh"])
