@@ -3,6 +3,7 @@
 import tomllib
 
 import pytest
+from conftest import STEP_OF_8
 from launching import metrics_of, result_of, train
 
 TIMINGS = {"step_ms", "images_per_second"}
@@ -26,11 +27,11 @@ def losses_of(output):
 
 
 class Everything:
-    """The quickstart's model with all that could tell the ranks apart. A step has 8 micro-batches."""
+    """The quickstart with all that could tell the ranks apart."""
 
     steps = 20
-    settings = {"training.max_steps": steps, "training.log_every_steps": 1, "training.gradient_clip_norm": 1.0,
-                "data.test_samples": 300}
+    settings = STEP_OF_8 | {"training.max_steps": steps, "training.log_every_steps": 1,
+                            "training.gradient_clip_norm": 1.0, "data.test_samples": 300}
 
 
 @pytest.fixture(scope="module")
