@@ -23,8 +23,9 @@ std::string remedy(int error_number) {
     case EROFS:
       return "check the owner and the mode of the folder, or choose another --output";
     case ENOENT:
-    case ENOTDIR:
       return "check the path";
+    case ENOTDIR:
+      return "a part of the path is a file: check it, or choose another --output";
     default:
       return "check the device and the file system";
   }
