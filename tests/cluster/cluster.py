@@ -211,7 +211,7 @@ class Cluster:
         """srun on the head of a cluster made with slurm=True. Without mpirun, Open MPI is told of the network here."""
         network = {
             "OMPI_MCA_pml": "ob1",
-            "OMPI_MCA_btl": "tcp,self,vader",
+            "OMPI_MCA_btl": "tcp,self",  # vader crashed once as its ranks started (open of a segment: ENOENT)
             "OMPI_MCA_btl_tcp_if_include": f"{NETWORK}.0/24",
             "OMPI_MCA_mpi_yield_when_idle": "1",
         }
