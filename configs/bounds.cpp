@@ -1,5 +1,6 @@
 // Checks of one value against its row, and the words for what a row wants.
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <string_view>
 
@@ -66,6 +67,11 @@ struct Check {
     if (has_control_character(text)) {
       return Problem{shown + " has control characters", "no path or name needs them", "remove them"};
     }
+    const std::string& word = row.bounds.word_or_number;
+    if (!word.empty() && text != word && !number_in(text)) {
+      return Problem{shown + " is neither a number above 0 nor " + quoted(word), bounds_text(row),
+                     "write " + quoted(word) + " or for example 1024"};
+    }
     if (choices.empty() || std::find(choices.begin(), choices.end(), text) != choices.end())
       return std::nullopt;
     const std::string nearest = nearest_name(text, choices);
@@ -106,12 +112,21 @@ std::string bounds_text(const Parameter& row) {
   const Bounds& bounds = row.bounds;
   if (bounds.plain_name) return kPlainName;
   if (!bounds.choices.empty()) return joined(bounds.choices);
+  if (!bounds.word_or_number.empty()) return bounds.word_or_number + ", or a number above 0";
   if (std::isinf(bounds.low)) return "";
   return (bounds.low_excluded ? "above " : "") + limit_text(bounds.low) +
          (bounds.low_excluded ? " up to " : " .. ") + limit_text(bounds.high);
 }
 
+std::optional<Real> number_in(const Text& text) {
+  Real number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = failure == std::errc() && end == text.data() + text.size();
+  return whole && std::isfinite(number) && number > 0 ? std::optional(number) : std::nullopt;
+}
+
 std::string type_text(const Parameter& row) {
+  if (!row.bounds.word_or_number.empty()) return "a number or " + quoted(row.bounds.word_or_number);
   return std::visit(TypeText{}, row.default_value) + (row.bounds.empty_is_auto ? " or \"auto\"" : "");
 }
 

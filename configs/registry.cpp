@@ -15,6 +15,7 @@ Bounds auto_or(Bounds bounds) {
   bounds.empty_is_auto = true;
   return bounds;
 }
+Bounds number_or(const char* word) { return {.word_or_number = word}; }
 template <class... Words>
 Bounds one_of(Words... words) {
   return {.choices = {words...}};

@@ -22,6 +22,7 @@ struct Bounds {
   std::vector<std::string> choices = {};  ///< the words a Text may be; empty: any
   bool plain_name = false;                ///< a Text fit for a folder name: letters, digits, '.', '_', '-'
   bool empty_is_auto = false;             ///< an empty list stands for the word "auto"
+  std::string word_or_number = {};        ///< a Text that is this word or a number above 0
 };
 
 enum class Scale { fixed, linear, logarithmic };
@@ -79,6 +80,9 @@ std::vector<const Parameter*> parameters_named(const std::string& name);
 std::string bounds_text(const Parameter& row);
 /// What is wanted, for messages: "a whole number", "a list of numbers or \"auto\"" ...
 std::string type_text(const Parameter& row);
+
+/// The number above 0 that a word_or_number holds; nullopt for the word.
+std::optional<Real> number_in(const Text& text);
 
 /// What is wrong with a value, in the three parts of a message; the problem begins with the row's name.
 struct Problem {

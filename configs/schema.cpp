@@ -25,6 +25,10 @@ struct TypeSchema {
   Json operator()(Flag) const { return {{"type", "boolean"}}; }
   Json operator()(const Text&) const {
     if (!bounds.choices.empty()) return {{"type", "string"}, {"enum", bounds.choices}};
+    if (const std::string& word = bounds.word_or_number; !word.empty()) {
+      return {{"anyOf", Json::array({{{"type", "number"}, {"exclusiveMinimum", 0}},
+                                     {{"type", "string"}, {"pattern", "^(" + word + "|[0-9.e+]+)$"}}})}};
+    }
     const char* const pattern =
         bounds.plain_name ? "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$" : "^[^\\u0000-\\u001f\\u007f]*$";
     return {{"type", "string"}, {"pattern", pattern}};

@@ -101,6 +101,10 @@ std::variant<Value, Problem> value_from_toml(const Parameter& row, const toml::n
     std::visit([](auto& typed_value) { typed_value = {}; }, value);
   } else {
     typed = std::visit([&](auto& typed_value) { return read(node, typed_value); }, value);
+    if (Real number; !typed && !row.bounds.word_or_number.empty() && read(node, number)) {
+      value = Text(limit_text(number));
+      typed = true;
+    }
     if (row.bounds.empty_is_auto && node.is_array() && node.as_array()->empty()) typed = false;
   }
   if (!typed) return wrong_type(row, node);

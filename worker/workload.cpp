@@ -24,6 +24,27 @@ bool channels_last_for(const Config::Model& settings) {
   return settings.memory_format == "channels_last";
 }
 
+/// Settings that the table has and that nothing acts on yet are refused rather than passed over.
+void require_built(const Config& config) {
+  Config built;
+  built.augmentation.enabled = config.augmentation.enabled;
+  built.augmentation.crop_padding = config.augmentation.crop_padding;
+  built.augmentation.flip_probability = config.augmentation.flip_probability;
+  built.model.name = config.model.name;
+  built.model.hidden_sizes = config.model.hidden_sizes;
+  built.model.memory_format = config.model.memory_format;
+  const auto refuse = [](bool differs, const char* section) {
+    if (!differs) return;
+    throw Error(ExitCode::config, std::string("a key of [") + section + "] is not in this version yet",
+                "only what the README names is", "leave it at its default");
+  };
+  refuse(built.augmentation != config.augmentation, "augmentation");
+  refuse(built.model != config.model, "model");
+  refuse(built.distillation != config.distillation, "distillation");
+  refuse(built.quantization != config.quantization, "quantization");
+  refuse(built.precision != config.precision, "precision");
+}
+
 std::shared_ptr<Model> initialised(std::shared_ptr<Model> model, std::uint64_t seed) {
   initialise(*model, seed);
   return model;
@@ -32,7 +53,7 @@ std::shared_ptr<Model> initialised(std::shared_ptr<Model> model, std::uint64_t s
 }  // namespace
 
 Workload::Workload(const Config& config_, at::Device device)
-    : config(config_),
+    : config((require_built(config_), config_)),
       data(read_idx_dataset(config.data.path, config.data.train_samples, config.data.test_samples)),
       extent(extent_of(config, data.train.count)),
       micro_batch_size(resolved_micro_batch_size(config)),

@@ -23,7 +23,7 @@ struct Candidates {
   std::vector<Value> operator()(Flag value) const { return {!value}; }
   std::vector<Value> operator()(const Text&) const {
     std::vector<Value> values(bounds.choices.begin(), bounds.choices.end());
-    if (values.empty()) values = {Text("C:\\a \"b\" 'c' # \xc3\xbc \xe5\xad\x97"), Text("other.run-1_x")};
+    if (values.empty()) values = {Text("C:\\a \"b\" 'c' # \xc3\xbc \xe5\xad\x97"), Text("other.run-1_x"), Text("1024")};
     return values;
   }
   std::vector<Value> operator()(const Integers&) const {
@@ -53,7 +53,7 @@ inline std::vector<Value> changed_values(const Parameter& row) {
 
 /// Changes `row` in `config`, and other parameters as far as a rule asks for it, so that no rule is broken.
 /// Returns whether it could.
-inline bool change(Config& config, const Parameter& row, int depth = 2) {
+inline bool change(Config& config, const Parameter& row, int depth = 3) {
   for (const Value& value : changed_values(row)) {
     Config changed = config;
     row.set(changed, value);

@@ -236,8 +236,9 @@ TEST(Values, MustBeFiniteAndWithinTheirRange) {
   EXPECT_TRUE(
       contains(problems("[run]\nseed = 9007199254740993"), "run.seed = 9007199254740993 is out of range"));
   EXPECT_TRUE(contains(problems("[data]\nmean = [1]\nstd = [0]"), "data.std[0] = 0.0 is out of range"));
-  EXPECT_TRUE(contains(problems("[optimizer]\nname = \"adamm\""), "did you mean \"adamw\"?"));
-  EXPECT_TRUE(contains(problems("[optimizer]\nname = \"xyzzy\""), "is not one of the choices (sgd, adamw"));
+  EXPECT_TRUE(contains(problems("[optimizer]\nname = \"adamww\""), "did you mean \"adamw\"?"));
+  EXPECT_TRUE(
+      contains(problems("[optimizer]\nname = \"xyzzy\""), "is not one of the choices (sgd, adam, adamw"));
 }
 
 TEST(RefusedValues, SilenceTheRulesThatNameThem) {

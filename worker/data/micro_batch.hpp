@@ -16,6 +16,10 @@ namespace lockstep {
 /// Images of a micro-batch, float32 [n, channels, height, width], and its labels, int64 [n].
 struct MicroBatch {
   at::Tensor images, labels;
+  /// Where MixUp or CutMix has blended pairs: the target of sample i is `share` of labels[i] and the rest of
+  /// other_labels[i], int64 [n]. Undefined where nothing was blended.
+  at::Tensor other_labels = {};
+  double share = 1;
 };
 
 /// Makes micro-batches of one part of a data set.
