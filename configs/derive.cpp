@@ -27,16 +27,22 @@ std::int64_t auto_micro_batch_size(std::int64_t batch_size, std::int64_t samples
 
 }  // namespace
 
+std::int64_t samples_per_step(const Config& config) {
+  return config.training.batch_size * config.training.gradient_accumulation_steps;
+}
+
+std::int64_t swa_start_epoch(const Config& config) {
+  return config.averaging.swa_start_epoch.value_or(config.training.epochs * 3 / 4);
+}
+
 std::int64_t resolved_micro_batch_size(const Config& config) {
   const auto& training = config.training;
   if (training.micro_batch_size) return *training.micro_batch_size;
-  return auto_micro_batch_size(training.batch_size,
-                               training.batch_size * training.gradient_accumulation_steps);
+  return auto_micro_batch_size(training.batch_size, samples_per_step(config));
 }
 
 std::int64_t micro_batches_per_step(const Config& config) {
-  const auto& training = config.training;
-  return training.batch_size * training.gradient_accumulation_steps / resolved_micro_batch_size(config);
+  return samples_per_step(config) / resolved_micro_batch_size(config);
 }
 
 }  // namespace lockstep

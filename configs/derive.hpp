@@ -7,6 +7,12 @@
 
 namespace lockstep {
 
+/// batch_size * gradient_accumulation_steps.
+std::int64_t samples_per_step(const Config& config);
+
+/// averaging.swa_start_epoch, or three quarters of the epochs.
+std::int64_t swa_start_epoch(const Config& config);
+
 /// Samples in each micro-batch; divides training.batch_size. For "auto" the largest divisor of the batch size
 /// from 8 to 32 that leaves 8 micro-batches or more in a step; if there is none, the smallest divisor from 8
 /// to 32; if there is none either (batches under 8, or without such a divisor), the largest divisor under 8.

@@ -11,6 +11,7 @@
 #include "collectives/gpu.hpp"
 #include "common/log.hpp"
 #include "worker/agreement.hpp"
+#include "worker/precision.hpp"
 #ifdef LOCKSTEP_WITH_NCCL
 #include "collectives/nccl_transport.hpp"
 #endif
@@ -101,7 +102,11 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
   Compute compute;
   if (config.distributed.device != "cpu" && missing.empty())
     compute = compute_on_gpu(host, config, local_rank);
-  if (!compute.between_gpus) compute.device_class = "cpu " + at::get_cpu_capability();
+  if (!compute.between_gpus) {
+    // Where the number format follows from AMX, CPUs with and without it are two classes.
+    const bool amx_matters = config.precision.mixed_precision == "auto" && cpu_has_amx();
+    compute.device_class = "cpu " + at::get_cpu_capability() + (amx_matters ? " with AMX" : "");
+  }
   require_same(host, "the class of device", compute.device_class,
                "use hosts of one kind (for CPUs, ATEN_CPU_CAPABILITY=default or avx2 on all of them lowers "
                "it to one level)");

@@ -12,6 +12,7 @@
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
 #include "worker/averaging/ema.hpp"
+#include "worker/averaging/swa.hpp"
 
 namespace lockstep {
 namespace {
@@ -39,14 +40,20 @@ bool is_multiple(std::int64_t count, std::int64_t every) { return every > 0 && c
 void add_accuracy(nlohmann::ordered_json& fields, const Accuracy& accuracy) {
   fields["test_accuracy"] = accuracy.raw.accuracy();
   fields["test_loss"] = accuracy.raw.loss;
-  if (!accuracy.ema) return;
-  fields["ema_test_accuracy"] = accuracy.ema->accuracy();
-  fields["ema_test_loss"] = accuracy.ema->loss;
+  if (accuracy.ema) {
+    fields["ema_test_accuracy"] = accuracy.ema->accuracy();
+    fields["ema_test_loss"] = accuracy.ema->loss;
+  }
+  if (accuracy.swa) {
+    fields["swa_test_accuracy"] = accuracy.swa->accuracy();
+    fields["swa_test_loss"] = accuracy.swa->loss;
+  }
 }
 
 std::string in_words(const Accuracy& accuracy) {
   return percent(accuracy.raw.accuracy()) +
-         (accuracy.ema ? ", EMA " + percent(accuracy.ema->accuracy()) : "");
+         (accuracy.ema ? ", EMA " + percent(accuracy.ema->accuracy()) : "") +
+         (accuracy.swa ? ", SWA " + percent(accuracy.swa->accuracy()) : "");
 }
 
 }  // namespace
@@ -102,30 +109,42 @@ void Controller::begin(const Workload& workload, const Plan& plan, const Trainin
                  std::to_string(transport_.world_size()) + " ranks, " +
                  std::to_string(workload.micro_batches) + " micro-batches of " +
                  std::to_string(workload.micro_batch_size) + " a step");
+  const auto scaling = scaling_in_words(workload.config);
+  if (!scaling.empty()) progress_->say("learning rate " + scaling);
+  if (workload.precision.name() != "none") progress_->say("mixed precision " + workload.precision.name());
   if (state.step > 0)
     progress_->say("going on after step " + std::to_string(state.step) + " in " + plan.output);
   progress_->emit("start", {{"run", plan.output},
                             {"step", state.step},
                             {"last_step", workload.extent.last_step},
                             {"ranks", transport_.world_size()},
+                            {"learning_rate", scaled_learning_rate(workload.config)},
+                            {"learning_rate_scaling", scaling},
+                            {"mixed_precision", workload.precision.name()},
                             {"plan_hash", plan.hash().hex()}});
 }
 
-Orders Controller::orders(const Workload& workload, std::int64_t step) {
+Orders Controller::orders(const Workload& workload, const TrainingState& state) {
   Orders orders{};
   if (transport_.rank() == 0) {
     const auto& config = workload.config;
-    const auto done = step + 1;
-    const auto t = static_cast<double>(done);
-    orders.scalars = {learning_rate_at(config, workload.extent, step),
+    const auto step = state.step, done = step + 1;
+    const auto t = static_cast<double>(done - state.decisions.skipped_steps);
+    orders.scalars = {learning_rate_at(config, workload.extent, step, state.decisions.drops),
                       1.0 - std::pow(config.optimizer.beta1, t), 1.0 - std::pow(config.optimizer.beta2, t)};
     orders.ema_decay = ema_decay_at(config.averaging, step);
+    orders.estimate_curvature =
+        workload.optimizer.has_curvature && step % config.optimizer.sophia_every_steps == 0;
     orders.signal = ending_signal;
     orders.stop = orders.signal != 0 || done >= workload.extent.last_step;
     const bool epoch_ends = done % workload.extent.steps_per_epoch == 0;
     const auto epochs = done / workload.extent.steps_per_epoch;
     orders.evaluate = done >= workload.extent.last_step ||
                       (epoch_ends && is_multiple(epochs, config.training.evaluate_every_epochs));
+    orders.judge = epoch_ends && judges_epochs(config);
+    orders.evaluate = orders.evaluate || orders.judge;
+    const auto members = swa_members(config, epochs);
+    if (epoch_ends && members > swa_members(config, epochs - 1)) orders.swa_member = members;
     orders.save = orders.stop || is_multiple(done, config.checkpoint.every_steps) ||
                   (epoch_ends && is_multiple(epochs, config.checkpoint.every_epochs));
   }
@@ -133,9 +152,10 @@ Orders Controller::orders(const Workload& workload, std::int64_t step) {
   return orders;
 }
 
-void Controller::note_step(const Workload& workload, std::int64_t steps_done, const StepSums& sums,
+void Controller::note_step(const Workload& workload, const TrainingState& state, const StepSums& sums,
                            double learning_rate, double seconds) {
   if (transport_.rank() != 0) return;
+  const auto steps_done = state.step;
   step_seconds_.push_back(seconds);
   const auto recent = std::vector(step_seconds_.end() - std::min<std::ptrdiff_t>(step_seconds_.size(), 50),
                                   step_seconds_.end());
@@ -149,14 +169,18 @@ void Controller::note_step(const Workload& workload, std::int64_t steps_done, co
        pace * static_cast<double>(workload.extent.last_step - steps_done), loss},
       last);
   if (!last && !is_multiple(steps_done, workload.config.training.log_every_steps)) return;
-  const nlohmann::ordered_json line = {{"step", steps_done},
-                                       {"epoch", epoch},
-                                       {"loss", loss},
-                                       {"train_accuracy", sums.correct / sums.weight},
-                                       {"learning_rate", learning_rate},
-                                       {"gradient_norm", sums.gradient_norm},
-                                       {"step_ms", seconds * 1e3},
-                                       {"images_per_second", samples / seconds}};
+  nlohmann::ordered_json line = {{"step", steps_done},
+                                 {"epoch", epoch},
+                                 {"loss", loss},
+                                 {"train_accuracy", sums.correct / samples},
+                                 {"learning_rate", learning_rate},
+                                 {"gradient_norm", sums.gradient_norm},
+                                 {"step_ms", seconds * 1e3},
+                                 {"images_per_second", samples / seconds}};
+  if (state.decisions.loss_scale != 0) {
+    line["loss_scale"] = state.decisions.loss_scale;
+    line["skipped_steps"] = state.decisions.skipped_steps;
+  }
   folder_->append_metrics(line);
   progress_->emit("step", line);
 }
@@ -169,6 +193,13 @@ void Controller::note_accuracy(const Workload& workload, std::int64_t steps_done
   if (folder_) folder_->append_metrics(line);
   progress_->emit("evaluation", line);
   progress_->say("step " + std::to_string(steps_done) + ": test accuracy " + in_words(accuracy));
+}
+
+void Controller::note_early_stop(std::int64_t steps_done, const Decisions& decisions) {
+  if (transport_.rank() != 0) return;
+  const auto epochs = std::to_string(decisions.epochs_since_best);
+  progress_->emit("early_stop", {{"step", steps_done}, {"epochs_since_best", decisions.epochs_since_best}});
+  progress_->say("early stopping: no improvement for " + epochs + " epochs");
 }
 
 void Controller::note_saved(std::int64_t steps_done, const StateHashes& hashes) {
@@ -221,10 +252,13 @@ void Controller::show_finished() const {
 void Controller::show_result(const json& result) const {
   const auto text = [&](const char* key) { return result.value(key, std::string("?")); };
   progress_->say("");
+  std::string averages;
+  for (const auto& [key, name] : {std::pair{"ema_test_accuracy", "EMA"}, {"swa_test_accuracy", "SWA"}}) {
+    if (result.contains(key))
+      averages += std::string("  (") + name + " weights " + percent(result[key]) + ")";
+  }
   progress_->say("test accuracy  " + progress_->highlighted(percent(result.value("test_accuracy", 0.0))) +
-                 (result.contains("ema_test_accuracy")
-                      ? "  (EMA weights " + percent(result.value("ema_test_accuracy", 0.0)) + ")"
-                      : ""));
+                 averages);
   progress_->say("state hash     " + text("state_hash"));
   progress_->say("run folder     " + text("run"));
 }

@@ -32,14 +32,10 @@ struct Request {
 struct Orders {
   StepScalars scalars;
   double ema_decay;
-  bool evaluate, save, stop;  ///< after the step
-  int signal;                 ///< the signal that asked rank 0 to end, or 0
-};
-
-/// Accuracies at one step. `ema` is there with averaging.model_ema.
-struct Accuracy {
-  Evaluation raw;
-  std::optional<Evaluation> ema;
+  bool estimate_curvature;  ///< before the step
+  std::int64_t swa_member;  ///< after the step the weights become this member of the mean; 0: they do not
+  bool evaluate, judge, save, stop;  ///< after the step; judge: the epoch, for the decisions
+  int signal;                        ///< the signal that asked rank 0 to end, or 0
 };
 
 /// Exists on every rank; decides, writes and speaks on rank 0 only.
@@ -52,12 +48,14 @@ class Controller {
 
   /// Rank 0: says what will run, and opens metrics.jsonl after step `state.step`.
   void begin(const Workload& workload, const Plan& plan, const TrainingState& state);
-  /// Collective: the orders for step `step`. A signal that asks rank 0 to end becomes a save and a stop.
-  Orders orders(const Workload& workload, std::int64_t step);
+  /// Collective: the orders for the next step. A signal that asks rank 0 to end becomes a save and a stop.
+  Orders orders(const Workload& workload, const TrainingState& state);
   /// Rank 0: reports a finished step.
-  void note_step(const Workload& workload, std::int64_t steps_done, const StepSums& sums,
+  void note_step(const Workload& workload, const TrainingState& state, const StepSums& sums,
                  double learning_rate, double seconds);
   void note_accuracy(const Workload& workload, std::int64_t steps_done, const Accuracy& accuracy);
+  /// Rank 0: says that early stopping has ended the run.
+  void note_early_stop(std::int64_t steps_done, const Decisions& decisions);
   void note_saved(std::int64_t steps_done, const StateHashes& hashes);
   /// Rank 0: writes result.json and says how the run ended.
   void finish(const Workload& workload, const Plan& plan, std::int64_t steps_done, const StateHashes& hashes,

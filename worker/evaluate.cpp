@@ -14,11 +14,12 @@ struct ChunkResult {
   double loss_sum;
 };
 
-ChunkResult evaluate_chunk(Model& model, const MicroBatchMaker& maker, std::int64_t begin, std::int64_t end) {
+ChunkResult evaluate_chunk(Model& model, const MicroBatchMaker& maker, std::int64_t begin, std::int64_t end,
+                           const Precision& precision) {
   std::vector<std::int64_t> samples(end - begin);
   std::iota(samples.begin(), samples.end(), begin);
   const auto batch = maker.plain(samples);
-  const auto logits = model.forward(batch.images);
+  const auto logits = precision.forward(model, batch.images);
   const auto loss = at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum);
   return {logits.argmax(1).eq(batch.labels).sum().item<std::int64_t>(), loss.item<double>()};
 }
@@ -26,15 +27,15 @@ ChunkResult evaluate_chunk(Model& model, const MicroBatchMaker& maker, std::int6
 }  // namespace
 
 Evaluation evaluate(Transport& transport, Model& model, const MicroBatchMaker& maker, std::int64_t samples,
-                    std::int64_t chunk_size) {
+                    std::int64_t chunk_size, const Precision& precision) {
   torch::NoGradGuard no_grad;
   model.eval();
   const auto chunks = (samples + chunk_size - 1) / chunk_size;
   const auto range = rank_range(chunks, transport.rank(), transport.world_size());
   std::vector<ChunkResult> own;
   for (auto chunk = range.begin; chunk < range.end; ++chunk) {
-    own.push_back(
-        evaluate_chunk(model, maker, chunk * chunk_size, std::min(samples, (chunk + 1) * chunk_size)));
+    own.push_back(evaluate_chunk(model, maker, chunk * chunk_size,
+                                 std::min(samples, (chunk + 1) * chunk_size), precision));
   }
   model.train();
   Evaluation total{samples, 0, 0};

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "collectives/transport.hpp"
 #include "worker/data/micro_batch.hpp"
 #include "worker/models/model.hpp"
+#include "worker/precision.hpp"
 
 namespace lockstep {
 
@@ -15,10 +17,16 @@ struct Evaluation {
   double accuracy() const { return static_cast<double>(correct) / static_cast<double>(samples); }
 };
 
+/// What is measured at one step: of the weights, and of their averages where the run keeps them.
+struct Accuracy {
+  Evaluation raw;
+  std::optional<Evaluation> ema, swa;
+};
+
 /// Collective: evaluates `model` with its running statistics on samples 0 .. `samples` - 1, in fixed chunks
 /// of `chunk_size` of which each rank takes a contiguous range; counts are integers, losses are added in
 /// chunk order. Throws CollectiveError.
 Evaluation evaluate(Transport& transport, Model& model, const MicroBatchMaker& maker, std::int64_t samples,
-                    std::int64_t chunk_size);
+                    std::int64_t chunk_size, const Precision& precision);
 
 }  // namespace lockstep

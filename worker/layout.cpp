@@ -11,7 +11,7 @@ std::int64_t aligned(std::int64_t count) {
 
 }  // namespace
 
-Layout::Layout(const Model& model, bool channels_last) {
+Layout::Layout(const Model& model, bool channels_last, bool whole_entries) : whole_entries_(whole_entries) {
   for (const auto& item : model.named_parameters()) {
     const auto& p = item.value();
     // One-dimensional parameters are biases and norms: decaying them hurts (Goyal et al. 2017; He et al.
@@ -36,7 +36,7 @@ void Layout::add(const std::string& name, at::IntArrayRef shape, bool channels_l
 std::int64_t Layout::parameter_count() const {
   std::int64_t count = 0;
   for (const auto& entry : entries_) {
-    if (entry.kind == Kind::decayed || entry.kind == Kind::undecayed) count += entry.count;
+    if (entry.is_parameter()) count += entry.count;
   }
   return count;
 }
@@ -51,9 +51,10 @@ at::Tensor Layout::view(const at::Tensor& flat, const Entry& entry) const {
 std::int64_t Layout::first_block(int rank, int world_size) const {
   if (rank == world_size) return static_cast<std::int64_t>(blocks_.size());
   const auto target = size_ * rank / world_size;
-  const auto first =
+  auto first =
       std::lower_bound(blocks_.begin(), blocks_.end(), target,
                        [](const Block& block, std::int64_t offset) { return block.offset < offset; });
+  while (whole_entries_ && first != blocks_.end() && first->offset != entries_[first->entry].offset) ++first;
   return first - blocks_.begin();
 }
 

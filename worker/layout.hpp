@@ -31,6 +31,8 @@ struct Entry {
   bool channels_last;               ///< stored as (out, height, width, in)
   Kind kind;
   std::int64_t offset, count;  ///< float32 elements
+
+  bool is_parameter() const { return kind == Kind::decayed || kind == Kind::undecayed; }
 };
 
 /// A piece of one entry, at most `Layout::block_size` elements: the grid on which norms and hashes are
@@ -39,6 +41,8 @@ struct Block {
   std::int64_t offset, count;
   std::int32_t entry;
   Kind kind;
+
+  bool is_parameter() const { return kind == Kind::decayed || kind == Kind::undecayed; }
 };
 
 class Layout {
@@ -46,8 +50,9 @@ class Layout {
   static constexpr std::int64_t block_size = 4096;
   static constexpr std::int64_t alignment = 16;  ///< elements: each entry starts on a cache line
 
-  /// Parameters in order of registration, then running statistics, then the metrics.
-  Layout(const Model& model, bool channels_last);
+  /// Parameters in order of registration, then running statistics, then the metrics. With `whole_entries` a
+  /// shard ends where an entry does, for optimisers that update whole matrices.
+  Layout(const Model& model, bool channels_last, bool whole_entries = false);
 
   const std::vector<Entry>& entries() const { return entries_; }
   const std::vector<Block>& blocks() const { return blocks_; }
@@ -59,8 +64,8 @@ class Layout {
   /// `entry`'s place in `flat` (float32 [size()]) as a tensor of its logical shape.
   at::Tensor view(const at::Tensor& flat, const Entry& entry) const;
 
-  /// The blocks that `rank` owns: whole blocks, contiguous, about the same number of elements each. May be
-  /// empty.
+  /// The blocks that `rank` owns: whole blocks (or entries), contiguous, about the same number of elements
+  /// each. May be empty.
   Range block_range(int rank, int world_size) const;
   /// The same as elements of the flat buffer: [first owned block's offset, next rank's first offset).
   Range shard(int rank, int world_size) const;
@@ -70,6 +75,7 @@ class Layout {
   void add(const std::string& name, at::IntArrayRef shape, bool channels_last, Kind kind);
   std::int64_t first_block(int rank, int world_size) const;
 
+  bool whole_entries_;
   std::vector<Entry> entries_;
   std::vector<Block> blocks_;
   std::int64_t size_ = 0;

@@ -12,7 +12,12 @@ namespace lockstep {
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
 
 /// What a number is drawn for. Values are part of the numerics: never reorder them, only append.
-enum class Purpose : std::uint32_t { sample_order = 1, augmentation = 2, initialisation = 3 };
+enum class Purpose : std::uint32_t {
+  sample_order = 1,
+  augmentation = 2,
+  initialisation = 3,
+  sampled_labels = 4
+};
 
 /// The draws of one (seed, purpose, when, index), in order. `when` is an epoch or a step (below 2^32),
 /// `index` a sample, a micro-batch or a tensor.

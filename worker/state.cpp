@@ -48,14 +48,24 @@ std::vector<Range> bytes_of_shards(const Layout& layout, int world_size) {
 
 }  // namespace
 
-TrainingState::TrainingState(const Layout& layout_, const Optimizer& optimizer, bool with_ema, int rank,
-                             int world_size, std::optional<at::Device> gpu)
+TrainingState::TrainingState(const Layout& layout_, const Optimizer& optimizer, const Config& config,
+                             int rank, int world_size, std::optional<at::Device> gpu)
     : layout(layout_),
       shard(layout_.shard(rank, world_size)),
       parameters(at::zeros({layout_.size()})),
       replica(gpu ? at::zeros({layout_.size()}, *gpu) : parameters) {
   for (const auto& name : optimizer.state_names) optimizer_state.push_back({name, at::zeros({shard.size()})});
-  if (with_ema) ema = at::zeros({shard.size()});
+  if (config.averaging.model_ema) ema = at::zeros({shard.size()});
+  if (config.averaging.use_swa) swa = at::zeros({shard.size()});
+  if (config.training.early_stopping && config.training.restore_best) best = at::zeros({shard.size()});
+}
+
+std::vector<TrainingState::Array> TrainingState::other_weights() const {
+  std::vector<Array> arrays;
+  for (const auto& array : {Array{"ema", ema}, {"swa", swa}, {"best", best}}) {
+    if (array.shard.defined()) arrays.push_back(array);
+  }
+  return arrays;
 }
 
 void store(const Model& model, const Layout& layout, const at::Tensor& flat) {
@@ -98,7 +108,9 @@ StateHashes hash_state(Transport& transport, const TrainingState& state) {
   };
   add("weights", state.parameters.data_ptr<float>() + state.shard.begin);
   for (const auto& array : state.optimizer_state) add(array.name, array.shard.data_ptr<float>());
-  if (state.ema.defined()) add("ema", state.ema.data_ptr<float>());
+  for (const auto& array : state.other_weights()) add(array.name, array.shard.data_ptr<float>());
+  if (state.decisions != Decisions{})
+    in_order.push_back(hash_bytes(&state.decisions, sizeof state.decisions));
   hashes.state = hash_of_hashes(in_order);
   return hashes;
 }

@@ -11,6 +11,7 @@
 
 #include "collectives/transport.hpp"
 #include "common/hash.hpp"
+#include "worker/decisions.hpp"
 #include "worker/layout.hpp"
 #include "worker/optim/optimizer.hpp"
 
@@ -18,15 +19,24 @@ namespace lockstep {
 
 /// The state of a run. Every rank has all parameters; of everything else it has its own shard.
 struct TrainingState {
-  /// Zeros, on `rank` of `world_size`; `with_ema` adds the averages; `gpu` is where the model computes, if
-  /// not in host memory. Nothing is drawn or read here.
-  TrainingState(const Layout& layout, const Optimizer& optimizer, bool with_ema, int rank, int world_size,
-                std::optional<at::Device> gpu);
+  /// Zeros, on `rank` of `world_size`, with what `config` asks for; `gpu` is where the model computes, if not
+  /// in host memory. Nothing is drawn or read here.
+  TrainingState(const Layout& layout, const Optimizer& optimizer, const Config& config, int rank,
+                int world_size, std::optional<at::Device> gpu);
 
   struct Array {
     std::string name;  ///< as in the checkpoint: "momentum", "exp_avg", ...
     at::Tensor shard;  ///< float32 [shard.size()]
   };
+
+  /// Other weights than the current ones that the run keeps: "ema", "swa", "best"; each as of a model, with
+  /// running statistics.
+  std::vector<Array> other_weights() const;
+
+  /// This rank's shard of the weights that early stopping judges: the current ones, or their moving average.
+  at::Tensor judged_weights(const Config::Training& settings) const {
+    return settings.early_stopping_metric.starts_with("ema_") ? ema : own_parameters();
+  }
 
   /// The rank's shard of the parameters, a view.
   at::Tensor own_parameters() const { return parameters.slice(0, shard.begin, shard.end); }
@@ -37,7 +47,10 @@ struct TrainingState {
   at::Tensor parameters;  ///< float32 [layout.size()] on the host: parameters and running statistics
   at::Tensor replica;     ///< where the model computes: `parameters` itself, or a copy on the GPU
   std::vector<Array> optimizer_state;  ///< in the optimiser's order
-  at::Tensor ema;                      ///< float32 [shard.size()], undefined without model_ema
+  /// float32 [shard.size()], each undefined where the configuration does not ask for it: the averages, and
+  /// the weights of the best epoch.
+  at::Tensor ema, swa, best;
+  Decisions decisions;
 };
 
 /// Copies the model's parameters and running statistics into `flat`, float32 [layout.size()].
@@ -56,11 +69,12 @@ at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::T
 
 struct StateHashes {
   Hash128 state;                         ///< of the step and of all arrays
-  std::map<std::string, Hash128> array;  ///< "weights" (with running statistics), the optimiser's, "ema"
+  std::map<std::string, Hash128> array;  ///< "weights" (with running statistics), the optimiser's, "ema", ...
 };
 
 /// Collective: hashes every block of every array on its owner, then the hashes in block order; the same for
-/// any world size. Padding and metrics are left out. Throws CollectiveError.
+/// any world size. Padding and metrics are left out, and the decisions while none has been made. Throws
+/// CollectiveError.
 StateHashes hash_state(Transport& transport, const TrainingState& state);
 
 }  // namespace lockstep

@@ -2,81 +2,92 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
-#include "collectives/all_gather.hpp"
-#include "worker/averaging/ema.hpp"
+#include "worker/block_sums.hpp"
+#include "worker/loss.hpp"
 #include "worker/models/batch_norm.hpp"
+#include "worker/random.hpp"
 
 namespace lockstep {
 namespace {
 
-/// Sum of squares in double, in eight fixed lanes: the same bits whatever the compiler vectorises.
-double sum_of_squares(const float* values, std::int64_t count) {
-  double lanes[8] = {};
-  std::int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    for (int lane = 0; lane < 8; ++lane) {
-      const double value = values[i + lane];
-      lanes[lane] += value * value;
-    }
+/// The gradients that backward left, in layout order, undefined tensors for all that is no parameter.
+std::vector<at::Tensor> take_gradients(const Workload& workload) {
+  const auto parameters = workload.model->named_parameters();
+  std::vector<at::Tensor> values(workload.layout.entries().size());
+  for (std::size_t i = 0; i < parameters.size(); ++i) {  // parameters come first in a layout
+    auto& gradient = parameters[workload.layout.entries()[i].name].mutable_grad();
+    values[i] = gradient;
+    gradient.reset();  // so that the next backward hands over its tensor instead of adding to this one
   }
-  for (; i < count; ++i) lanes[i % 8] += static_cast<double>(values[i]) * values[i];
-  return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+  return values;
 }
 
-at::Tensor batch_statistic(const std::map<std::string, at::Tensor>& statistics, const std::string& name) {
-  const auto found = statistics.find(name);
-  return found == statistics.end() ? at::Tensor() : found->second;
+/// int64 [n]: a class for each sample, drawn from the softmax of its logits.
+at::Tensor drawn_labels(const at::Tensor& logits, RandomStream random) {
+  const auto shares = at::softmax(logits.detach().to(at::kCPU, at::kDouble), 1).contiguous();
+  auto labels = at::empty({logits.size(0)}, at::kLong);
+  for (std::int64_t i = 0; i < logits.size(0); ++i) {
+    const auto* share = shares.data_ptr<double>() + i * shares.size(1);
+    double left = random.uniform();
+    std::int64_t label = 0;
+    while (label + 1 < shares.size(1) && left >= share[label]) left -= share[label++];
+    labels.data_ptr<std::int64_t>()[i] = label;
+  }
+  return labels.to(logits.device());
 }
 
-/// The statistics that the forward pass left, under the names of the running ones.
-std::map<std::string, at::Tensor> batch_statistics(Model& model) {
-  std::map<std::string, at::Tensor> statistics;
+}  // namespace
+
+std::vector<at::Tensor> statistic_leaves(Model& model, const Layout& layout) {
+  std::map<std::string, at::Tensor> statistics;  // under the names of the running ones
   for (const auto& item : model.named_modules("", /*include_self=*/false)) {
     if (auto* norm = item.value()->as<BatchNorm2dImpl>()) {
       statistics[item.key() + ".running_mean"] = norm->batch_mean;
       statistics[item.key() + ".running_var"] = norm->batch_var;
     }
   }
-  return statistics;
+  std::vector<at::Tensor> leaves(layout.entries().size());
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const auto found = statistics.find(layout.entries()[i].name);
+    if (found != statistics.end()) leaves[i] = found->second;
+  }
+  return leaves;
 }
 
-void update_statistics(float* running, const float* sum, std::int64_t count, std::int64_t micro_batches) {
-  constexpr float momentum = 0.1F;
-  const float share = 1.0F / static_cast<float>(micro_batches);
-  for (std::int64_t i = 0; i < count; ++i) running[i] += momentum * (sum[i] * share - running[i]);
-}
-
-}  // namespace
-
-std::vector<at::Tensor> forward_backward(Model& model, const Layout& layout, const MicroBatch& batch,
-                                         const Config::Loss& settings) {
-  const auto logits = model.forward(batch.images);
-  const auto loss =
-      at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum, -100, settings.label_smoothing);
-  loss.backward();
+std::vector<at::Tensor> forward_backward(const Workload& workload, const MicroBatch& batch,
+                                         double loss_scale) {
+  const auto& config = workload.config;
+  const auto logits = workload.precision.forward(*workload.model, batch.images);
+  auto sums = loss_sums(logits, batch, config.loss, workload.class_weights);
+  if (workload.teacher) {
+    sums = with_teacher(sums, logits, workload.teacher->logits(batch.images), config.distillation);
+  }
+  (loss_scale == 1 ? sums.loss : sums.loss * loss_scale).backward();
   const auto correct = logits.detach().argmax(1).eq(batch.labels).sum();
-  const auto weight = at::full({}, static_cast<double>(batch.labels.size(0)), loss.options());
-  const auto metrics = at::stack({loss.detach(), weight, correct.to(at::kFloat)});
-  const auto statistics = batch_statistics(model);
-  const auto parameters = model.named_parameters();
-  std::vector<at::Tensor> values;
-  for (const auto& entry : layout.entries()) {
-    if (entry.kind == Kind::metric) {
-      values.push_back(metrics);
-    } else if (entry.kind == Kind::statistic) {
-      values.push_back(batch_statistic(statistics, entry.name));
-    } else {
-      auto& gradient = parameters[entry.name].mutable_grad();
-      values.push_back(gradient);
-      gradient.reset();  // so that the next backward hands over its tensor instead of adding to this one
-    }
+  const auto metrics = at::stack({sums.loss.detach(), sums.weight, correct.to(at::kFloat)});
+  auto values = take_gradients(workload);
+  const auto statistics = statistic_leaves(*workload.model, workload.layout);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto kind = workload.layout.entries()[i].kind;
+    if (kind == Kind::metric) values[i] = metrics;
+    if (kind == Kind::statistic) values[i] = statistics[i];
   }
   return values;
 }
 
-StepSums gather_sums(Transport& transport, const TrainingState& state, const float* gradient_sum) {
+std::vector<at::Tensor> sampled_backward(const Workload& workload, const MicroBatch& batch, std::int64_t step,
+                                         std::int64_t micro_batch) {
+  const auto logits = workload.precision.forward(*workload.model, batch.images);
+  const auto seed = static_cast<std::uint64_t>(workload.config.run.seed);
+  const auto labels = drawn_labels(logits, {seed, Purpose::sampled_labels, static_cast<std::uint64_t>(step),
+                                            static_cast<std::uint64_t>(micro_batch)});
+  at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum).backward();
+  return take_gradients(workload);
+}
+
+StepSums gather_sums(Transport& transport, const TrainingState& state, const float* gradient_sum,
+                     double loss_scale) {
   const auto& layout = state.layout;
   const auto blocks = layout.block_range(transport.rank(), transport.world_size());
   std::vector<double> own;  // one number a block of parameters, then the metrics where this rank owns them
@@ -84,55 +95,29 @@ StepSums gather_sums(Transport& transport, const TrainingState& state, const flo
     const auto& block = layout.blocks()[i];
     const float* values = gradient_sum + (block.offset - state.shard.begin);
     if (block.kind == Kind::metric) own.insert(own.end(), values, values + metric_count);
-    if (block.kind == Kind::decayed || block.kind == Kind::undecayed) {
-      own.push_back(sum_of_squares(values, block.count));
-    }
+    if (block.is_parameter()) own.push_back(sum_of_squares(values, block.count));
   }
-  std::vector<double> all;
-  for (const auto& part : gather_bytes(transport, std::as_bytes(std::span(own)))) {
-    const auto offset = all.size();
-    all.resize(offset + part.size() / sizeof(double));
-    std::memcpy(all.data() + offset, part.data(), part.size());
-  }
+  const auto all = gather_numbers(transport, own);
   const auto metrics = all.end() - metric_count;  // the metrics are the last entry of the layout
   double squares = 0;
   for (auto sum = all.begin(); sum != metrics; ++sum) squares += *sum;
   StepSums sums{metrics[metric_loss], metrics[metric_weight], metrics[metric_correct], 0};
-  sums.gradient_norm = std::sqrt(squares) / sums.weight;
+  sums.gradient_norm = std::sqrt(squares) / sums.weight / loss_scale;
   return sums;
 }
 
-float gradient_scale(const Config::Training& settings, const StepSums& sums) {
-  double scale = 1.0 / sums.weight;
+float gradient_scale(const Config::Training& settings, const StepSums& sums, double loss_scale) {
+  double scale = 1.0 / sums.weight / loss_scale;
   if (settings.gradient_clip_norm > 0) {
     scale *= std::min(1.0, settings.gradient_clip_norm / (sums.gradient_norm + 1e-6));
   }
   return static_cast<float>(scale);
 }
 
-void update_shard(TrainingState& state, const Optimizer& optimizer, const Config& config,
-                  const StepScalars& scalars, double ema_decay, const float* gradient_sum, float scale,
-                  std::int64_t micro_batches) {
-  auto* parameters = state.parameters.data_ptr<float>();
-  for (const auto& block : state.layout.blocks()) {
-    if (block.offset < state.shard.begin || block.offset >= state.shard.end || block.kind == Kind::metric)
-      continue;
-    const auto within = block.offset - state.shard.begin;
-    float* values = parameters + block.offset;
-    if (block.kind == Kind::statistic) {
-      update_statistics(values, gradient_sum + within, block.count, micro_batches);
-    } else {
-      UpdateRange range{values, gradient_sum + within,
-                        {},     block.count,
-                        scale,  block.kind == Kind::decayed ? config.optimizer.weight_decay : 0.0};
-      for (const auto& array : state.optimizer_state)
-        range.state.push_back(array.shard.data_ptr<float>() + within);
-      optimizer.update(config.optimizer, scalars, range);
-    }
-    if (state.ema.defined()) {
-      update_ema(state.ema.data_ptr<float>() + within, values, block.count, ema_decay);
-    }
-  }
+void clip_values(const Config::Training& settings, float* gradients, std::int64_t count, float scale) {
+  if (settings.gradient_clip_value == 0) return;
+  const float limit = static_cast<float>(settings.gradient_clip_value) / scale;
+  for (std::int64_t i = 0; i < count; ++i) gradients[i] = std::clamp(gradients[i], -limit, limit);
 }
 
 }  // namespace lockstep

@@ -1,20 +1,27 @@
-// The stages of one step, from a micro-batch to the updated state.
+// What a micro-batch and a step yield: gradients, statistics, sums for metrics.
 #pragma once
 
 #include <vector>
 
-#include "configs/config.hpp"
 #include "worker/data/micro_batch.hpp"
 #include "worker/state.hpp"
+#include "worker/workload.hpp"
 
 namespace lockstep {
 
 /// Forward and backward of one micro-batch, alone. Returns for each layout entry its leaf of the tree: the
-/// gradient of the sum of the samples' losses, the micro-batch's statistics, the sums for metrics. The loss
-/// is cross entropy with label smoothing (Szegedy et al. 2016; torch.nn.functional.cross_entropy with
-/// reduction "sum").
-std::vector<at::Tensor> forward_backward(Model& model, const Layout& layout, const MicroBatch& batch,
-                                         const Config::Loss& settings);
+/// gradient of the sum of the samples' losses times `loss_scale`, the micro-batch's statistics, the sums for
+/// metrics.
+std::vector<at::Tensor> forward_backward(const Workload& workload, const MicroBatch& batch,
+                                         double loss_scale);
+
+/// The same, gradients alone, of the cross entropy with labels that are drawn from the model's own softmax by
+/// (seed, step, micro-batch): what Sophia estimates the curvature from.
+std::vector<at::Tensor> sampled_backward(const Workload& workload, const MicroBatch& batch, std::int64_t step,
+                                         std::int64_t micro_batch);
+
+/// The statistics that the model's last forward pass left, in layout order; undefined tensors elsewhere.
+std::vector<at::Tensor> statistic_leaves(Model& model, const Layout& layout);
 
 /// What a step's sums tell all ranks.
 struct StepSums {
@@ -23,17 +30,16 @@ struct StepSums {
 };
 
 /// Collective: sums of squares block by block, gathered and added in block order. `gradient_sum` is this
-/// rank's shard of the tree sum, float32. Throws CollectiveError.
-StepSums gather_sums(Transport& transport, const TrainingState& state, const float* gradient_sum);
+/// rank's shard of the tree sum, float32, times `loss_scale`. Throws CollectiveError.
+StepSums gather_sums(Transport& transport, const TrainingState& state, const float* gradient_sum,
+                     double loss_scale);
 
-/// What multiplies the summed gradient: 1 / weight, and clipping to training.gradient_clip_norm (Pascanu et
-/// al. 2013; torch.nn.utils.clip_grad_norm_).
-float gradient_scale(const Config::Training& settings, const StepSums& sums);
+/// What multiplies the summed gradient: 1 / (weight * loss_scale), and clipping to
+/// training.gradient_clip_norm (Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_).
+float gradient_scale(const Config::Training& settings, const StepSums& sums, double loss_scale);
 
-/// Updates this rank's shard in one pass over its blocks: parameters and optimiser state, running statistics
-/// (momentum 0.1, over the mean of the `micro_batches` statistics), then the averages with `ema_decay`.
-void update_shard(TrainingState& state, const Optimizer& optimizer, const Config& config,
-                  const StepScalars& scalars, double ema_decay, const float* gradient_sum, float scale,
-                  std::int64_t micro_batches);
+/// Limits each element of the mean gradient, `gradients` times `scale`, to training.gradient_clip_value
+/// (torch.nn.utils.clip_grad_value_). In place; nothing happens where it is 0.
+void clip_values(const Config::Training& settings, float* gradients, std::int64_t count, float scale);
 
 }  // namespace lockstep

@@ -8,12 +8,19 @@
 #include "common/log.hpp"
 #include "configs/print.hpp"
 #include "worker/agreement.hpp"
+#include "worker/averaging/swa.hpp"
+#include "worker/checkpoint/export.hpp"
 #include "worker/gradient_tree.hpp"
+#include "worker/update.hpp"
 
 namespace lockstep {
 namespace {
 
 std::string checkpoints_of(const Plan& plan) { return plan.output + "/checkpoint"; }
+
+std::string teacher_hash(const Workload& workload) {
+  return workload.teacher ? workload.teacher->hash().hex() : "";
+}
 
 std::unique_ptr<Workload> load_workload(Transport& host, const Compute& compute, const Plan& plan) {
   std::unique_ptr<Workload> workload;
@@ -22,6 +29,7 @@ std::unique_ptr<Workload> load_workload(Transport& host, const Compute& compute,
     workload = std::make_unique<Workload>(plan.config, compute.device);
   });
   require_same(host, "the data", workload->data.hash.hex(), "copy the same files to all hosts");
+  require_same(host, "the teacher", teacher_hash(*workload), "copy the same files to all hosts");
   return workload;
 }
 
@@ -33,6 +41,11 @@ void compare_with_checkpoint(const nlohmann::json& manifest, const Workload& wor
                 "the data in " + plan.config.data.path + " is not that of the run in " + plan.output,
                 "its hash has changed since the checkpoint",
                 "restore the data, or start over with --fresh, which keeps the old run under another name");
+  }
+  if (manifest.value("teacher_hash", "") != teacher_hash(workload)) {
+    throw Error(ExitCode::config, "the teacher in " + plan.config.distillation.teacher + " has changed",
+                "its weights have another hash than at the checkpoint",
+                "restore it, or start over with --fresh, which keeps the old run under another name");
   }
   const auto device = manifest.value("device_class", compute.device_class);
   if (device != compute.device_class && plan.task == Task::train &&
@@ -53,8 +66,9 @@ void compare_with_checkpoint(const nlohmann::json& manifest, const Workload& wor
 /// The state at the newest checkpoint, or with initial weights, and the model attached to it.
 TrainingState start_state(Transport& host, const Compute& compute, const Workload& workload,
                           const Plan& plan) {
-  TrainingState state(workload.layout, workload.optimizer, plan.config.averaging.model_ema, host.rank(),
-                      host.world_size(), compute.gpu());
+  TrainingState state(workload.layout, workload.optimizer, plan.config, host.rank(), host.world_size(),
+                      compute.gpu());
+  state.decisions = first_decisions(plan.config, workload.precision.scales_loss());
   store(*workload.model, workload.layout, state.parameters);
   if (state.ema.defined()) state.ema.copy_(state.own_parameters());
   if (const auto manifest = load_newest_checkpoint(host, state, checkpoints_of(plan))) {
@@ -68,29 +82,86 @@ TrainingState start_state(Transport& host, const Compute& compute, const Workloa
   return state;
 }
 
-Accuracy measure(Transport& host, const Workload& workload, const TrainingState& state) {
-  const auto samples = workload.data.test.count;
-  const auto chunk = workload.config.training.evaluation_batch_size;
-  Accuracy accuracy{evaluate(host, *workload.model, workload.test, samples, chunk), {}};
-  if (state.ema.defined()) {
-    const auto averages = gather_shards(host, workload.layout, state.ema).to(state.replica.device());
-    const auto model = workload.another_model();
-    attach(*model, workload.layout, averages);
-    accuracy.ema = evaluate(host, *model, workload.test, samples, chunk);
-  }
+/// The test accuracy of `model`, or of other weights in a model like it.
+Evaluation measure(Transport& host, const Workload& workload, Model& model) {
+  return evaluate(host, model, workload.test, workload.data.test.count,
+                  workload.config.training.evaluation_batch_size, workload.precision);
+}
+Evaluation measure(Transport& host, const Compute& compute, const Workload& workload,
+                   const at::Tensor& weights) {
+  const auto model = workload.another_model();
+  attach(*model, workload.layout, weights.to(compute.device));
+  return measure(host, workload, *model);
+}
+
+/// The mean of SWA has no member until its first epoch has ended.
+bool has_mean(const Workload& workload, const TrainingState& state) {
+  return swa_members(workload.config, state.step / workload.extent.steps_per_epoch) > 0;
+}
+
+/// While the run goes on: averages with averaged running statistics.
+Accuracy measure_all(Transport& host, const Compute& compute, const Workload& workload,
+                     const TrainingState& state) {
+  const auto of = [&](const at::Tensor& shard) {
+    return measure(host, compute, workload, gather_shards(host, workload.layout, shard));
+  };
+  Accuracy accuracy{measure(host, workload, *workload.model), {}, {}};
+  if (state.ema.defined()) accuracy.ema = of(state.ema);
+  if (state.swa.defined() && has_mean(workload, state)) accuracy.swa = of(state.swa);
   return accuracy;
+}
+
+/// What the run has come to: the weights that it leaves, each as one flat buffer on all ranks, and how good
+/// they are. The best epoch's weights stand for the last where the run keeps them, and averages get
+/// statistics of their own.
+struct Outcome {
+  std::map<std::string, at::Tensor> weights;  ///< "weights", "ema", "swa"
+  Accuracy accuracy;
+};
+Outcome outcome_of(Transport& host, const Compute& compute, const Workload& workload,
+                   const TrainingState& state) {
+  Outcome outcome;
+  const auto gathered = [&](const at::Tensor& shard) { return gather_shards(host, workload.layout, shard); };
+  const auto averaged = [&](const at::Tensor& shard) {
+    if (!workload.config.averaging.recompute_batch_norm) return gathered(shard);
+    return with_exact_statistics(host, compute, workload, gathered(shard));
+  };
+  const bool judged = state.best.defined() && state.decisions.epochs_since_best >= 0;
+  outcome.weights["weights"] = gathered(judged ? state.best : state.own_parameters());
+  outcome.accuracy.raw = measure(host, compute, workload, outcome.weights["weights"]);
+  if (state.ema.defined()) {
+    outcome.weights["ema"] = averaged(state.ema);
+    outcome.accuracy.ema = measure(host, compute, workload, outcome.weights["ema"]);
+  }
+  if (state.swa.defined() && has_mean(workload, state)) {
+    outcome.weights["swa"] = averaged(state.swa);
+    outcome.accuracy.swa = measure(host, compute, workload, outcome.weights["swa"]);
+  }
+  return outcome;
+}
+
+/// Rank 0 writes what the run has come to beside its checkpoints.
+void export_outcome(Transport& host, const Workload& workload, const Plan& plan, const TrainingState& state,
+                    const Outcome& outcome) {
+  on_all_ranks(host, [&] {
+    if (host.rank() != 0) return;
+    for (const auto& [name, weights] : outcome.weights)
+      export_weights(plan.output + "/" + name + ".safetensors", workload.layout, weights, state.step);
+  });
 }
 
 nlohmann::json about(const Workload& workload, const Compute& compute, const Plan& plan) {
   return {{"config", nlohmann::json::parse(to_json(plan.config))},
           {"plan_hash", plan.hash().hex()},
           {"data_hash", workload.data.hash.hex()},
+          {"teacher_hash", teacher_hash(workload)},
+          {"mixed_precision", workload.precision.name()},
           {"device_class", compute.device_class},
           {"build", build_identity()}};
 }
 
-void require_finite(const StepSums& sums, std::int64_t step) {
-  if (std::isfinite(sums.loss) && std::isfinite(sums.gradient_norm)) return;
+void require_finite(bool finite, const StepSums& sums, std::int64_t step) {
+  if (finite) return;
   throw Error(ExitCode::diverged,
               "step " + std::to_string(step + 1) + " has a loss or a gradient that is not finite",
               "loss " + std::to_string(sums.loss / sums.weight) + ", gradient norm " +
@@ -113,36 +184,59 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
   const auto sum_there = at::zeros({state.shard.size()}, compute.device);
   const auto gradient_sum =
       compute.between_gpus ? at::zeros({state.shard.size()}) : sum_there;  // on the host
-  std::optional<Accuracy> accuracy;
 
-  workload->model->train();
-  while (state.step < workload->extent.last_step) {
-    const auto orders = controller.orders(*workload, state.step);
-    const auto start = Clock::now();
+  // The sum over the step's micro-batches of what `leaf_of` yields for each: this rank's shard of it.
+  const auto sum_over_micro_batches = [&](const auto& leaf_of) {
     tree.restart();
     for (auto micro_batch = own.begin; micro_batch < own.end; ++micro_batch) {
       const auto samples = workload->samples_of(state.step, micro_batch);
       const auto batch = workload->train.augmented(samples, config.run.seed, workload->epoch_of(state.step),
                                                    config.augmentation);
-      tree.add_leaf(micro_batch, forward_backward(*workload->model, workload->layout, batch, config.loss));
+      tree.add_leaf(micro_batch, leaf_of(batch, micro_batch));
     }
     reduce_scatter(transport, workload->micro_batches, tree.pieces(), shards, sum_there.data_ptr<float>());
     if (compute.between_gpus)
       transport.copy(gradient_sum.data_ptr(), sum_there.data_ptr(), gradient_sum.nbytes());
-    const auto* gradients = gradient_sum.data_ptr<float>();
-    const auto sums = gather_sums(host, state, gradients);
-    require_finite(sums, state.step);
-    update_shard(state, workload->optimizer, config, orders.scalars, orders.ema_decay, gradients,
-                 gradient_scale(config.training, sums), workload->micro_batches);
-    share_parameters(transport, state);
+    return gradient_sum.data_ptr<float>();
+  };
+
+  workload->model->train();
+  while (state.step < workload->extent.last_step && !state.decisions.stopped) {
+    const auto orders = controller.orders(*workload, state);
+    const auto start = Clock::now();
+    if (orders.estimate_curvature) {
+      update_curvature(state, *workload, sum_over_micro_batches([&](const auto& batch, auto micro_batch) {
+                         return sampled_backward(*workload, batch, state.step, micro_batch);
+                       }));
+    }
+    const bool scales_loss = workload->precision.scales_loss();
+    const double loss_scale = scales_loss ? state.decisions.loss_scale : 1;
+    auto* gradients = sum_over_micro_batches(
+        [&](const auto& batch, auto) { return forward_backward(*workload, batch, loss_scale); });
+    const auto sums = gather_sums(host, state, gradients, loss_scale);
+    const bool finite = std::isfinite(sums.loss) && std::isfinite(sums.gradient_norm);
+    if (!scales_loss) require_finite(finite, sums, state.step);
+    if (!scales_loss || judge_gradients(state.decisions, config, finite)) {
+      const auto scale = gradient_scale(config.training, sums, loss_scale);
+      clip_values(config.training, gradients, state.shard.size(), scale);
+      update_shard(host, state, *workload, orders.scalars, orders.ema_decay, gradients, scale);
+      share_parameters(transport, state);
+    }
+    if (orders.swa_member > 0) {
+      add_to_mean(state.swa.data_ptr<float>(), state.own_parameters().data_ptr<float>(), state.shard.size(),
+                  orders.swa_member);
+    }
     ++state.step;
-    controller.note_step(*workload, state.step, sums, orders.scalars.learning_rate, seconds_since(start));
+    controller.note_step(*workload, state, sums, orders.scalars.learning_rate, seconds_since(start));
 
     if (orders.evaluate) {
-      accuracy = measure(host, *workload, state);
-      controller.note_accuracy(*workload, state.step, *accuracy);
+      const auto accuracy = measure_all(host, compute, *workload, state);
+      controller.note_accuracy(*workload, state.step, accuracy);
+      if (orders.judge && judge_epoch(state.decisions, config, accuracy) && state.best.defined())
+        state.best.copy_(state.judged_weights(config.training));
+      if (state.decisions.stopped) controller.note_early_stop(state.step, state.decisions);
     }
-    if (orders.save) {
+    if (orders.save || state.decisions.stopped) {
       fetch_parameters(transport, state);
       controller.note_saved(state.step,
                             save_checkpoint(host, state, checkpoints_of(plan), config.checkpoint.keep,
@@ -153,15 +247,16 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
       return 128 + orders.signal;
     }
   }
-  if (!accuracy) accuracy = measure(host, *workload, state);
-  controller.finish(*workload, plan, state.step, hash_state(host, state), *accuracy);
+  const auto outcome = outcome_of(host, compute, *workload, state);
+  export_outcome(host, *workload, plan, state, outcome);
+  controller.finish(*workload, plan, state.step, hash_state(host, state), outcome.accuracy);
   return 0;
 }
 
 void evaluate_run(Transport& host, const Compute& compute, Controller& controller, const Plan& plan) {
   const auto workload = load_workload(host, compute, plan);
   const auto state = start_state(host, compute, *workload, plan);
-  controller.note_accuracy(*workload, state.step, measure(host, *workload, state));
+  controller.note_accuracy(*workload, state.step, outcome_of(host, compute, *workload, state).accuracy);
 }
 
 }  // namespace lockstep

@@ -3,6 +3,7 @@
 #include "common/error.hpp"
 #include "configs/derive.hpp"
 #include "worker/data/sample_order.hpp"
+#include "worker/loss.hpp"
 
 namespace lockstep {
 namespace {
@@ -15,6 +16,13 @@ ChannelStatistics statistics_of(const Config::Data& settings, const Images& trai
                 "give one number per channel, or \"auto\"");
   }
   return {settings.mean, settings.std};
+}
+
+at::Tensor class_weights_of(const Config::Loss& settings, const Dataset& data, at::Device device) {
+  std::vector<std::int64_t> samples(data.classes);
+  for (const auto label : data.train.labels) ++samples[label];
+  const auto weights = class_weights(settings, samples);
+  return weights.empty() ? at::Tensor() : at::tensor(weights, at::kFloat).to(device);
 }
 
 bool channels_last_for(const Config::Model& settings) {
@@ -40,9 +48,7 @@ void require_built(const Config& config) {
   };
   refuse(built.augmentation != config.augmentation, "augmentation");
   refuse(built.model != config.model, "model");
-  refuse(built.distillation != config.distillation, "distillation");
   refuse(built.quantization != config.quantization, "quantization");
-  refuse(built.precision != config.precision, "precision");
 }
 
 std::shared_ptr<Model> initialised(std::shared_ptr<Model> model, std::uint64_t seed) {
@@ -61,10 +67,17 @@ Workload::Workload(const Config& config_, at::Device device)
       shape{data.train.channels, data.train.height, data.train.width, data.classes},
       model(initialised(another_model(), static_cast<std::uint64_t>(config.run.seed))),
       channels_last(channels_last_for(config.model)),
-      layout(*model, channels_last),
+      layout(*model, channels_last, optimizer_named(config.optimizer.name).update_matrix != nullptr),
       optimizer(optimizer_named(config.optimizer.name)),
+      groups(parameter_groups(layout, config.optimizer)),
       train(data.train, statistics_of(config.data, data.train), channels_last, device),
-      test(data.test, statistics_of(config.data, data.train), channels_last, device) {}
+      test(data.test, statistics_of(config.data, data.train), channels_last, device),
+      class_weights(class_weights_of(config.loss, data, device)),
+      precision(config.precision, device),
+      teacher(config.distillation.teacher.empty()
+                  ? nullptr
+                  : std::make_unique<Teacher>(config.distillation, shape, channels_last, device, precision)) {
+}
 
 std::vector<std::int64_t> Workload::samples_of(std::int64_t step, std::int64_t micro_batch) const {
   const SampleOrder order(static_cast<std::uint64_t>(config.run.seed),

@@ -7,7 +7,10 @@
 #include "worker/data/micro_batch.hpp"
 #include "worker/layout.hpp"
 #include "worker/optim/optimizer.hpp"
+#include "worker/optim/parameter_groups.hpp"
 #include "worker/optim/schedule.hpp"
+#include "worker/precision.hpp"
+#include "worker/teacher.hpp"
 
 namespace lockstep {
 
@@ -36,7 +39,11 @@ struct Workload {
   bool channels_last;
   Layout layout;
   const Optimizer& optimizer;
+  std::vector<ParameterGroup> groups;  ///< one for each entry of the layout
   MicroBatchMaker train, test;
+  at::Tensor class_weights;  ///< float32 [classes], or undefined
+  Precision precision;
+  std::unique_ptr<Teacher> teacher;  ///< with distillation.teacher
 };
 
 }  // namespace lockstep

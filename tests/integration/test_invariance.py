@@ -7,7 +7,8 @@ from conftest import STEP_OF_8
 from launching import metrics_of, result_of, train
 
 TIMINGS = {"step_ms", "images_per_second"}
-SAME = ("state_hash", "weights_hash", "test_accuracy", "test_loss", "ema_test_accuracy", "ema_test_loss")
+SAME = ("state_hash", "weights_hash", "test_accuracy", "test_loss", "ema_test_accuracy", "ema_test_loss",
+        "swa_test_accuracy", "swa_test_loss")
 
 
 def expect_same(output, reference, ranks):

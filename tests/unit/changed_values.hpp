@@ -23,7 +23,8 @@ struct Candidates {
   std::vector<Value> operator()(Flag value) const { return {!value}; }
   std::vector<Value> operator()(const Text&) const {
     std::vector<Value> values(bounds.choices.begin(), bounds.choices.end());
-    if (values.empty()) values = {Text("C:\\a \"b\" 'c' # \xc3\xbc \xe5\xad\x97"), Text("other.run-1_x"), Text("1024")};
+    if (values.empty())
+      values = {Text("C:\\a \"b\" 'c' # \xc3\xbc \xe5\xad\x97"), Text("other.run-1_x"), Text("1024")};
     return values;
   }
   std::vector<Value> operator()(const Integers&) const {

@@ -94,6 +94,7 @@ json manifest_of(const TrainingState& state, const StateHashes& hashes, const js
   manifest["format"] = format;
   manifest["step"] = state.step;
   manifest["state_hash"] = hashes.state.hex();
+  if (state.decisions != Decisions{}) manifest["decisions"] = to_json(state.decisions);
   for (const auto& [name, hash] : hashes.array) manifest["arrays"][name] = hash.hex();
   manifest["manifest_hash"] = manifest_hash(manifest);
   return manifest;
@@ -135,14 +136,16 @@ json load_checkpoint(Transport& transport, TrainingState& state, const std::stri
     optimizer.check();
     read_model(weights, state.layout, state.parameters);
     read_optimizer_part(optimizer, state);
-    if (state.ema.defined()) {
-      const auto averages = model_file(folder + "/ema.safetensors", state.layout);
-      averages.check();
+    for (const auto& array : state.other_weights()) {
+      const auto file = model_file(folder + "/" + array.name + ".safetensors", state.layout);
+      file.check();
       auto flat = at::zeros({state.layout.size()});
-      read_model(averages, state.layout, flat);
-      state.ema.copy_(flat.slice(0, state.shard.begin, state.shard.end));
+      read_model(file, state.layout, flat);
+      array.shard.copy_(flat.slice(0, state.shard.begin, state.shard.end));
     }
     state.step = manifest.at("step").get<std::int64_t>();
+    state.decisions =
+        manifest.contains("decisions") ? decisions_from_json(manifest["decisions"]) : Decisions{};
   });
   const auto hashes = hash_state(transport, state);
   for (const auto& [name, hash] : hashes.array) {
@@ -177,9 +180,12 @@ StateHashes save_checkpoint(Transport& transport, const TrainingState& state, co
   const auto temporary = final + in_progress;
   const auto weights = model_file(temporary + "/weights.safetensors", state.layout);
   const auto optimizer = optimizer_file(temporary + "/optimizer.safetensors", state);
-  const auto averages = model_file(temporary + "/ema.safetensors", state.layout);
-  const auto averaged =
-      state.ema.defined() ? gather_shards(transport, state.layout, state.ema) : at::Tensor();
+  std::vector<SafetensorsFile> other_files;
+  std::vector<at::Tensor> other_weights;
+  for (const auto& array : state.other_weights()) {
+    other_files.push_back(model_file(temporary + "/" + array.name + ".safetensors", state.layout));
+    other_weights.push_back(gather_shards(transport, state.layout, array.shard));
+  }
   try {
     on_all_ranks(transport, [&] {
       if (transport.rank() != 0) return;
@@ -188,14 +194,15 @@ StateHashes save_checkpoint(Transport& transport, const TrainingState& state, co
       fs::create_directories(temporary, failure);
       if (failure) throw file_error("cannot create", temporary, failure.value());
       for (const auto* file : {&weights, &optimizer}) file->create();
-      if (averaged.defined()) averages.create();
+      for (const auto& file : other_files) file.create();
     });
     const auto part =
         rank_range(weights.size() - weights.offset(0), transport.rank(), transport.world_size());
     on_all_ranks(transport, [&] {
       write_model_part(weights, state.layout, state.parameters, state.step, part);
       write_optimizer_part(optimizer, state);
-      if (averaged.defined()) write_model_part(averages, state.layout, averaged, state.step, part);
+      for (std::size_t i = 0; i < other_files.size(); ++i)
+        write_model_part(other_files[i], state.layout, other_weights[i], state.step, part);
     });
     const auto hashes = hash_state(transport, state);
     on_all_ranks(transport, [&] {

@@ -18,4 +18,7 @@ struct BatchNorm2dImpl : torch::nn::Module {
 };
 TORCH_MODULE(BatchNorm2d);
 
+/// Evaluation mode for all of `model` but its batch norms, which leave the micro-batch's statistics.
+void train_statistics_alone(torch::nn::Module& model);
+
 }  // namespace lockstep

@@ -5,11 +5,13 @@
 #include <numbers>
 
 #include "common/error.hpp"
+#include "configs/derive.hpp"
+#include "configs/value.hpp"
 
 namespace lockstep {
 
 Extent extent_of(const Config& config, std::int64_t train_samples) {
-  const auto per_step = config.training.batch_size * config.training.gradient_accumulation_steps;
+  const auto per_step = samples_per_step(config);
   Extent extent;
   extent.steps_per_epoch = train_samples / per_step;
   if (extent.steps_per_epoch == 0) {
@@ -31,20 +33,87 @@ std::int64_t warmup_steps(const Config& config, const Extent& extent) {
   return std::llround(schedule.warmup_ratio * static_cast<double>(extent.total_steps));
 }
 
-double learning_rate_at(const Config& config, const Extent& extent, std::int64_t step) {
-  const double base = config.optimizer.learning_rate, lowest = config.schedule.min_lr;
+double scaled_learning_rate(const Config& config) {
+  const auto& optimizer = config.optimizer;
+  const double ratio =
+      static_cast<double>(samples_per_step(config)) / static_cast<double>(optimizer.lr_scaling_base_batch);
+  if (optimizer.lr_scaling == "linear") return optimizer.learning_rate * ratio;
+  if (optimizer.lr_scaling == "sqrt") return optimizer.learning_rate * std::sqrt(ratio);
+  return optimizer.learning_rate;
+}
+
+std::string scaling_in_words(const Config& config) {
+  const auto& optimizer = config.optimizer;
+  if (optimizer.lr_scaling == "none") return "";
+  const bool root = optimizer.lr_scaling == "sqrt";
+  const auto samples = std::to_string(samples_per_step(config));
+  const auto ratio = samples + " / " + std::to_string(optimizer.lr_scaling_base_batch);
+  return real_text(optimizer.learning_rate) + " x " + (root ? "sqrt(" + ratio + ")" : ratio) + " = " +
+         real_text(scaled_learning_rate(config)) + " (" + optimizer.lr_scaling + " scaling to the " +
+         samples + " samples of a step)";
+}
+
+namespace {
+
+/// Falls from 1 to 0 along half a cosine.
+double falling_cosine(double progress) { return 0.5 * (1.0 + std::cos(std::numbers::pi * progress)); }
+
+double restarted_cosine(const Config::Schedule& schedule, const Extent& extent, std::int64_t step) {
+  auto cycle = schedule.restart_epochs * extent.steps_per_epoch;
+  while (step >= cycle) {
+    step -= cycle;
+    cycle *= schedule.restart_factor;
+  }
+  return falling_cosine(static_cast<double>(step) / static_cast<double>(cycle));
+}
+
+double onecycle(const Config::Schedule& schedule, double highest, double step, double steps) {
+  const double first = highest / schedule.onecycle_start_factor, last = first / schedule.onecycle_end_factor;
+  const double top = schedule.onecycle_rise * steps - 1, end = steps - 1;
+  if (step <= top) return highest + (first - highest) * falling_cosine(step / top);
+  return last + (highest - last) * falling_cosine((step - top) / (end - top));
+}
+
+/// What is left of base by drops at epochs, for the schedules that have them.
+double stepwise_factor(const Config::Schedule& schedule, std::int64_t epoch, std::int64_t drops) {
+  if (schedule.name == "exponential") drops = epoch;
+  if (schedule.name == "step") drops = epoch / schedule.step_epochs;
+  if (schedule.name == "multistep") {
+    drops = std::ranges::count_if(schedule.milestones, [&](auto milestone) { return milestone <= epoch; });
+  }
+  return std::pow(schedule.gamma, static_cast<double>(drops));
+}
+
+}  // namespace
+
+double learning_rate_at(const Config& config, const Extent& extent, std::int64_t step, std::int64_t drops) {
+  const auto& schedule = config.schedule;
+  const double base = scaled_learning_rate(config), lowest = schedule.min_lr;
+  const auto epoch = step / extent.steps_per_epoch;
+  if (config.averaging.use_swa && config.averaging.swa_lr && epoch >= swa_start_epoch(config)) {
+    return *config.averaging.swa_lr;
+  }
   const auto warmup = warmup_steps(config, extent);
-  if (step < warmup) return base * static_cast<double>(step + 1) / static_cast<double>(warmup);
-  if (config.schedule.name == "cosine") {
-    const auto remaining = std::max<std::int64_t>(extent.total_steps - warmup, 1);
-    const double progress = static_cast<double>(step - warmup) / static_cast<double>(remaining);
-    return lowest + 0.5 * (base - lowest) * (1.0 + std::cos(std::numbers::pi * progress));
+  if (step < warmup) {
+    const auto done = static_cast<double>(step + 1), all = static_cast<double>(warmup);
+    return schedule.warmup_method == "cosine" ? base * (1.0 - falling_cosine(done / all)) : base * done / all;
   }
-  if (config.schedule.name == "step") {
-    const auto drops = step / extent.steps_per_epoch / config.schedule.step_epochs;
-    return std::max(lowest, base * std::pow(config.schedule.gamma, static_cast<double>(drops)));
+  const auto end = extent.total_steps - schedule.cooldown_epochs * extent.steps_per_epoch;
+  if (schedule.cooldown_epochs > 0 && step >= end) return lowest;
+  const double progress =
+      static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(end - warmup, 1));
+  if (schedule.name == "constant") return base;
+  if (schedule.name == "cosine") return lowest + (base - lowest) * falling_cosine(progress);
+  if (schedule.name == "cosine_restarts") {
+    return lowest + (base - lowest) * restarted_cosine(schedule, extent, step - warmup);
   }
-  return base;
+  if (schedule.name == "polynomial") {
+    return lowest + (base - lowest) * std::pow(1.0 - progress, schedule.polynomial_power);
+  }
+  if (schedule.name == "onecycle") {
+    return onecycle(schedule, base, static_cast<double>(step), static_cast<double>(end));
+  }
+  return std::max(lowest, base * stepwise_factor(schedule, epoch, drops));
 }
 
 }  // namespace lockstep

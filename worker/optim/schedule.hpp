@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "configs/config.hpp"
 
@@ -19,10 +20,23 @@ Extent extent_of(const Config& config, std::int64_t train_samples);
 /// Steps of warm-up: schedule.warmup_steps, or warmup_ratio of all steps, or warmup_epochs.
 std::int64_t warmup_steps(const Config& config, const Extent& extent);
 
-/// Learning rate of step `step` (from 0). Warm-up is linear: step t of W has (t + 1) / W of the rate (Goyal
-/// et al. 2017). After it: constant; step: x gamma every step_epochs, counted from step 0, not below min_lr
-/// (torch StepLR); cosine: from learning_rate to min_lr over the remaining steps (Loshchilov and Hutter 2017,
-/// equation 5; torch CosineAnnealingLR).
-double learning_rate_at(const Config& config, const Extent& extent, std::int64_t step);
+/// optimizer.learning_rate for the samples of a step, by optimizer.lr_scaling: in proportion to them (Goyal
+/// et al. 2017, section 2.1) or to their root (Krizhevsky 2014, section 5).
+double scaled_learning_rate(const Config& config);
+/// How it comes about, for people: "0.1 x 1024 / 256 = 0.4 (linear scaling)"; "" without scaling.
+std::string scaling_in_words(const Config& config);
+
+/// Learning rate of step `step` (from 0); `drops` are those that the plateau schedule has made so far. base
+/// is scaled_learning_rate.
+///
+/// Warm-up: step t of W has (t + 1) / W of base, or (1 - cos(pi (t + 1) / W)) / 2 of it. The last
+/// cooldown_epochs have min_lr, and the steps before them are what the schedule is laid over. Then, with
+/// torch.optim.lr_scheduler's names: constant; step (StepLR), multistep (MultiStepLR), exponential
+/// (ExponentialLR): gamma by epochs from step 0, not below min_lr; cosine from base to min_lr over the steps
+/// after warm-up (Loshchilov and Hutter 2017, equation 5; CosineAnnealingLR); cosine_restarts
+/// (CosineAnnealingWarmRestarts, by steps); onecycle (OneCycleLR with cosines, without its cycle of
+/// momentum); polynomial (PolynomialLR, down to min_lr); plateau (ReduceLROnPlateau). From swa_start_epoch on
+/// averaging.swa_lr where that is given.
+double learning_rate_at(const Config& config, const Extent& extent, std::int64_t step, std::int64_t drops);
 
 }  // namespace lockstep

@@ -2,10 +2,9 @@
 
 namespace lockstep {
 
-void update_sgd(const Config::Optimizer& settings, const StepScalars& scalars, const UpdateRange& range) {
-  const auto rate = static_cast<float>(scalars.learning_rate),
-             momentum = static_cast<float>(settings.momentum), decay = static_cast<float>(range.weight_decay),
-             scale = range.gradient_scale;
+void update_sgd(const Config::Optimizer& settings, const StepScalars&, const UpdateRange& range) {
+  const auto rate = static_cast<float>(range.learning_rate), momentum = static_cast<float>(settings.momentum),
+             decay = static_cast<float>(range.weight_decay), scale = range.gradient_scale;
   const bool nesterov = settings.nesterov;
   float* __restrict p = range.parameters;
   const float* __restrict g = range.gradients;

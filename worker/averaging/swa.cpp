@@ -1,0 +1,66 @@
+#include "worker/averaging/swa.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "collectives/reduce_scatter.hpp"
+#include "configs/derive.hpp"
+#include "worker/gradient_tree.hpp"
+#include "worker/models/batch_norm.hpp"
+#include "worker/step.hpp"
+
+namespace lockstep {
+namespace {
+
+/// The statistics of micro-batch `index` of the training set, in the layout's order.
+std::vector<at::Tensor> statistics_of(const Workload& workload, Model& model, std::int64_t index) {
+  std::vector<std::int64_t> samples(workload.micro_batch_size);
+  std::iota(samples.begin(), samples.end(), index * workload.micro_batch_size);
+  workload.precision.forward(model, workload.train.plain(samples).images);
+  return statistic_leaves(model, workload.layout);
+}
+
+bool has_statistics(const Layout& layout) {
+  return std::ranges::any_of(layout.entries(),
+                             [](const Entry& entry) { return entry.kind == Kind::statistic; });
+}
+
+}  // namespace
+
+std::int64_t swa_members(const Config& config, std::int64_t epochs) {
+  const auto after_start = epochs - swa_start_epoch(config);
+  if (!config.averaging.use_swa || after_start < 1) return 0;
+  return (after_start - 1) / config.averaging.swa_every_epochs + 1;
+}
+
+void add_to_mean(float* __restrict mean, const float* __restrict weights, std::int64_t count,
+                 std::int64_t member) {
+  const auto number = static_cast<float>(member);
+  for (std::int64_t i = 0; i < count; ++i) mean[i] += (weights[i] - mean[i]) / number;
+}
+
+at::Tensor with_exact_statistics(Transport& host, const Compute& compute, const Workload& workload,
+                                 const at::Tensor& weights) {
+  const auto micro_batches = workload.data.train.count / workload.micro_batch_size;
+  if (!has_statistics(workload.layout)) return weights;
+  torch::NoGradGuard no_grad;
+  const auto model = workload.another_model();
+  attach(*model, workload.layout, weights.to(compute.device));
+  train_statistics_alone(*model);
+  GradientTree tree(workload.layout, micro_batches, compute.device);
+  const auto own = rank_range(micro_batches, host.rank(), host.world_size());
+  for (auto i = own.begin; i < own.end; ++i) tree.add_leaf(i, statistics_of(workload, *model, i));
+  const auto shards = workload.layout.shards(host.world_size());
+  auto sum = at::zeros({shards[host.rank()].size()}, compute.device);
+  reduce_scatter(compute.transport(host), micro_batches, tree.pieces(), shards, sum.data_ptr<float>());
+  const auto sums = gather_shards(host, workload.layout, sum.to(at::kCPU));
+  auto result = weights.clone();
+  for (const auto& entry : workload.layout.entries()) {
+    if (entry.kind != Kind::statistic) continue;
+    workload.layout.view(result, entry)
+        .copy_(workload.layout.view(sums, entry) / static_cast<double>(micro_batches));
+  }
+  return result;
+}
+
+}  // namespace lockstep

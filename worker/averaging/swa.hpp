@@ -1,0 +1,29 @@
+// Stochastic weight averaging (Izmailov et al. 2018): the plain mean of the weights at ends of epochs,
+// sharded like the optimiser's state.
+#pragma once
+
+#include <cstdint>
+
+#include "configs/config.hpp"
+#include "worker/compute.hpp"
+#include "worker/state.hpp"
+#include "worker/workload.hpp"
+
+namespace lockstep {
+
+/// How many members the mean has after `epochs` epochs; every swa_every_epochs-th from the start on is one.
+std::int64_t swa_members(const Config& config, std::int64_t epochs);
+
+/// The weights become member number `member` (from 1) of the mean: mean += (weights - mean) / member, as
+/// torch.optim.swa_utils.AveragedModel.
+void add_to_mean(float* mean, const float* weights, std::int64_t count, std::int64_t member);
+
+/// Collective: running statistics for other weights than those that were trained, exact: the mean over all
+/// whole micro-batches of the training set, in order and not augmented, of their statistics
+/// (torch.optim.swa_utils.update_bn). `weights` is float32 [layout.size()] on the host, the same on all
+/// ranks; returned is a copy with new statistics. Models without batch norm come back as they are. Throws
+/// CollectiveError.
+at::Tensor with_exact_statistics(Transport& host, const Compute& compute, const Workload& workload,
+                                 const at::Tensor& weights);
+
+}  // namespace lockstep

@@ -1,0 +1,42 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "worker/optim/optimizer.hpp"
+
+namespace lockstep {
+namespace {
+
+/// The nearest semi-orthogonal matrix, roughly: singular values end between 0.7 and 1.2. float32 [rows,
+/// columns]. Newton-Schulz iteration of fifth order with the coefficients of Jordan 2024.
+at::Tensor orthogonalised(const at::Tensor& matrix, std::int64_t iterations) {
+  constexpr double a = 3.4445, b = -4.7750, c = 2.0315, least_norm = 1e-7;
+  const bool tall = matrix.size(0) > matrix.size(1);
+  auto x = tall ? matrix.t().contiguous() : matrix.clone();
+  x.div_(x.norm().clamp_min(least_norm));
+  for (std::int64_t i = 0; i < iterations; ++i) {
+    const auto gram = at::mm(x, x.t());
+    const auto polynomial = at::addmm(gram, gram, gram, b, c);
+    x = at::addmm(x, polynomial, x, a, 1);
+  }
+  return tall ? x.t() : x;
+}
+
+}  // namespace
+
+void update_muon_matrix(const Config::Optimizer& settings, const UpdateRange& range, std::int64_t rows) {
+  at::NoGradGuard no_grad;
+  const auto matrix = [&](float* data) { return at::from_blob(data, {rows, range.count / rows}); };
+  const auto gradient = matrix(const_cast<float*>(range.gradients)) * range.gradient_scale;
+  auto momentum = matrix(range.state[0]), parameters = matrix(range.parameters);
+  momentum.mul_(settings.momentum).add_(gradient, 1.0 - settings.momentum);
+  const auto ahead =
+      settings.nesterov ? gradient * (1.0 - settings.momentum) + momentum * settings.momentum : momentum;
+  const auto longer = static_cast<double>(std::max(rows, range.count / rows));
+  parameters.mul_(1.0 - range.learning_rate * range.weight_decay);
+  parameters.sub_(orthogonalised(ahead, settings.muon_iterations),
+                  range.learning_rate * 0.2 * std::sqrt(longer));
+}
+
+}  // namespace lockstep

@@ -1,0 +1,84 @@
+#include "worker/optim/parameter_groups.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lockstep {
+namespace {
+
+std::vector<std::string> parts_of(const std::string& name) {
+  std::vector<std::string> parts(1);
+  for (const char c : name) {
+    if (c == '.') {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
+bool is_number(const std::string& part) {
+  return !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
+}
+
+/// "layer1.0" of "layer1.0.conv1.weight", "stages.1.blocks.2" of "stages.1.blocks.2.mlp.fc1.bias"; "" for
+/// what is in no numbered module, and for the stem.
+std::string numbered_module(const std::string& name) {
+  const auto parts = parts_of(name);
+  if (parts.front() == "stem") return "";
+  std::string module;
+  std::size_t length = 0;
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+    module += (i ? "." : "") + parts[i];
+    const bool nested = i > 0 && parts[i - 1] == "blocks";
+    if (is_number(parts[i]) && (length == 0 || nested)) length = module.size();
+  }
+  return module.substr(0, length);
+}
+
+std::string module_of(const std::string& name) { return name.substr(0, name.rfind('.')); }
+
+}  // namespace
+
+std::vector<int> layers_of(const std::vector<std::string>& names) {
+  std::vector<std::string> modules = {""};  // the stem first, then numbered modules as they come
+  for (const auto& name : names) {
+    const auto module = numbered_module(name);
+    if (std::ranges::find(modules, module) == modules.end()) modules.push_back(module);
+  }
+  std::vector<int> layers;
+  int deepest = 0;
+  for (const auto& name : names) {
+    const auto module = numbered_module(name);
+    const auto index = static_cast<int>(std::ranges::find(modules, module) - modules.begin());
+    deepest = std::max(deepest, index);
+    // What has no number after the first numbered module is the last layer.
+    layers.push_back(index == 0 && deepest > 0 ? static_cast<int>(modules.size()) : index);
+  }
+  return layers;
+}
+
+std::vector<ParameterGroup> parameter_groups(const Layout& layout, const Config::Optimizer& settings) {
+  std::vector<std::string> names;
+  for (const auto& entry : layout.entries()) {
+    if (entry.is_parameter()) names.push_back(entry.name);
+  }
+  const auto layers = layers_of(names);
+  const auto last = std::ranges::max(layers);
+  std::vector<ParameterGroup> groups(layout.entries().size());
+  for (std::size_t i = 0; i < names.size(); ++i) {  // parameters come first in a layout
+    const auto& entry = layout.entries()[i];
+    const bool head = module_of(entry.name) == module_of(names.back());
+    groups[i].rate_factor = std::pow(settings.layer_decay, last - layers[i]);
+    if (head && settings.head_learning_rate) {
+      groups[i].rate_factor = *settings.head_learning_rate / settings.learning_rate;
+    }
+    const bool decayed = entry.kind == Kind::decayed || !settings.no_decay_bias_norm;
+    groups[i].weight_decay = decayed ? settings.weight_decay : 0;
+    groups[i].is_matrix = !head && entry.shape.size() > 1 && entry.shape.front() > 1;
+  }
+  return groups;
+}
+
+}  // namespace lockstep

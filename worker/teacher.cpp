@@ -1,0 +1,47 @@
+#include "worker/teacher.hpp"
+
+#include <filesystem>
+
+#include "common/error.hpp"
+#include "worker/checkpoint/checkpoint_files.hpp"
+#include "worker/run_folder.hpp"
+
+namespace lockstep {
+namespace {
+
+/// The best weights that a finished run has exported.
+std::string exported_weights(const std::string& run) {
+  for (const char* name : {"ema", "swa", "weights"}) {
+    const auto path = run + "/" + name + ".safetensors";
+    if (std::filesystem::exists(path)) return path;
+  }
+  throw Error(ExitCode::config, "distillation.teacher = " + run + " has no exported weights",
+              "only a run that has ended does", "let it end first");
+}
+
+}  // namespace
+
+Teacher::Teacher(const Config::Distillation& settings, ImageShape shape, bool channels_last,
+                 at::Device device, const Precision& precision)
+    : model_(make_model(config_of_run(settings.teacher).model, shape)), precision_(precision) {
+  const Layout layout(*model_, channels_last);
+  const auto file = model_file(exported_weights(settings.teacher), layout);
+  try {
+    file.check();
+  } catch (const Error& error) {
+    throw Error(ExitCode::config, "the teacher in " + settings.teacher + " does not fit this run's data",
+                error.what(), "take one that was trained on images and classes like these");
+  }
+  const auto flat = at::zeros({layout.size()});
+  read_model(file, layout, flat);
+  hash_ = hash_bytes(flat.data_ptr(), flat.nbytes());
+  attach(*model_, layout, flat.to(device));
+  model_->eval();
+}
+
+at::Tensor Teacher::logits(const at::Tensor& images) const {
+  at::NoGradGuard no_grad;
+  return precision_.forward(*model_, images);
+}
+
+}  // namespace lockstep
