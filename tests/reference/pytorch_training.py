@@ -1,6 +1,9 @@
 """The training loop once more in plain PyTorch: torch.optim, torch.optim.lr_scheduler and autograd on one process."""
+import math
 import warnings
 
+import losses
+import optimizers
 import reference
 import torch
 from networks import network
@@ -51,72 +54,120 @@ class Data:
         return [self.batch(samples, epoch) for samples in parts]
 
 
-def make_optimizer(model, settings):
-    """Weight decay for what has more than one dimension alone."""
-    parameters = list(model.parameters())
-    groups = [{"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings["weight_decay"]},
-              {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0}]
-    if settings["name"] == "adamw":
-        return torch.optim.AdamW(groups, settings["learning_rate"], (settings["beta1"], settings["beta2"]), settings["eps"])
-    return torch.optim.SGD(groups, settings["learning_rate"], settings["momentum"], nesterov=settings["nesterov"])
-
-
 def warmup_steps(config):
     schedule, all_steps = config["schedule"], config["training"]["epochs"] * steps_per_epoch(config)
     return (schedule["warmup_steps"] + schedule["warmup_epochs"] * steps_per_epoch(config)
             + int(schedule["warmup_ratio"] * all_steps + 0.5))
 
 
-def make_scheduler(optimizer, config):
-    """Linear warm-up from 1 / steps to 1, then the schedule over the steps that all epochs have left. The drops of "step"
+def main_scheduler(optimizer, config, steps, plateau):
+    """The schedule after the warm-up, over so many steps."""
+    schedule, epoch, gamma = config["schedule"], steps_per_epoch(config), config["schedule"]["gamma"]
+    base, lowest = optimizer.param_groups[0]["initial_lr"], schedule["min_lr"]
+    return {
+        "constant": lambda: lr_scheduler.ConstantLR(optimizer, 1.0),
+        "cosine": lambda: lr_scheduler.CosineAnnealingLR(optimizer, steps, lowest),
+        "cosine_restarts": lambda: lr_scheduler.CosineAnnealingWarmRestarts(
+            optimizer, schedule["restart_epochs"] * epoch, schedule["restart_factor"], lowest),
+        "polynomial": lambda: lr_scheduler.LambdaLR(optimizer, lambda step: (lowest + (base - lowest) * polynomial(
+            step, steps, schedule["polynomial_power"])) / base),
+        "onecycle": lambda: lr_scheduler.OneCycleLR(
+            optimizer, base, steps, pct_start=schedule["onecycle_rise"], div_factor=schedule["onecycle_start_factor"],
+            final_div_factor=schedule["onecycle_end_factor"], cycle_momentum=False),
+        "step": lambda: lr_scheduler.StepLR(optimizer, schedule["step_epochs"] * epoch, gamma),
+        "multistep": lambda: lr_scheduler.MultiStepLR(optimizer, [e * epoch for e in schedule["milestones"]], gamma),
+        "exponential": lambda: lr_scheduler.StepLR(optimizer, epoch, gamma),  # ExponentialLR, stepped by epochs
+        "plateau": lambda: lr_scheduler.LambdaLR(optimizer, lambda step: plateau[step] / base),
+    }[schedule["name"]]()
+
+
+def polynomial(step, steps, power):
+    """The factor of PolynomialLR, which knows no lowest rate."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 1.0)
+    scheduler = lr_scheduler.PolynomialLR(optimizer, steps, power)
+    for _ in range(step):
+        scheduler.step()
+    return optimizer.param_groups[0]["lr"]
+
+
+BY_EPOCHS = {"step", "multistep", "exponential", "plateau"}  # their drops are counted from the start of the run
+
+
+def make_scheduler(optimizer, config, plateau):
+    """Warm-up from 1 / steps to 1, then the schedule over the steps that are left, then the cool-down. The drops by epochs
     are counted from the start of the run, so there the two factors are multiplied."""
     schedule, warmup = config["schedule"], warmup_steps(config)
-    all_steps = config["training"]["epochs"] * steps_per_epoch(config)
-    main = {"constant": lambda: lr_scheduler.ConstantLR(optimizer, 1.0),
-            "cosine": lambda: lr_scheduler.CosineAnnealingLR(optimizer, all_steps - warmup, schedule["min_lr"]),
-            "step": lambda: lr_scheduler.StepLR(optimizer, schedule["step_epochs"] * steps_per_epoch(config),
-                                                schedule["gamma"])}[schedule["name"]]
+    steps = (config["training"]["epochs"] - schedule["cooldown_epochs"]) * steps_per_epoch(config)
+    optimizer.param_groups[0].setdefault("initial_lr", optimizer.param_groups[0]["lr"])
+    main = lambda: main_scheduler(optimizer, config, steps - warmup, plateau)
     if warmup == 0:
         return main()
-    rise = lr_scheduler.LinearLR(optimizer, 1 / warmup, 1.0, max(warmup - 1, 1))
-    if schedule["name"] == "step":
+    if schedule["warmup_method"] == "cosine":
+        rise = lr_scheduler.LambdaLR(optimizer, lambda step: (1 - math.cos(math.pi * min(step + 1, warmup) / warmup)) / 2)
+    else:
+        rise = lr_scheduler.LinearLR(optimizer, 1 / warmup, 1.0, max(warmup - 1, 1))
+    if schedule["name"] in BY_EPOCHS:
         return lr_scheduler.ChainedScheduler([rise, main()])
     return lr_scheduler.SequentialLR(optimizer, [rise, main()], [warmup])
 
 
-def learning_rates(config, steps):
-    """As PyTorch's schedulers give them; min_lr as the lowest value of "step" has no counterpart there."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], config["optimizer"]["learning_rate"])
+def base_rate(config):
+    settings, samples = config["optimizer"], samples_per_step(config)
+    power = {"none": 0, "linear": 1, "sqrt": 0.5}[settings.get("lr_scaling", "none")]
+    return settings["learning_rate"] * (samples / settings.get("lr_scaling_base_batch", 256)) ** power
+
+
+def plateau_rates(config, epoch_losses):
+    """ReduceLROnPlateau, told the loss after each epoch; one rate for each step of the epochs after it."""
+    schedule = config["schedule"]
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], base_rate(config))
+    scheduler = lr_scheduler.ReduceLROnPlateau(
+        optimizer, "min" if schedule["plateau_metric"] == "loss" else "max", schedule["gamma"], schedule["plateau_patience"],
+        schedule["plateau_threshold"], min_lr=schedule["min_lr"])
+    rates = [base_rate(config)] * steps_per_epoch(config)
+    for loss in epoch_losses:
+        scheduler.step(loss)
+        rates += [optimizer.param_groups[0]["lr"]] * steps_per_epoch(config)
+    return rates
+
+
+def learning_rates(config, steps, epoch_losses=()):
+    """As PyTorch's schedulers give them; min_lr as the lowest value of the drops has no counterpart there."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], base_rate(config))
+    plateau = plateau_rates(config, epoch_losses) if config["schedule"]["name"] == "plateau" else None
     rates = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a step of the schedule without one of the optimiser; SequentialLR's own calls
-        scheduler = make_scheduler(optimizer, config)
+        scheduler = make_scheduler(optimizer, config, plateau)
         for _ in range(steps):
             rates.append(optimizer.param_groups[0]["lr"])
-            scheduler.step()
-    if config["schedule"]["name"] == "step":
-        warmup, lowest = warmup_steps(config), config["schedule"]["min_lr"]
+            if len(rates) < steps:
+                scheduler.step()
+    warmup, lowest = warmup_steps(config), config["schedule"]["min_lr"]
+    if config["schedule"]["name"] in BY_EPOCHS:
         rates = [rate if step < warmup else max(rate, lowest) for step, rate in enumerate(rates)]
-    return rates
+    end = (config["training"]["epochs"] - config["schedule"]["cooldown_epochs"]) * steps_per_epoch(config)
+    return rates[:end] + [lowest] * len(rates[end:])
 
 
 def batch_norms(model):
     return [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
 
 
-def plain_backward(model, batches, smoothing):
+def plain_backward(model, batches, loss_and_weight):
     """As anyone writes it: one batch, its mean loss, batch norm as PyTorch has it."""
     (images, labels), = batches
     logits = model(images)
-    loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    loss, weight = loss_and_weight(images, logits, labels)
+    loss = loss / weight
     loss.backward()
     return loss.item(), int((logits.argmax(1) == labels).sum())
 
 
-def ghost_backward(model, batches, smoothing):
+def ghost_backward(model, batches, loss_and_weight):
     """Micro-batches one by one, their summed losses over the weight of all; running statistics move once, towards the mean
     of the micro-batches' own, which are taken from the inputs of the batch norms."""
-    weight, loss, correct, seen = sum(len(labels) for _, labels in batches), 0.0, 0, {}
+    loss, correct, seen, losses, weights = 0.0, 0, {}, [], []
     hooks = [norm.register_forward_pre_hook(
         lambda norm, inputs: seen.setdefault(norm, []).append(torch.var_mean(inputs[0].detach(), (0, 2, 3))))
         for norm in batch_norms(model)]
@@ -124,9 +175,14 @@ def ghost_backward(model, batches, smoothing):
         norm.momentum = 0.0
     for images, labels in batches:
         logits = model(images)
-        share = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum") / weight
+        micro_loss, weight = loss_and_weight(images, logits, labels)
+        losses.append(micro_loss)
+        weights.append(float(weight))
+        correct += int((logits.argmax(1) == labels).sum())
+    for micro_loss in losses:
+        share = micro_loss / sum(weights)
         share.backward()
-        loss, correct = loss + share.item(), correct + int((logits.argmax(1) == labels).sum())
+        loss += share.item()
     for norm, statistics in seen.items():
         variances, means = zip(*statistics)
         norm.running_mean.mul_(0.9).add_(0.1 * torch.stack(means).mean(0))
@@ -146,23 +202,44 @@ def initialised(model, seed):
 class Training:
     """A model and its optimiser in torch.optim, from the initial weights of a configuration."""
 
-    def __init__(self, config):
+    def __init__(self, config, teacher=None):
         self.config, self.data = config, Data(config)
         self.model = initialised(network(config), config["run"]["seed"])
-        self.optimizer = make_optimizer(self.model, config["optimizer"])
+        self.optimizer = optimizers.make(self.model, config)
+        self.class_weights = losses.class_weights(config["loss"], torch.bincount(self.data.train_labels.long(), minlength=10))
+        self.teacher = teacher
 
     def step(self, step):
         """Takes the step with this number, from 0. Returns its loss, accuracy and gradient norm."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rates(self.config, step + 1)[step]
+            group["lr"] = learning_rates(self.config, step + 1)[step] * group["rate_factor"]
         batches = self.data.micro_batches(step)
+        if isinstance(self.optimizer, optimizers.SophiaG) and step % self.config["optimizer"]["sophia_every_steps"] == 0:
+            self.optimizer.estimate_curvature(self.sampled_gradients(batches, step), samples_per_step(self.config))
         self.optimizer.zero_grad()
         backward = plain_backward if len(batches) == 1 else ghost_backward
-        loss, correct = backward(self.model, batches, self.config["loss"]["label_smoothing"])
+        loss, correct = backward(self.model, batches, self.loss_and_weight)
         longest = self.config["training"]["gradient_clip_norm"] or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
+        if largest := self.config["training"]["gradient_clip_value"]:
+            torch.nn.utils.clip_grad_value_(self.model.parameters(), largest)
         self.optimizer.step()
         return {"loss": loss, "train_accuracy": correct / samples_per_step(self.config), "gradient_norm": norm.item()}
+
+    def loss_and_weight(self, images, logits, labels):
+        sums = losses.loss_and_weight(self.config["loss"], logits, labels, self.class_weights)
+        return losses.with_teacher(self.config["distillation"], *sums, logits, self.teacher(images)) if self.teacher else sums
+
+    def sampled_gradients(self, batches, step):
+        """Of the mean cross entropy with labels drawn from the softmax, one for each parameter."""
+        losses = []
+        for micro_batch, (images, _) in enumerate(batches):
+            logits = self.model(images)
+            drawn = reference.words(self.config["run"]["seed"], reference.SAMPLED_LABELS, step, micro_batch, -(-len(images) // 2))
+            shares = torch.softmax(logits.detach().double(), 1).cumsum(1)
+            labels = torch.searchsorted(shares, torch.from_numpy(reference.uniforms(drawn)[:len(images), None]), right=True)
+            losses.append(F.cross_entropy(logits, labels[:, 0].clamp(max=9), reduction="sum"))
+        return torch.autograd.grad(sum(losses) / samples_per_step(self.config), list(self.model.parameters()))
 
     def weights(self):
         """Parameters and running statistics by name."""
@@ -174,11 +251,12 @@ class Training:
                 for ours, theirs in self.state_names().items()}
 
     def state_names(self):
-        """PyTorch's name for each array of lockstep's optimiser. Without momentum PyTorch keeps nothing."""
+        """The reference's name for each array of lockstep's optimiser. Without momentum it keeps nothing."""
         settings = self.config["optimizer"]
-        if settings["name"] == "adamw":
-            return {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
-        return {"momentum": "momentum_buffer"} if settings["momentum"] > 0 else {}
+        names = dict(optimizers.STATE_NAMES[settings["name"]])
+        if settings["momentum"] == 0:
+            names.pop("momentum", None)
+        return names
 
     def set_state(self, weights, state, steps_done):
         """Goes on from this state, in the form that weights() and state() return."""
@@ -186,3 +264,5 @@ class Training:
         for name, parameter in self.model.named_parameters():
             kept = {theirs: state[ours][name].clone() for ours, theirs in self.state_names().items()}
             self.optimizer.state[parameter] = kept | {"step": torch.tensor(float(steps_done))}
+        for group in self.optimizer.param_groups:
+            group["step"] = torch.tensor(float(steps_done))  # where timm keeps it

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-SAMPLE_ORDER, AUGMENTATION, INITIALISATION = 1, 2, 3  # purposes
+SAMPLE_ORDER, AUGMENTATION, INITIALISATION, SAMPLED_LABELS = 1, 2, 3, 4  # purposes
 LOW = np.uint64(0xFFFFFFFF)
 
 

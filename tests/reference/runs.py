@@ -13,13 +13,13 @@ BASE = {
     "data": {"train_samples": 133, "test_samples": 50},
     "model": {"name": "mlp", "hidden_sizes": [8]},
     "training": {"batch_size": 32, "micro_batch_size": 32, "gradient_accumulation_steps": 1, "epochs": 3, "max_steps": 0,
-                 "gradient_clip_norm": 0.0, "log_every_steps": 1, "evaluate_every_epochs": 0},
+                 "gradient_clip_norm": 0.0, "gradient_clip_value": 0.0, "log_every_steps": 1, "evaluate_every_epochs": 0},
     "optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4,
-                  "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+                  "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "layer_decay": 1.0},
     "schedule": {"name": "constant", "min_lr": 0.0, "step_epochs": 1, "gamma": 0.1, "warmup_steps": 0,
-                 "warmup_ratio": 0.0, "warmup_epochs": 0},
-    "loss": {"label_smoothing": 0.0},
-    "averaging": {"model_ema": False, "model_ema_decay": 0.9, "model_ema_warmup": False},
+                 "warmup_ratio": 0.0, "warmup_epochs": 0, "warmup_method": "linear", "cooldown_epochs": 0},
+    "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
+    "averaging": {"model_ema": False, "model_ema_decay": 0.9, "model_ema_warmup": False, "use_swa": False},
     "augmentation": {"crop_padding": 0, "flip_probability": 0.0},
     "distributed": {"device": "cpu", "threads_per_rank": 1},
     "checkpoint": {"every_steps": 0, "every_epochs": 0, "keep": 1000},
@@ -31,7 +31,7 @@ def configuration(*changes):
     config = {section: dict(keys) for section, keys in BASE.items()}
     for change in changes:
         for section, keys in change.items():
-            config[section].update(keys)
+            config.setdefault(section, {}).update(keys)
     return config
 
 
@@ -65,15 +65,23 @@ class Run:
         self.config, self.folder = config, folder
         folder.mkdir(parents=True)
         (folder / "config.toml").write_text(as_toml(config))
-        call("train", folder / "config.toml", "--output", folder / "run", "--ranks", ranks)
+        self.events = call("train", folder / "config.toml", "--output", folder / "run", "--ranks", ranks)
         self.result = json.loads((folder / "run" / "result.json").read_text())
         metrics = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
         self.steps = [line for line in metrics if "loss" in line]
+        self.evaluations = [line for line in metrics if "test_loss" in line]
         assert [line["step"] for line in self.steps] == list(range(1, self.result["steps"] + 1))
 
     def evaluate(self, ranks=1):
         """What `lockstep eval` says of the newest checkpoint."""
         return call("eval", self.folder / "run", "--ranks", ranks)[-1]
+
+    def manifest(self, step):
+        return json.loads((self.folder / "run" / "checkpoint" / f"step-{step:08}" / "manifest.json").read_text())
+
+    def exported(self, name="weights"):
+        """The tensors that the run has left beside its checkpoints."""
+        return load_file(self.folder / "run" / f"{name}.safetensors")
 
     def tensors(self, name="weights", step=None):
         """The tensors of a checkpoint, by default of the last."""

@@ -2,10 +2,10 @@
 import pytest
 import torch
 from networks import network
-from pytorch_training import initialised
+from pytorch_training import Data, initialised
 from runs import configuration
 from timm.utils import ModelEmaV3
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 SAVING_ALL = {"averaging": {"model_ema": True}, "checkpoint": {"every_steps": 1, "keep": 1000}}
 RESNET = {"model": {"name": "resnet20"}, "data": {"train_samples": 48},
@@ -66,3 +66,45 @@ def test_the_average_after_every_step_is_that_of_the_library(lockstep, note, nam
     note(f"worst relative difference over {run.result['steps']} steps {worst:.1e}")
     assert run.result["steps"] >= 12
     assert any((run.tensors("ema")[key] - tensor).abs().max() > 1e-3 for key, tensor in run.tensors().items())
+
+
+SWA = {"training": {"epochs": 8}, "averaging": {"use_swa": True, "swa_start_epoch": 3, "swa_every_epochs": 2, "swa_lr": 0.05},
+       "checkpoint": {"every_epochs": 1, "keep": 1000}}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_mean_of_swa_is_that_of_pytorch(lockstep, note, name):
+    changes = RUNS[name] | {"training": RUNS[name].get("training", {}) | {"epochs": 8, "max_steps": 0}}
+    config = configuration(SWA, changes)
+    run = lockstep(config, 2)
+    per_epoch = run.result["steps"] // 8
+    model = network(config)
+    average = AveragedModel(model, use_buffers=True)
+    for epoch in (4, 6, 8):  # after the start, every second one
+        model.load_state_dict(run.tensors(step=epoch * per_epoch), strict=True)
+        average.update_parameters(model)
+    expected, found = average.module.state_dict(), run.tensors("swa")
+    worst = max(((found[key] - expected[key]).double().norm() / expected[key].double().norm().clamp(min=1e-30)).item()
+                for key in found if "num_batches" not in key)
+    note(f"worst relative difference of a mean of three {worst:.1e}")
+    assert worst < 1e-6
+    rates = [step["learning_rate"] for step in run.steps]
+    assert set(rates[3 * per_epoch:]) == {0.05} and rates[3 * per_epoch - 1] != 0.05
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_batch_norm_statistics_of_averages_are_those_of_update_bn(lockstep, note, ranks):
+    config = configuration(SWA, RESNET, {"training": {"epochs": 8, "max_steps": 0}, "averaging": {"model_ema": True},
+                                         "data": {"train_samples": 50}})
+    run = lockstep(config, ranks)
+    images = Data(config).inputs(Data(config).train_images)
+    for name in ("ema", "swa"):
+        model = network(config)
+        model.load_state_dict(run.tensors(name), strict=True)
+        update_bn(images[:48].split(4), model)  # whole micro-batches
+        expected, found = model.state_dict(), run.exported(name)
+        worst = max(((found[key] - expected[key]).double().norm() / expected[key].double().norm()).item()
+                    for key in found if "num_batches" not in key)
+        note(f"{name}: worst relative difference of a parameter or statistic {worst:.1e}")
+        assert worst < 1e-5
+        assert not torch.equal(found["bn1.running_mean"], run.tensors(name)["bn1.running_mean"])

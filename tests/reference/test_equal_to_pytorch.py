@@ -55,7 +55,7 @@ def cases(*named, ranks=1):
 
 
 def relative(found, expected):
-    return ((found.double() - expected.double()).norm() / expected.double().norm()).item()
+    return ((found.double() - expected.double()).norm() / expected.double().norm().clamp(min=1e-30)).item()
 
 
 class Worst:
@@ -99,8 +99,8 @@ def saved(run, training, step):
                                     for name in training.state_names()}
 
 
-def compare_each_step(run, note):
-    training, worst = Training(run.config), Worst()
+def compare_each_step(run, note, teacher=None):
+    training, worst = Training(run.config, teacher), Worst()
     for step, found in enumerate(run.steps):
         if step > 0:
             training.set_state(*saved(run, training, step), step)

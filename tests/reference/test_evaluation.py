@@ -28,13 +28,13 @@ def measured_by_pytorch(config, tensors):
 
 
 @pytest.mark.parametrize("changes, ranks", CASES)
-def test_pytorch_finds_the_same_accuracy_and_loss_in_the_checkpoint(lockstep, note, changes, ranks):
+def test_pytorch_finds_the_same_accuracy_and_loss_in_the_exported_weights(lockstep, note, changes, ranks):
     config = configuration(MEASURED, changes)
     run = lockstep(config, ranks)
     samples = config["data"]["test_samples"] or 10000
     again = run.evaluate(3 - ranks)
     for file, prefix in (("weights", ""), ("ema", "ema_")):
-        correct, loss = measured_by_pytorch(config, run.tensors(file))
+        correct, loss = measured_by_pytorch(config, run.exported(file))
         for said in (run.result, again):
             worst = abs(said[prefix + "test_loss"] / loss - 1)
             assert worst < 1e-5
