@@ -16,7 +16,8 @@ Layout::Layout(const Model& model, bool channels_last, bool whole_entries) : who
     const auto& p = item.value();
     // One-dimensional parameters are biases and norms: decaying them hurts (Goyal et al. 2017; He et al.
     // 2019).
-    add(item.key(), p.sizes(), channels_last && p.dim() == 4, p.dim() > 1 ? Kind::decayed : Kind::undecayed);
+    const bool decayed = p.dim() > 1 && !model.undecayed(item.key());
+    add(item.key(), p.sizes(), channels_last && p.dim() == 4, decayed ? Kind::decayed : Kind::undecayed);
   }
   for (const auto& item : model.named_buffers())
     add(item.key(), item.value().sizes(), false, Kind::statistic);

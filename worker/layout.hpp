@@ -15,8 +15,8 @@
 namespace lockstep {
 
 enum class Kind : std::uint8_t {
-  decayed,    ///< a parameter that weight decay applies to: all but biases and norms
-  undecayed,  ///< a bias, or a norm's weight
+  decayed,    ///< a parameter that weight decay applies to
+  undecayed,  ///< a bias, a norm's weight, or what Model::undecayed() names
   statistic,  ///< a batch norm's running mean or variance
   metric,     ///< sums over the samples of a step (Metric), never part of the state
 };

@@ -16,7 +16,9 @@ enum class Purpose : std::uint32_t {
   sample_order = 1,
   augmentation = 2,
   initialisation = 3,
-  sampled_labels = 4
+  sampled_labels = 4,
+  dropout = 20,
+  drop_path = 21,
 };
 
 /// The draws of one (seed, purpose, when, index), in order. `when` is an epoch or a step (below 2^32),

@@ -11,6 +11,7 @@
 #include "worker/averaging/swa.hpp"
 #include "worker/checkpoint/export.hpp"
 #include "worker/gradient_tree.hpp"
+#include "worker/models/pretrained.hpp"
 #include "worker/update.hpp"
 
 namespace lockstep {
@@ -63,17 +64,18 @@ void compare_with_checkpoint(const nlohmann::json& manifest, const Workload& wor
   }
 }
 
-/// The state at the newest checkpoint, or with initial weights, and the model attached to it.
+/// The state at the newest checkpoint, or with initial or pretrained weights, and the model attached to it.
 TrainingState start_state(Transport& host, const Compute& compute, const Workload& workload,
                           const Plan& plan) {
   TrainingState state(workload.layout, workload.optimizer, plan.config, host.rank(), host.world_size(),
                       compute.gpu());
   state.decisions = first_decisions(plan.config, workload.precision.scales_loss());
-  store(*workload.model, workload.layout, state.parameters);
-  if (state.ema.defined()) state.ema.copy_(state.own_parameters());
   if (const auto manifest = load_newest_checkpoint(host, state, checkpoints_of(plan))) {
     compare_with_checkpoint(*manifest, workload, compute, plan, host.rank() == 0);
   } else {
+    on_all_ranks(host, [&] { load_pretrained(*workload.model, plan.config.model.pretrained); });
+    store(*workload.model, workload.layout, state.parameters);
+    if (state.ema.defined()) state.ema.copy_(state.own_parameters());
     const auto hash = hash_bytes(state.parameters.data_ptr(), state.parameters.nbytes());
     require_same(host, "the initial weights", hash.hex(), "use hosts with the same C library");
   }
@@ -192,6 +194,7 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
       const auto samples = workload->samples_of(state.step, micro_batch);
       const auto batch = workload->train.augmented(samples, config.run.seed, workload->epoch_of(state.step),
                                                    config.augmentation);
+      workload->model->draws = draw_key(config.run.seed, state.step, micro_batch);
       tree.add_leaf(micro_batch, leaf_of(batch, micro_batch));
     }
     reduce_scatter(transport, workload->micro_batches, tree.pieces(), shards, sum_there.data_ptr<float>());

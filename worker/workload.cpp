@@ -38,16 +38,12 @@ void require_built(const Config& config) {
   built.augmentation.enabled = config.augmentation.enabled;
   built.augmentation.crop_padding = config.augmentation.crop_padding;
   built.augmentation.flip_probability = config.augmentation.flip_probability;
-  built.model.name = config.model.name;
-  built.model.hidden_sizes = config.model.hidden_sizes;
-  built.model.memory_format = config.model.memory_format;
   const auto refuse = [](bool differs, const char* section) {
     if (!differs) return;
     throw Error(ExitCode::config, std::string("a key of [") + section + "] is not in this version yet",
                 "only what the README names is", "leave it at its default");
   };
   refuse(built.augmentation != config.augmentation, "augmentation");
-  refuse(built.model != config.model, "model");
   refuse(built.quantization != config.quantization, "quantization");
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
@@ -68,6 +69,38 @@ void SafetensorsFile::check() const {
                     ? "its header is not the one that was written"
                     : std::to_string(status.st_size) + " bytes instead of " + std::to_string(size()));
   }
+}
+
+std::map<std::string, StoredTensor> tensors_in(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) throw file_error("cannot read", path, errno);
+  const auto damaged = [&](const std::string& why) { return Error(ExitCode::io, path + " is damaged", why); };
+  PartFile file(path, PartFile::Mode::read);
+  if (status.st_size < 8) throw damaged("it is too short for a safetensors file");
+  std::array<std::uint8_t, 8> bytes{};
+  file.read(bytes.data(), 8, 0);
+  std::uint64_t length = 0;
+  for (int i = 0; i < 8; ++i) length |= std::uint64_t{bytes[i]} << (8 * i);
+  if (length > static_cast<std::uint64_t>(status.st_size) - 8)
+    throw damaged("its header is longer than the file");
+  std::string text(length, '\0');
+  file.read(text.data(), static_cast<std::int64_t>(length), 8);
+  const auto data_begin = static_cast<std::int64_t>(length) + 8;
+  std::map<std::string, StoredTensor> tensors;
+  try {
+    const auto header = nlohmann::json::parse(text);
+    for (const auto& [name, about] : header.items()) {
+      if (name == "__metadata__") continue;
+      const auto offsets = about.at("data_offsets").get<std::array<std::int64_t, 2>>();
+      tensors[name] = {about.at("dtype"), about.at("shape"), data_begin + offsets[0],
+                       data_begin + offsets[1]};
+      if (offsets[0] < 0 || offsets[1] < offsets[0] || data_begin + offsets[1] > status.st_size)
+        throw damaged("the bytes of " + name + " are not all in it");
+    }
+  } catch (const nlohmann::json::exception& error) {
+    throw damaged(std::string("its header is not that of a safetensors file: ") + error.what());
+  }
+  return tensors;
 }
 
 PartFile::PartFile(const std::string& path, Mode mode)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,17 @@ class SafetensorsFile {
   std::string header_;
   std::vector<std::int64_t> offsets_;  ///< one more than there are tensors
 };
+
+/// A tensor of a file that any program may have written.
+struct StoredTensor {
+  std::string dtype;  ///< "F32", "F16", "BF16", ...
+  std::vector<std::int64_t> shape;
+  std::int64_t begin, end;  ///< its bytes in the file
+};
+
+/// The tensors of the safetensors file `path` by name; their bytes lie inside the file. Throws Error (io)
+/// when it cannot be read or is damaged.
+std::map<std::string, StoredTensor> tensors_in(const std::string& path);
 
 /// A file opened for reading or writing parts of it. Throws Error (io) on any failure, a full disk included.
 class PartFile {

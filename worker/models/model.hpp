@@ -1,13 +1,15 @@
-// The models: plain torch modules whose parameter names are torchvision's where torchvision has the model.
+// The models: plain torch modules whose parameter names are torchvision's or timm's where they have the
+// model.
 #pragma once
 
 #include <torch/torch.h>
 
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <string>
 
 #include "configs/config.hpp"
+#include "worker/models/drop.hpp"
 
 namespace lockstep {
 
@@ -16,17 +18,28 @@ struct ImageShape {
   std::int64_t channels, height, width, classes;
 };
 
-/// A network from images, float32 [n, channels, height, width], to logits, float32 [n, classes].
+/// A network from images, float32 [n, channels, height, width], to logits, float32 [n, classes]. Its last
+/// parameters are weight and bias of its last layer.
 struct Model : torch::nn::Module {
   virtual torch::Tensor forward(torch::Tensor images) = 0;
+  /// Whether weight decay leaves this parameter alone, whatever its number of dimensions.
+  virtual bool undecayed(const std::string& /*name*/) const { return false; }
+
+  /// What dropout and drop path draw for; set before each forward pass in training.
+  DrawKey draws;
+  /// Where above 0, all weights begin normal with this standard deviation and all biases at 0, as in timm's
+  /// transformers; else the kind of layer decides.
+  double initial_deviation = 0;
 };
 
-/// The model named by `settings.name`, with uninitialised parameters.
+/// The model named by `settings.name`, with uninitialised parameters. Throws Error (config) when
+/// model.patch_size does not fit the images.
 std::shared_ptr<Model> make_model(const Config::Model& settings, ImageShape shape);
 
-/// Fills parameters and running statistics from `seed`, tensor by tensor: convolutions by He et al. 2015
-/// (normal, fan out), as torchvision's ResNets; linear layers uniform within 1 / sqrt(fan in), as
-/// torch.nn.Linear; norms 1 and 0.
+/// Fills the parameters from `seed`, tensor by tensor in the order of registration: convolutions by He et al.
+/// 2015 (normal, fan out), as torchvision's ResNets; linear layers uniform within 1 / sqrt(fan in), as
+/// torch.nn.Linear; or all by Model::initial_deviation, and a class token with 1e-6. Norms, layer scales and
+/// running statistics keep the values that their constructors set.
 void initialise(Model& model, std::uint64_t seed);
 
 }  // namespace lockstep

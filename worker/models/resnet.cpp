@@ -1,78 +1,83 @@
-// ResNet-18 of He et al. 2016, "Deep residual learning", table 1; option B shortcuts, names as torchvision's.
-#include "worker/models/resnet.hpp"
-
 #include <algorithm>
+#include <map>
+#include <numeric>
 
-#include "worker/models/batch_norm.hpp"
+#include "worker/models/convolution.hpp"
+#include "worker/models/networks.hpp"
+#include "worker/models/residual_block.hpp"
 
 namespace lockstep {
 namespace {
 
-using torch::nn::Conv2d;
-using torch::nn::Conv2dOptions;
-
-struct BasicBlock : torch::nn::Module {
-  BasicBlock(std::int64_t in, std::int64_t out, std::int64_t stride)
-      : conv1(register_module("conv1",
-                              Conv2d(Conv2dOptions(in, out, 3).stride(stride).padding(1).bias(false)))),
-        bn1(register_module("bn1", BatchNorm2d(out))),
-        conv2(register_module("conv2", Conv2d(Conv2dOptions(out, out, 3).padding(1).bias(false)))),
-        bn2(register_module("bn2", BatchNorm2d(out))) {
-    if (stride == 1 && in == out) return;
-    downsample = register_module(
-        "downsample", torch::nn::Sequential(Conv2d(Conv2dOptions(in, out, 1).stride(stride).bias(false)),
-                                            BatchNorm2d(out)));
-  }
-
-  torch::Tensor forward(torch::Tensor x) {
-    auto y = bn2(conv2(torch::relu(bn1(conv1(x)))));
-    return torch::relu(y + (downsample.is_empty() ? x : downsample->forward(x)));
-  }
-
-  Conv2d conv1;
-  BatchNorm2d bn1;
-  Conv2d conv2;
-  BatchNorm2d bn2;
-  torch::nn::Sequential downsample{nullptr};
+/// What tells one of the networks from another.
+struct Design {
+  std::vector<int> blocks;  ///< in each stage; from one to the next the channels double and the sides halve
+  std::int64_t width;       ///< channels in front of the first stage
+  std::int64_t expansion =
+      1;  ///< channels behind a stage's blocks over its basic number; above 1: bottlenecks
+  std::int64_t inner_share = 1;  ///< channels inside a bottleneck over the basic number
+  bool for_small_images = false;
 };
 
+const Design& design_of(const std::string& name) {
+  static const std::map<std::string, Design> designs{
+      {"resnet20", {{3, 3, 3}, 16, 1, 1, true}}, {"resnet56", {{9, 9, 9}, 16, 1, 1, true}},
+      {"resnet18", {{2, 2, 2, 2}, 64}},          {"resnet34", {{3, 4, 6, 3}, 64}},
+      {"resnet50", {{3, 4, 6, 3}, 64, 4}},       {"wide_resnet50_2", {{3, 4, 6, 3}, 64, 4, 2}}};
+  return designs.at(name);
+}
+
 struct ResNet : Model {
-  ResNet(std::vector<int> blocks, ImageShape shape) : small_images(std::min(shape.height, shape.width) < 64) {
-    const auto first = small_images ? Conv2dOptions(shape.channels, 64, 3).padding(1).bias(false)
-                                    : Conv2dOptions(shape.channels, 64, 7).stride(2).padding(3).bias(false);
-    conv1 = register_module("conv1", Conv2d(first));
-    bn1 = register_module("bn1", BatchNorm2d(64));
-    std::int64_t in = 64;
-    for (std::size_t stage = 0; stage < blocks.size(); ++stage) {
-      const std::int64_t out = std::int64_t{64} << stage;
+  ResNet(const Config::Model& settings, ImageShape shape, const Design& design)
+      : small_stem(design.for_small_images || std::min(shape.height, shape.width) < 64),
+        activation(activation_of(settings)),
+        conv1(register_module("conv1", small_stem ? unbiased_conv(shape.channels, design.width, 3)
+                                                  : unbiased_conv(shape.channels, design.width, 7, 2))),
+        bn1(register_module("bn1", BatchNorm2d(design.width))) {
+    const auto count = std::accumulate(design.blocks.begin(), design.blocks.end(), std::int64_t{0});
+    std::int64_t in = design.width, number = 0;
+    for (std::size_t stage = 0; stage < design.blocks.size(); ++stage) {
+      const auto basic = design.width << stage;
       torch::nn::Sequential layer;
-      for (int i = 0; i < blocks[stage]; ++i) {
-        layer->push_back(std::make_shared<BasicBlock>(in, out, stage > 0 && i == 0 ? 2 : 1));
-        in = out;
+      for (int i = 0; i < design.blocks[stage]; ++i) {
+        const BlockShape block{in,
+                               basic * design.inner_share,
+                               basic * design.expansion,
+                               stage > 0 && i == 0 ? 2 : 1,
+                               design.expansion > 1,
+                               design.for_small_images ? Shortcut::padded : Shortcut::projected};
+        const auto path = drop_path(settings.drop_path, number, count, number, draws);
+        layer->push_back(
+            std::make_shared<ResidualBlock>(block, activation, settings.zero_init_residual, path));
+        in = block.out;
+        ++number;
       }
       layers.push_back(register_module("layer" + std::to_string(stage + 1), layer));
     }
+    dropout = register_module("dropout", Drop(Purpose::dropout, settings.dropout, 0, draws));
     fc = register_module("fc", torch::nn::Linear(in, shape.classes));
   }
 
   torch::Tensor forward(torch::Tensor x) override {
-    x = torch::relu(bn1(conv1(x)));
-    if (!small_images) x = torch::max_pool2d(x, 3, 2, 1);
+    x = activation(bn1(conv1(x)));
+    if (!small_stem) x = torch::max_pool2d(x, 3, 2, 1);
     for (auto& layer : layers) x = layer->forward(x);
-    return fc(x.mean({2, 3}));
+    return fc(dropout(x.mean({2, 3})));
   }
 
-  bool small_images;
-  Conv2d conv1{nullptr};
-  BatchNorm2d bn1{nullptr};
+  bool small_stem;  ///< 3x3 of stride 1 and no max-pool
+  Activation activation;
+  torch::nn::Conv2d conv1;
+  BatchNorm2d bn1;
   std::vector<torch::nn::Sequential> layers;
+  Drop dropout{nullptr};
   torch::nn::Linear fc{nullptr};
 };
 
 }  // namespace
 
-std::shared_ptr<Model> make_resnet18(ImageShape shape) {
-  return std::make_shared<ResNet>(std::vector<int>{2, 2, 2, 2}, shape);
+std::shared_ptr<Model> make_resnet(const Config::Model& settings, ImageShape shape) {
+  return std::make_shared<ResNet>(settings, shape, design_of(settings.name));
 }
 
 }  // namespace lockstep

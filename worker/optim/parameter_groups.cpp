@@ -76,7 +76,7 @@ std::vector<ParameterGroup> parameter_groups(const Layout& layout, const Config:
     }
     const bool decayed = entry.kind == Kind::decayed || !settings.no_decay_bias_norm;
     groups[i].weight_decay = decayed ? settings.weight_decay : 0;
-    groups[i].is_matrix = !head && entry.shape.size() > 1 && entry.shape.front() > 1;
+    groups[i].is_matrix = !head && entry.kind == Kind::decayed;
   }
   return groups;
 }

@@ -1,0 +1,18 @@
+// The activation function that model.activation names.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "configs/config.hpp"
+
+namespace lockstep {
+
+/// Element by element, from a tensor to one of its shape and memory format.
+using Activation = torch::Tensor (*)(const torch::Tensor&);
+
+/// relu (Nair and Hinton 2010), leaky_relu with slope 0.01 (Maas et al. 2013), gelu by the error function
+/// (Hendrycks and Gimpel 2016), silu (Elfwing et al. 2018), mish (Misra 2020) or hardswish (Howard et al.
+/// 2019), as in torch.nn.functional; "auto" is gelu for convnext_tiny and vit_tiny and relu for the others.
+Activation activation_of(const Config::Model& settings);
+
+}  // namespace lockstep

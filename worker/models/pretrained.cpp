@@ -1,0 +1,106 @@
+#include "worker/models/pretrained.hpp"
+
+#include <optional>
+
+#include "common/error.hpp"
+#include "common/log.hpp"
+#include "worker/checkpoint/safetensors.hpp"
+
+namespace lockstep {
+namespace {
+
+using Stored = std::map<std::string, StoredTensor>;
+using Named = torch::OrderedDict<std::string, torch::Tensor>;
+
+std::optional<at::ScalarType> type_of(const std::string& dtype) {
+  if (dtype == "F32") return at::kFloat;
+  if (dtype == "F16") return at::kHalf;
+  if (dtype == "BF16") return at::kBFloat16;
+  return std::nullopt;
+}
+
+std::string text_of(at::IntArrayRef shape) {
+  std::string text;
+  for (auto size : shape) text += (text.empty() ? "" : ", ") + std::to_string(size);
+  return "[" + text + "]";
+}
+
+/// The name of the model's last layer with a dot behind it.
+std::string last_layer(const Named& parameters) {
+  const auto& name = parameters.back().key();
+  return name.substr(0, name.rfind('.') + 1);
+}
+
+/// What keeps `stored` from filling `tensor`; "" for nothing.
+std::string mismatch(const std::string& name, const torch::Tensor& tensor, const Stored& stored) {
+  const auto found = stored.find(name);
+  if (found == stored.end()) return name + " is missing";
+  const auto& [dtype, shape, begin, end] = found->second;
+  if (tensor.sizes() != at::IntArrayRef(shape))
+    return name + " is " + text_of(shape) + " instead of " + text_of(tensor.sizes());
+  const auto type = type_of(dtype);
+  if (!type) return name + " is " + dtype + " instead of F32";
+  const auto bytes = tensor.numel() * static_cast<std::int64_t>(at::elementSize(*type));
+  return end - begin == bytes ? "" : name + " has " + std::to_string(end - begin) + " bytes";
+}
+
+/// Whether the file has the layer `prefix`, in another shape.
+bool has_other_shape(const std::string& prefix, const Named& named, const Stored& stored) {
+  bool differs = false;
+  for (const auto& item : named) {
+    if (!item.key().starts_with(prefix)) continue;
+    const auto found = stored.find(item.key());
+    if (found == stored.end()) return false;
+    differs |= item.value().sizes() != at::IntArrayRef(found->second.shape);
+  }
+  return differs;
+}
+
+void require_fit(const std::vector<std::string>& problems, const std::string& path) {
+  if (problems.empty()) return;
+  constexpr std::size_t shown = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(shown, problems.size()); ++i) text += (i ? "; " : "") + problems[i];
+  if (problems.size() > shown) text += "; and " + std::to_string(problems.size() - shown) + " more";
+  throw Error(ExitCode::config, "model.pretrained = \"" + path + "\" is not of this model", text,
+              "take a file of the same model.name, input channels and kind of first layer");
+}
+
+}  // namespace
+
+void load_pretrained(Model& model, const std::string& path) {
+  if (path.empty()) return;
+  torch::NoGradGuard no_grad;
+  const auto stored = tensors_in(path);
+  auto named = model.named_parameters();
+  const auto last = last_layer(named);
+  const bool new_last = has_other_shape(last, named, stored);
+  named.update(model.named_buffers());
+
+  std::vector<std::string> problems;
+  for (const auto& item : named) {
+    if (new_last && item.key().starts_with(last)) continue;
+    auto problem = mismatch(item.key(), item.value(), stored);
+    if (!problem.empty()) problems.push_back(std::move(problem));
+  }
+  for (const auto& [name, tensor] : stored) {
+    if (!named.contains(name) && !name.ends_with("num_batches_tracked"))
+      problems.push_back(name + " is not in the model");
+  }
+  require_fit(problems, path);
+
+  PartFile file(path, PartFile::Mode::read);
+  for (auto& item : named) {
+    if (new_last && item.key().starts_with(last)) continue;
+    const auto& [dtype, shape, begin, end] = stored.at(item.key());
+    const auto values = at::empty(shape, *type_of(dtype));
+    file.read(values.data_ptr(), end - begin, begin);
+    item.value().copy_(values);
+  }
+  if (new_last) {
+    log_warning(path + " has a last layer, " + last.substr(0, last.size() - 1) +
+                ", of another shape: it begins with new weights");
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,28 @@
+// What ConvNeXt and the vision transformer share.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "worker/models/activation.hpp"
+
+namespace lockstep {
+
+inline torch::nn::LayerNormOptions layer_norm_options(std::int64_t features) {
+  return torch::nn::LayerNormOptions({features}).eps(1e-6);
+}
+
+/// Two linear layers, four times as wide between them; over the last dimension. Names as timm's Mlp.
+struct FeedForwardImpl : torch::nn::Module {
+  FeedForwardImpl(std::int64_t features, Activation activation_)
+      : activation(activation_),
+        fc1(register_module("fc1", torch::nn::Linear(features, 4 * features))),
+        fc2(register_module("fc2", torch::nn::Linear(4 * features, features))) {}
+
+  torch::Tensor forward(const torch::Tensor& x) { return fc2(activation(fc1(x))); }
+
+  Activation activation;
+  torch::nn::Linear fc1, fc2;
+};
+TORCH_MODULE(FeedForward);
+
+}  // namespace lockstep
