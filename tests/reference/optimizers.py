@@ -110,9 +110,11 @@ def groups_of(model, config):
     """One group for each parameter: its weight decay, its learning rate's factor, and whether Muon takes it for a matrix."""
     settings, factors, named = config["optimizer"], rate_factors(model, config), dict(model.named_parameters())
     head = list(named)[-1].rsplit(".", 1)[0]
-    return [{"params": [parameter], "rate_factor": factors[name],
-             "weight_decay": settings["weight_decay"] if parameter.dim() > 1 or not settings.get("no_decay_bias_norm", True) else 0.0,
-             "matrix": parameter.dim() > 1 and name.rsplit(".", 1)[0] != head} for name, parameter in named.items()]
+    exempt = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()
+    usual = {name: parameter.dim() > 1 and name not in exempt for name, parameter in named.items()}
+    everything = not settings.get("no_decay_bias_norm", True)
+    return [{"params": [parameter], "rate_factor": factors[name], "weight_decay": settings["weight_decay"] * (usual[name] or everything),
+             "matrix": usual[name] and name.rsplit(".", 1)[0] != head} for name, parameter in named.items()]
 
 
 def make(model, config):

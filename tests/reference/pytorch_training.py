@@ -6,8 +6,11 @@ import losses
 import optimizers
 import reference
 import torch
+from drops import Drops
 from networks import network
-from runs import DATA, samples_per_step, steps_per_epoch
+from runs import data_folder, samples_per_step, steps_per_epoch
+from safetensors.torch import load_file
+from timm.models import ConvNeXt, VisionTransformer
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
 from torchvision.transforms import functional as pixels
@@ -21,7 +24,7 @@ class Data:
 
     def __init__(self, config):
         def part(prefix, samples):
-            return [torch.from_numpy(reference.read_idx(DATA / f"{prefix}-{kind}-ubyte.gz", samples).copy())
+            return [torch.from_numpy(reference.read_idx(data_folder(config) / f"{prefix}-{kind}-ubyte.gz", samples).copy())
                     for kind in ("images-idx3", "labels-idx1")]
         settings = config["data"]
         self.config = config
@@ -194,9 +197,19 @@ def ghost_backward(model, batches, loss_and_weight):
 
 def initialised(model, seed):
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    values = {name: torch.from_numpy(value) for name, value in reference.initial_weights(shapes, seed).items()}
-    model.load_state_dict(values, strict=False)  # the buffers keep PyTorch's own initial values
+    deviation = 0.02 if isinstance(model, (ConvNeXt, VisionTransformer)) else None
+    values = {name: torch.from_numpy(value) for name, value in reference.initial_weights(shapes, seed, deviation).items()}
+    model.load_state_dict(values, strict=False)  # the rest, norms among it, keeps the library's own initial values
     return model
+
+
+def at_start(config):
+    """The model of a configuration with its initial weights: drawn, or out of the file of pretrained ones."""
+    if path := config["model"].get("pretrained"):
+        model = network(config)
+        model.load_state_dict(load_file(path))
+        return model
+    return initialised(network(config), config["run"]["seed"])
 
 
 class Training:
@@ -204,7 +217,8 @@ class Training:
 
     def __init__(self, config, teacher=None):
         self.config, self.data = config, Data(config)
-        self.model = initialised(network(config), config["run"]["seed"])
+        self.model = at_start(config)
+        self.drops = Drops(self.model, config)
         self.optimizer = optimizers.make(self.model, config)
         self.class_weights = losses.class_weights(config["loss"], torch.bincount(self.data.train_labels.long(), minlength=10))
         self.teacher = teacher
@@ -214,17 +228,19 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rates(self.config, step + 1)[step] * group["rate_factor"]
         batches = self.data.micro_batches(step)
+        self.drops.begin(step)
         if isinstance(self.optimizer, optimizers.SophiaG) and step % self.config["optimizer"]["sophia_every_steps"] == 0:
             self.optimizer.estimate_curvature(self.sampled_gradients(batches, step), samples_per_step(self.config))
         self.optimizer.zero_grad()
         backward = plain_backward if len(batches) == 1 else ghost_backward
         loss, correct = backward(self.model, batches, self.loss_and_weight)
         longest = self.config["training"]["gradient_clip_norm"] or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
+        norm = math.sqrt(sum(p.grad.double().square().sum().item() for p in self.model.parameters()))
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
         if largest := self.config["training"]["gradient_clip_value"]:
             torch.nn.utils.clip_grad_value_(self.model.parameters(), largest)
         self.optimizer.step()
-        return {"loss": loss, "train_accuracy": correct / samples_per_step(self.config), "gradient_norm": norm.item()}
+        return {"loss": loss, "train_accuracy": correct / samples_per_step(self.config), "gradient_norm": norm}
 
     def loss_and_weight(self, images, logits, labels):
         sums = losses.loss_and_weight(self.config["loss"], logits, labels, self.class_weights)

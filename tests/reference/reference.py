@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-SAMPLE_ORDER, AUGMENTATION, INITIALISATION, SAMPLED_LABELS = 1, 2, 3, 4  # purposes
+SAMPLE_ORDER, AUGMENTATION, INITIALISATION, SAMPLED_LABELS, DROPOUT, DROP_PATH = 1, 2, 3, 4, 20, 21  # purposes
 LOW = np.uint64(0xFFFFFFFF)
 
 
@@ -76,25 +76,35 @@ def normals(seed, index, count):
     return np.concatenate(parts)
 
 
-def initial_weights(shapes, seed):
-    """Initial values, float32, of the parameters with these names and shapes (in the order of the modules): convolutions
-    normal by fan out (He et al. 2015), linear layers uniform within 1 / sqrt(fan in), batch norms 1 and 0."""
+def initial_weights(shapes, seed, deviation=None):
+    """Initial values, float32, of those parameters with these names and shapes (in the order of the modules) that are
+    drawn: convolutions normal by fan out (He et al. 2015), linear layers uniform within 1 / sqrt(fan in); or, with a
+    deviation, all that has more than one dimension normal with it, but the class token with 1e-6."""
     weights, index, bound = {}, 0, None
     for name, shape in shapes.items():
         count = math.prod(shape)
-        if len(shape) == 4:
+        if deviation:
+            if len(shape) == 1:
+                continue
+            values = (1e-6 if name == "cls_token" else deviation) * normals(seed, index, count)
+        elif len(shape) == 4:
             values = math.sqrt(2 / (shape[0] * shape[2] * shape[3])) * normals(seed, index, count)
         elif len(shape) == 2 or bound is not None:  # a linear layer's weight, or its bias right behind it
             bound = 1 / math.sqrt(shape[1]) if len(shape) == 2 else bound
             drawn = words(seed, INITIALISATION, 0, index, -(-count // 2))
             values = bound * (2 * uniforms(drawn)[:count] - 1)
         else:
-            weights[name] = np.full(shape, float(name.endswith("weight")), dtype=np.float32)
             continue
         bound = bound if len(shape) == 2 else None
         weights[name] = values.reshape(shape).astype(np.float32)
         index += 1
     return weights
+
+
+def drop_mask(seed, purpose, step, micro_batch, layer, rate, count):
+    """What multiplies each of so many elements (or samples), float32: 0 with probability `rate`, else 1 / (1 - rate)."""
+    drawn = words(seed, purpose, step, layer << 32 | micro_batch, -(-count // 4))[:count]
+    return np.where(drawn < math.floor(rate * 2**32), 0, 1 / (1 - rate)).astype(np.float32)
 
 
 def read_idx(path, samples=0):

@@ -1,4 +1,5 @@
 """Runs of lockstep: a configuration as nested dictionaries goes in, the run folder is read."""
+import gzip
 import json
 import os
 import subprocess
@@ -33,6 +34,16 @@ def configuration(*changes):
         for section, keys in change.items():
             config.setdefault(section, {}).update(keys)
     return config
+
+
+def data_folder(config):
+    return Path(config["data"].get("path", DATA))
+
+
+def image_side(config):
+    """Of the square images."""
+    with gzip.open(data_folder(config) / "train-images-idx3-ubyte.gz") as file:
+        return int.from_bytes(file.read(16)[12:], "big")
 
 
 def steps_per_epoch(config):

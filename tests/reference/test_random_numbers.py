@@ -65,7 +65,8 @@ def test_augmentation_switched_off_leaves_the_images_alone(lockstep):
     assert np.allclose(found, losses_one_by_one(plain), rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("model", [{"name": "mlp", "hidden_sizes": [33, 5]}, {"name": "resnet20"}, {"name": "resnet18"}],
+@pytest.mark.parametrize("model", [{"name": "mlp", "hidden_sizes": [33, 5]}, {"name": "resnet20"}, {"name": "resnet18"},
+                                   {"name": "small_cnn"}, {"name": "vit_tiny"}],
                          ids=lambda model: model["name"])
 def test_initial_weights_are_those_of_the_reference(lockstep, note, model):
     size = {"batch_size": 2, "micro_batch_size": 2, "max_steps": 1}

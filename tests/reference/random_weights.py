@@ -1,0 +1,29 @@
+"""Files of pretrained weights that PyTorch writes: networks with everything random."""
+import torch
+from networks import network
+from runs import configuration
+from safetensors.torch import save_file
+
+
+def save(tensors, path):
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+
+
+def randomised(config):
+    """The network with all parameters and running statistics random, so that none is at a value that hides it."""
+    torch.manual_seed(3)
+    model = network(config)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name.endswith("running_var"):
+                tensor.uniform_(0.5, 2)
+            elif tensor.dim() == 1:
+                tensor.add_(0.1 * torch.randn_like(tensor))
+    return model
+
+
+def from_file(config, folder):
+    """The same with the random weights of such a file as the start."""
+    path = folder / "random.safetensors"
+    save(randomised(config).state_dict(), path)
+    return configuration(config, {"model": {"pretrained": str(path)}})
