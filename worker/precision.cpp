@@ -5,7 +5,9 @@
 namespace lockstep {
 namespace {
 
-std::optional<at::ScalarType> type_of(const std::string& setting, at::Device device) {
+std::optional<at::ScalarType> type_of(const Config& config, at::Device device) {
+  const auto& setting = config.precision.mixed_precision;
+  if (config.quantization.quantization_aware) return std::nullopt;
   if (setting == "bf16") return at::kBFloat16;
   if (setting == "fp16") return at::kHalf;
   const bool gains = !device.is_cpu() || cpu_has_amx();
@@ -39,8 +41,8 @@ class Autocast {
 
 }  // namespace
 
-Precision::Precision(const Config::Precision& settings, at::Device device)
-    : device_(device), type_(type_of(settings.mixed_precision, device)) {}
+Precision::Precision(const Config& config, at::Device device)
+    : device_(device), type_(type_of(config, device)) {}
 
 std::string Precision::name() const { return !type_ ? "none" : *type_ == at::kHalf ? "fp16" : "bf16"; }
 

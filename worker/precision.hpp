@@ -16,8 +16,8 @@ namespace lockstep {
 class Precision {
  public:
   /// precision.mixed_precision on `device`. "auto" is bf16 on GPUs and on CPUs with AMX, else none: it
-  /// depends on the class of device alone.
-  Precision(const Config::Precision& settings, at::Device device);
+  /// depends on the class of device alone. Where int8 is simulated it is none.
+  Precision(const Config& config, at::Device device);
 
   /// "none", "bf16" or "fp16".
   std::string name() const;

@@ -5,7 +5,7 @@
 
 #include "worker/block_sums.hpp"
 #include "worker/loss.hpp"
-#include "worker/models/batch_norm.hpp"
+#include "worker/models/batch_statistics.hpp"
 #include "worker/random.hpp"
 
 namespace lockstep {
@@ -42,10 +42,9 @@ at::Tensor drawn_labels(const at::Tensor& logits, RandomStream random) {
 std::vector<at::Tensor> statistic_leaves(Model& model, const Layout& layout) {
   std::map<std::string, at::Tensor> statistics;  // under the names of the running ones
   for (const auto& item : model.named_modules("", /*include_self=*/false)) {
-    if (auto* norm = item.value()->as<BatchNorm2dImpl>()) {
-      statistics[item.key() + ".running_mean"] = norm->batch_mean;
-      statistics[item.key() + ".running_var"] = norm->batch_var;
-    }
+    const auto* layer = dynamic_cast<const LeavesStatistics*>(item.value().get());
+    if (!layer) continue;
+    for (const auto& [name, value] : layer->batch_statistics()) statistics[item.key() + "." + name] = value;
   }
   std::vector<at::Tensor> leaves(layout.entries().size());
   for (std::size_t i = 0; i < leaves.size(); ++i) {

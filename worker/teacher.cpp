@@ -4,6 +4,7 @@
 
 #include "common/error.hpp"
 #include "worker/checkpoint/checkpoint_files.hpp"
+#include "worker/models/fake_quantization.hpp"
 #include "worker/run_folder.hpp"
 
 namespace lockstep {
@@ -23,7 +24,10 @@ std::string exported_weights(const std::string& run) {
 
 Teacher::Teacher(const Config::Distillation& settings, ImageShape shape, bool channels_last,
                  at::Device device, const Precision& precision)
-    : model_(make_model(config_of_run(settings.teacher).model, shape)), precision_(precision) {
+    : precision_(precision) {
+  const auto config = config_of_run(settings.teacher);
+  model_ = make_model(config.model, shape);
+  if (config.quantization.quantization_aware) quantize(*model_);
   const Layout layout(*model_, channels_last);
   const auto file = model_file(exported_weights(settings.teacher), layout);
   try {

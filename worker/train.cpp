@@ -10,7 +10,9 @@
 #include "worker/agreement.hpp"
 #include "worker/averaging/swa.hpp"
 #include "worker/checkpoint/export.hpp"
+#include "worker/checkpoint/safetensors.hpp"
 #include "worker/gradient_tree.hpp"
+#include "worker/models/fake_quantization.hpp"
 #include "worker/models/pretrained.hpp"
 #include "worker/update.hpp"
 
@@ -147,8 +149,13 @@ void export_outcome(Transport& host, const Workload& workload, const Plan& plan,
                     const Outcome& outcome) {
   on_all_ranks(host, [&] {
     if (host.rank() != 0) return;
-    for (const auto& [name, weights] : outcome.weights)
+    for (const auto& [name, weights] : outcome.weights) {
       export_weights(plan.output + "/" + name + ".safetensors", workload.layout, weights, state.step);
+      if (!workload.config.quantization.quantization_aware) continue;
+      const auto model = workload.another_model();
+      attach(*model, workload.layout, weights);
+      write_file(plan.output + "/" + name + ".int8.json", int8_scales(*model).dump(1) + "\n");
+    }
   });
 }
 

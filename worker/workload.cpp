@@ -4,6 +4,7 @@
 #include "configs/derive.hpp"
 #include "worker/data/sample_order.hpp"
 #include "worker/loss.hpp"
+#include "worker/models/fake_quantization.hpp"
 
 namespace lockstep {
 namespace {
@@ -44,7 +45,6 @@ void require_built(const Config& config) {
                 "only what the README names is", "leave it at its default");
   };
   refuse(built.augmentation != config.augmentation, "augmentation");
-  refuse(built.quantization != config.quantization, "quantization");
 }
 
 std::shared_ptr<Model> initialised(std::shared_ptr<Model> model, std::uint64_t seed) {
@@ -69,10 +69,16 @@ Workload::Workload(const Config& config_, at::Device device)
       train(data.train, statistics_of(config.data, data.train), channels_last, device),
       test(data.test, statistics_of(config.data, data.train), channels_last, device),
       class_weights(class_weights_of(config.loss, data, device)),
-      precision(config.precision, device),
+      precision(config, device),
       teacher(config.distillation.teacher.empty()
                   ? nullptr
                   : std::make_unique<Teacher>(config.distillation, shape, channels_last, device, precision)) {
+}
+
+std::shared_ptr<Model> Workload::another_model() const {
+  auto model = make_model(config.model, shape);
+  if (config.quantization.quantization_aware) quantize(*model);
+  return model;
 }
 
 std::vector<std::int64_t> Workload::samples_of(std::int64_t step, std::int64_t micro_batch) const {

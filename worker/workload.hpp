@@ -23,7 +23,7 @@ struct Workload {
   Workload& operator=(const Workload&) = delete;
 
   /// Another model of the same kind, its parameters not initialised.
-  std::shared_ptr<Model> another_model() const { return make_model(config.model, shape); }
+  std::shared_ptr<Model> another_model() const;
 
   /// The samples of micro-batch `micro_batch` of `step`, in the keyed order of the step's epoch.
   std::vector<std::int64_t> samples_of(std::int64_t step, std::int64_t micro_batch) const;

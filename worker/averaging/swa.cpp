@@ -6,7 +6,7 @@
 #include "collectives/reduce_scatter.hpp"
 #include "configs/derive.hpp"
 #include "worker/gradient_tree.hpp"
-#include "worker/models/batch_norm.hpp"
+#include "worker/models/batch_statistics.hpp"
 #include "worker/step.hpp"
 
 namespace lockstep {

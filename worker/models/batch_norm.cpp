@@ -23,11 +23,4 @@ torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
   return torch::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, epsilon, true);
 }
 
-void train_statistics_alone(torch::nn::Module& model) {
-  model.eval();
-  for (const auto& module : model.modules(/*include_self=*/false)) {
-    if (module->as<BatchNorm2dImpl>()) module->train();
-  }
-}
-
 }  // namespace lockstep

@@ -4,21 +4,23 @@
 
 #include <torch/torch.h>
 
+#include "worker/models/batch_statistics.hpp"
+
 namespace lockstep {
 
 /// Like torch::nn::BatchNorm2d, except that training does not touch the running statistics: it leaves mean
 /// and unbiased variance of the micro-batch, float32 [features], in batch_mean and batch_var, and the step
 /// merges those of all micro-batches along the fixed tree.
-struct BatchNorm2dImpl : torch::nn::Module {
+struct BatchNorm2dImpl : torch::nn::Module, LeavesStatistics {
   explicit BatchNorm2dImpl(std::int64_t features);
   torch::Tensor forward(const torch::Tensor& x);
+  std::vector<BatchStatistic> batch_statistics() const override {
+    return {{"running_mean", batch_mean}, {"running_var", batch_var}};
+  }
 
   torch::Tensor weight, bias, running_mean, running_var;
   torch::Tensor batch_mean, batch_var;
 };
 TORCH_MODULE(BatchNorm2d);
-
-/// Evaluation mode for all of `model` but its batch norms, which leave the micro-batch's statistics.
-void train_statistics_alone(torch::nn::Module& model);
 
 }  // namespace lockstep

@@ -5,7 +5,6 @@
 namespace lockstep {
 namespace {
 
-using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 
 /// Layer norm over the channels of [n, channels, height, width].
@@ -51,13 +50,13 @@ struct Head : torch::nn::Module {
   Head(std::int64_t channels, std::int64_t classes, double rate, const DrawKey& draws)
       : norm(register_module("norm", torch::nn::LayerNorm(layer_norm_options(channels)))),
         dropout(register_module("dropout", Drop(Purpose::dropout, rate, 0, draws))),
-        fc(register_module("fc", torch::nn::Linear(channels, classes))) {}
+        fc(register_module("fc", Linear(channels, classes))) {}
 
   torch::Tensor forward(const torch::Tensor& x) { return fc(dropout(norm(x.mean({2, 3})))); }
 
   torch::nn::LayerNorm norm;
   Drop dropout;
-  torch::nn::Linear fc;
+  Linear fc;
 };
 
 struct ConvNext : Model {

@@ -1,4 +1,5 @@
 #include "worker/models/activation.hpp"
+#include "worker/models/layers.hpp"
 #include "worker/models/networks.hpp"
 
 namespace lockstep {
@@ -17,7 +18,7 @@ struct Mlp : Model {
       drops.push_back(
           register_module("dropout" + std::to_string(layer), Drop(Purpose::dropout, rate, layer, draws)));
     }
-    linears.push_back(register_module(std::to_string(2 * layer + 1), torch::nn::Linear(in, out)));
+    linears.push_back(register_module(std::to_string(2 * layer + 1), Linear(in, out)));
   }
 
   torch::Tensor forward(torch::Tensor x) override {
@@ -30,7 +31,7 @@ struct Mlp : Model {
   }
 
   Activation activation;
-  std::vector<torch::nn::Linear> linears;
+  std::vector<Linear> linears;
   std::vector<Drop> drops;  ///< in front of each layer but the first
 };
 

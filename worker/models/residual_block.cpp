@@ -1,7 +1,5 @@
 #include "worker/models/residual_block.hpp"
 
-#include "worker/models/convolution.hpp"
-
 namespace lockstep {
 
 ResidualBlock::ResidualBlock(BlockShape shape, Activation activation, bool zero_init, Drop drop_path)

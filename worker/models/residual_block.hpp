@@ -8,6 +8,7 @@
 #include "worker/models/activation.hpp"
 #include "worker/models/batch_norm.hpp"
 #include "worker/models/drop.hpp"
+#include "worker/models/layers.hpp"
 
 namespace lockstep {
 
@@ -37,7 +38,7 @@ struct ResidualBlock : torch::nn::Module {
 
   BlockShape shape_;
   Activation activation_;
-  std::vector<torch::nn::Conv2d> convs_;
+  std::vector<Conv2d> convs_;
   std::vector<BatchNorm2d> norms_;
   torch::nn::Sequential downsample_{nullptr};
   Drop drop_path_;

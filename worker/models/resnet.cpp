@@ -2,7 +2,7 @@
 #include <map>
 #include <numeric>
 
-#include "worker/models/convolution.hpp"
+#include "worker/models/layers.hpp"
 #include "worker/models/networks.hpp"
 #include "worker/models/residual_block.hpp"
 
@@ -55,7 +55,7 @@ struct ResNet : Model {
       layers.push_back(register_module("layer" + std::to_string(stage + 1), layer));
     }
     dropout = register_module("dropout", Drop(Purpose::dropout, settings.dropout, 0, draws));
-    fc = register_module("fc", torch::nn::Linear(in, shape.classes));
+    fc = register_module("fc", Linear(in, shape.classes));
   }
 
   torch::Tensor forward(torch::Tensor x) override {
@@ -67,11 +67,11 @@ struct ResNet : Model {
 
   bool small_stem;  ///< 3x3 of stride 1 and no max-pool
   Activation activation;
-  torch::nn::Conv2d conv1;
+  Conv2d conv1;
   BatchNorm2d bn1;
   std::vector<torch::nn::Sequential> layers;
   Drop dropout{nullptr};
-  torch::nn::Linear fc{nullptr};
+  Linear fc{nullptr};
 };
 
 }  // namespace

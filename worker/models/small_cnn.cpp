@@ -1,6 +1,6 @@
 #include "worker/models/activation.hpp"
 #include "worker/models/batch_norm.hpp"
-#include "worker/models/convolution.hpp"
+#include "worker/models/layers.hpp"
 #include "worker/models/networks.hpp"
 
 namespace lockstep {
@@ -16,7 +16,7 @@ struct SmallCnn : Model {
       in = out;
     }
     dropout = register_module("dropout", Drop(Purpose::dropout, settings.dropout, 0, draws));
-    fc = register_module("fc", torch::nn::Linear(in, shape.classes));
+    fc = register_module("fc", Linear(in, shape.classes));
   }
 
   torch::Tensor forward(torch::Tensor x) override {
@@ -29,10 +29,10 @@ struct SmallCnn : Model {
   }
 
   Activation activation;
-  std::vector<torch::nn::Conv2d> convs;
+  std::vector<Conv2d> convs;
   std::vector<BatchNorm2d> norms;
   Drop dropout{nullptr};
-  torch::nn::Linear fc{nullptr};
+  Linear fc{nullptr};
 };
 
 }  // namespace

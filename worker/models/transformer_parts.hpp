@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include "worker/models/activation.hpp"
+#include "worker/models/layers.hpp"
 
 namespace lockstep {
 
@@ -15,13 +16,13 @@ inline torch::nn::LayerNormOptions layer_norm_options(std::int64_t features) {
 struct FeedForwardImpl : torch::nn::Module {
   FeedForwardImpl(std::int64_t features, Activation activation_)
       : activation(activation_),
-        fc1(register_module("fc1", torch::nn::Linear(features, 4 * features))),
-        fc2(register_module("fc2", torch::nn::Linear(4 * features, features))) {}
+        fc1(register_module("fc1", Linear(features, 4 * features))),
+        fc2(register_module("fc2", Linear(4 * features, features))) {}
 
   torch::Tensor forward(const torch::Tensor& x) { return fc2(activation(fc1(x))); }
 
   Activation activation;
-  torch::nn::Linear fc1, fc2;
+  Linear fc1, fc2;
 };
 TORCH_MODULE(FeedForward);
 

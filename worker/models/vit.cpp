@@ -9,7 +9,6 @@ namespace lockstep {
 namespace {
 
 using torch::nn::LayerNorm;
-using torch::nn::Linear;
 
 constexpr std::int64_t width = 192, heads = 3, depth = 12;
 
@@ -58,12 +57,12 @@ struct Block : torch::nn::Module {
 
 struct PatchEmbedding : torch::nn::Module {
   PatchEmbedding(std::int64_t channels, std::int64_t patch)
-      : proj(register_module(
-            "proj", torch::nn::Conv2d(torch::nn::Conv2dOptions(channels, width, patch).stride(patch)))) {}
+      : proj(register_module("proj",
+                             Conv2d(torch::nn::Conv2dOptions(channels, width, patch).stride(patch)))) {}
 
   torch::Tensor forward(const torch::Tensor& x) { return proj(x).flatten(2).transpose(1, 2); }
 
-  torch::nn::Conv2d proj;
+  Conv2d proj;
 };
 
 struct Vit : Model {

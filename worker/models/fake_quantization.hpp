@@ -1,0 +1,40 @@
+// Quantisation-aware training (Jacob et al. 2018): inputs and weights of a layer are rounded to 8 bits in the
+// forward pass, and gradients pass through the rounding.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include "worker/models/batch_statistics.hpp"
+
+namespace lockstep {
+
+/// int8 for one layer. Weights: symmetric, -127 .. 127, one scale for each output channel, from their largest
+/// absolute value. Inputs: 0 .. 255 with a zero point, one scale, from their range, which holds 0; in
+/// training it is that of the micro-batch, so that it does not depend on the ranks, else the running one.
+class FakeQuantization {
+ public:
+  bool on() const { return input_min_.defined(); }
+  /// Registers the running range, input_min and input_max, both float32 scalars, as buffers of `layer`.
+  void switch_on(torch::nn::Module& layer);
+
+  torch::Tensor input(const torch::Tensor& x, bool training);
+  torch::Tensor weight(const torch::Tensor& weight) const;
+
+  /// The micro-batch's range, under the names of the running one; nothing where it is off.
+  std::vector<BatchStatistic> batch_statistics() const;
+  /// "weight_scales", "input_scale", "input_zero_point": value = scale * (integer - zero point).
+  nlohmann::json scales(const torch::Tensor& weight) const;
+
+ private:
+  torch::Tensor input_min_, input_max_, batch_min_, batch_max_;
+};
+
+/// Switches all convolutions and linear layers of `model` on.
+void quantize(torch::nn::Module& model);
+
+/// The scales of all layers that are on, by their names.
+nlohmann::json int8_scales(const torch::nn::Module& model);
+
+}  // namespace lockstep

@@ -1,0 +1,41 @@
+// Convolutions and linear layers of the models: torch's, which can also compute as int8 would.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "worker/models/fake_quantization.hpp"
+
+namespace lockstep {
+
+struct QuantizableLayer : LeavesStatistics {
+  FakeQuantization quantization;
+  std::vector<BatchStatistic> batch_statistics() const override { return quantization.batch_statistics(); }
+};
+
+struct Conv2dImpl : torch::nn::Conv2dImpl, QuantizableLayer {
+  using torch::nn::Conv2dImpl::Conv2dImpl;
+  torch::Tensor forward(const torch::Tensor& x) {
+    if (!quantization.on()) return torch::nn::Conv2dImpl::forward(x);
+    const auto padding = std::get<torch::ExpandingArray<2>>(options.padding());
+    return torch::conv2d(quantization.input(x, is_training()), quantization.weight(weight), bias,
+                         options.stride(), padding, options.dilation(), options.groups());
+  }
+};
+TORCH_MODULE(Conv2d);
+
+struct LinearImpl : torch::nn::LinearImpl, QuantizableLayer {
+  using torch::nn::LinearImpl::LinearImpl;
+  torch::Tensor forward(const torch::Tensor& x) {
+    if (!quantization.on()) return torch::nn::LinearImpl::forward(x);
+    return torch::linear(quantization.input(x, is_training()), quantization.weight(weight), bias);
+  }
+};
+TORCH_MODULE(Linear);
+
+/// In front of a batch norm: without a bias, which the norm would take away again, and padded to keep the
+/// size at stride 1.
+inline Conv2d unbiased_conv(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride = 1) {
+  return Conv2d(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+}
+
+}  // namespace lockstep
