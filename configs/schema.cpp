@@ -26,8 +26,10 @@ struct TypeSchema {
   Json operator()(const Text&) const {
     if (!bounds.choices.empty()) return {{"type", "string"}, {"enum", bounds.choices}};
     if (const std::string& word = bounds.word_or_number; !word.empty()) {
+      // Digits with one other than 0 before the point, or behind it, and an exponent.
+      const std::string digits = "([0-9]*[1-9][0-9]*\\.?[0-9]*|[0-9]*\\.[0-9]*[1-9][0-9]*)([eE][+-]?[0-9]+)?";
       return {{"anyOf", Json::array({{{"type", "number"}, {"exclusiveMinimum", 0}},
-                                     {{"type", "string"}, {"pattern", "^(" + word + "|[0-9.e+]+)$"}}})}};
+                                     {{"type", "string"}, {"pattern", "^(" + word + "|" + digits + ")$"}}})}};
     }
     const char* const pattern =
         bounds.plain_name ? "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$" : "^[^\\u0000-\\u001f\\u007f]*$";

@@ -37,6 +37,15 @@ bool read(const toml::node& node, Text& value) {
   return true;
 }
 
+/// For rows that take a word or a number: a number is kept as its shortest text, however it was written.
+bool read_word_or_number(const toml::node& node, Text& text) {
+  Real number = 0;
+  if (!read(node, text) && !read(node, number)) return false;
+  if (node.is_string() && !number_in(text)) return true;
+  text = limit_text(node.is_string() ? *number_in(text) : number);
+  return true;
+}
+
 bool is_auto(const toml::node& node) { return node.is_string() && node.as_string()->get() == "auto"; }
 
 template <class T>
@@ -100,11 +109,9 @@ std::variant<Value, Problem> value_from_toml(const Parameter& row, const toml::n
   if (list_is_auto) {
     std::visit([](auto& typed_value) { typed_value = {}; }, value);
   } else {
-    typed = std::visit([&](auto& typed_value) { return read(node, typed_value); }, value);
-    if (Real number; !typed && !row.bounds.word_or_number.empty() && read(node, number)) {
-      value = Text(limit_text(number));
-      typed = true;
-    }
+    typed = row.bounds.word_or_number.empty()
+                ? std::visit([&](auto& typed_value) { return read(node, typed_value); }, value)
+                : read_word_or_number(node, std::get<Text>(value));
     if (row.bounds.empty_is_auto && node.is_array() && node.as_array()->empty()) typed = false;
   }
   if (!typed) return wrong_type(row, node);

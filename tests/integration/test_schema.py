@@ -12,7 +12,7 @@ ROWS = [(section, key) for section, of_section in SCHEMA["properties"].items() i
         for key in of_section["properties"]]
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 REFUSED_ALONE = re.compile(r" is out of range \(| has the wrong type \(| is not one of the choices \(| is not finite \(|"
-                           r" is not a plain name \(| has control characters \(")
+                           r" is not a plain name \(| has control characters \(| is neither a number above 0 nor ")
 
 
 def explained(section, key):
@@ -70,6 +70,14 @@ def test_schema_and_validation_agree_on_every_parameter(section, key, tmp_path):
         accepted = VALIDATOR.is_valid({section: {key: value}})
         refused = refused_alone(section, key, value, tmp_path / "one.toml")
         assert accepted != refused, f"{section}.{key} = {value!r}: schema {accepted}, validation {not refused}"
+
+
+@pytest.mark.parametrize("value", [
+    "dynamic", "Dynamic", "fast", 1024, 0.5, 0, -1, "1024", "0.5", "5e-1", "1.E+3", ".5", "1.", "0010", "0", "0.0", "-1", "+1",
+    "1e", "1e+", ".", "1.5.2", " 1", "1 ", "0x10", "inf", "nan", "dynamic1"])
+def test_schema_and_validation_agree_on_a_word_or_number(value, tmp_path):
+    accepted = VALIDATOR.is_valid({"precision": {"loss_scale": value}})
+    assert accepted != refused_alone("precision", "loss_scale", value, tmp_path / "one.toml")
 
 
 @pytest.mark.parametrize("section, key", ROWS)

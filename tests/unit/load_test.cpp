@@ -241,6 +241,42 @@ TEST(Values, MustBeFiniteAndWithinTheirRange) {
       contains(problems("[optimizer]\nname = \"xyzzy\""), "is not one of the choices (sgd, adam, adamw"));
 }
 
+/// The loss scale of fp16 that is read, with the option first or in the file.
+std::string loss_scale(const std::string& value) {
+  const std::string in_file =
+      load("[precision]\nmixed_precision = 'fp16'\nloss_scale = " + value).config.precision.loss_scale;
+  EXPECT_EQ(load("", {"mixed_precision=fp16", "loss_scale=" + value}).config.precision.loss_scale, in_file);
+  return in_file;
+}
+
+TEST(WordsOrNumbers, AreKeptAsTheWordOrTheShortestTextOfTheNumber) {
+  EXPECT_EQ(loss_scale("\"dynamic\""), "dynamic");
+  for (const char* value : {"1024", "1024.0", "1.024e3", "\"1024\"", "\"1024.00\"", "'1.024e+3'"})
+    EXPECT_EQ(loss_scale(value), "1024") << value;
+  EXPECT_EQ(loss_scale("0.5"), "0.5");
+  EXPECT_EQ(load("", {"mixed_precision=fp16", "loss_scale=dynamic"}).config.precision.loss_scale, "dynamic");
+}
+
+TEST(WordsOrNumbers, AreNothingElse) {
+  for (const char* value :
+       {"0", "-1", "-0.0", "nan", "inf", "'fast'", "'0'", "'-1'", "'+1'", "'1 '", "''", "'1e999'"}) {
+    const std::string text =
+        problems("[precision]\nmixed_precision = 'fp16'\nloss_scale = " + std::string(value));
+    EXPECT_TRUE(contains(text, "FILE:3:1: precision.loss_scale = ")) << text;
+    EXPECT_TRUE(contains(text,
+                         "is neither a number above 0 nor \"dynamic\" (dynamic, or a number above 0) write "
+                         "\"dynamic\" or for example 1024"))
+        << text;
+  }
+  for (const char* value : {"true", "[1024]", "{a = 1}", "2025-01-06"}) {
+    const std::string text =
+        problems("[precision]\nmixed_precision = 'fp16'\nloss_scale = " + std::string(value));
+    EXPECT_TRUE(
+        contains(text, "where a number or \"dynamic\" is wanted) write it like loss_scale = \"dynamic\""))
+        << text;
+  }
+}
+
 TEST(RefusedValues, SilenceTheRulesThatNameThem) {
   const std::string text = problems("[training]\nbatch_size = 0\nmicro_batch_size = 24\n");
   EXPECT_TRUE(contains(text, "training.batch_size = 0 is out of range"));
