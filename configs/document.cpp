@@ -1,5 +1,6 @@
 #include "configs/document.hpp"
 
+#include "configs/features.hpp"
 #include "configs/phrases.hpp"
 #include "configs/rules.hpp"
 #include "configs/text.hpp"
@@ -29,6 +30,31 @@ std::string document_of(const Parameter& row) {
   if (!row.aliases.empty()) text += item("Elsewhere called `" + joined(row.aliases, "`, `") + "`.");
   return text + item("Since " + row.since + ".");
 }
+
+std::string document_of_templates() {
+  return "\n## Templates\n\n"
+         "Above the sections a file may also say `template = \"" +
+         templates().front().name +
+         "\"`, and `lockstep train FILE --template NAME` says it in its place: the\n"
+         "template's values then stand between the defaults and those of the file, key by key. There are " +
+         joined(template_names()) + ";\n`lockstep template NAME` prints one.\n";
+}
+
+std::string document_of_features() {
+  std::string text =
+      "\n## Features to switch off\n\n"
+      "`lockstep train FILE --without ema,cutmix` switches features off, whatever the file and `--set` say, "
+      "to\n"
+      "compare a run with and without them. The names, and what each sets:\n\n";
+  for (const Feature& feature : features()) {
+    std::vector<std::string> values;
+    for (const Override& off : feature.off) values.push_back("`" + off.key + " = " + off.value + "`");
+    text += item("`" + feature.name + "`: " + joined(values));
+  }
+  return text;
+}
+
+std::string schema_line(const std::string& schema) { return "#:schema " + on_one_line(schema) + "\n"; }
 
 std::string comment(const std::string& text) {
   constexpr std::size_t columns = 100;
@@ -61,13 +87,14 @@ std::string parameters_document() {
     text += "\n## " + section.name + "\n\n" + section.what + "\n";
     for (const Parameter* row : parameters_of(section.name)) text += document_of(*row);
   }
+  text += document_of_templates() + document_of_features();
   text += "\n## Rules between values\n\n";
   for (const Rule& rule : rules()) text += item(rule.says);
   return text;
 }
 
 std::string configuration_template(const std::string& schema) {
-  std::string text = "#:schema " + on_one_line(schema) + "\n";
+  std::string text = schema_line(schema);
   text += comment(
       "All parameters with their defaults. Keep what you change: a key that is left out has its default.");
   text += comment("`lockstep explain KEY` says more.");
@@ -78,6 +105,10 @@ std::string configuration_template(const std::string& schema) {
     for (const Parameter* row : parameters_of(section.name)) text += template_of(*row);
   }
   return text;
+}
+
+std::string named_template(const Template& named, const std::string& schema) {
+  return schema_line(schema) + named.text.substr(named.text.find('\n') + 1);
 }
 
 }  // namespace lockstep

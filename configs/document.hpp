@@ -3,13 +3,18 @@
 
 #include <string>
 
+#include "configs/templates.hpp"
+
 namespace lockstep {
 
-/// docs/parameters.md: every section, parameter and rule, in Markdown.
+/// docs/parameters.md: every section, parameter, template, feature and rule, in Markdown.
 std::string parameters_document();
 
 /// A configuration with all parameters at their defaults, each with comments. The first line names `schema`,
 /// a path or address, for editors.
 std::string configuration_template(const std::string& schema);
+
+/// The file of a template, with `schema` in its first line.
+std::string named_template(const Template& named, const std::string& schema);
 
 }  // namespace lockstep

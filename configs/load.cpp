@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -9,6 +10,7 @@
 #include "configs/names.hpp"
 #include "configs/registry.hpp"
 #include "configs/rules.hpp"
+#include "configs/templates.hpp"
 #include "configs/text.hpp"
 #include "configs/toml_value.hpp"
 
@@ -49,24 +51,41 @@ Problem unknown_section(const std::string& name, bool is_table) {
         "unknown section [" + shortened(name) + "]", "there is no such section",
         nearest.empty() ? "the sections are " + joined(section_names()) : "did you mean [" + nearest + "]?"};
   }
-  const std::string suggestion =
-      nearest_name(name, {kVersionKey}).empty() ? suggest_name(name) : "did you mean config_version?";
-  return {"unknown key " + shortened(name), "every key belongs to a section", suggestion};
+  const std::string nearest = nearest_name(name, {kVersionKey, kTemplateKey});
+  return {"unknown key " + shortened(name), "every key belongs to a section",
+          nearest.empty() ? suggest_name(name) : "did you mean " + nearest + "?"};
+}
+
+/// `text` as a TOML value, or as a string if it is none: --set optimizer.name=sgd needs no quotes. Where a
+/// text is wanted, what is not quoted is taken as it stands, so that names and paths may look like numbers.
+toml::table table_of_option(bool text_wanted, const std::string& text) {
+  const bool quoted_text = !text.empty() && (text.front() == '"' || text.front() == '\'');
+  if (!text_wanted || quoted_text) {
+    try {
+      toml::table parsed = toml::parse("value = " + text);
+      if (parsed.size() == 1) return parsed;
+    } catch (const toml::parse_error&) {
+    }
+  }
+  return toml::table{{"value", text}};
 }
 
 class Loader {
  public:
   void read_file(const std::string& path);
+  void read_table(const std::string& path, const toml::table& table);
   void read_overrides(std::span<const Override> overrides);
-  /// Checks the rules between values. Throws if there were problems.
+  /// Puts the template under what was read, and checks the rules between values. Throws if there were
+  /// problems.
   ResolvedConfig result();
 
  private:
   void read_override(std::size_t option, const Override& override_);
+  void apply_template();
   void check_rules();
-  bool is_default(const std::string& name) const;
-  void read_table(const std::string& path, const toml::table& table);
+  Place place_of(const BrokenRule& rule) const;
   void read_version(const toml::node& node, const Place& place);
+  void read_template(const toml::node& node, const Place& place);
   void read_section(const std::string& path, const std::string& section, const toml::table& table);
   void read_value(const Parameter& row, const toml::node& node, const Place& place,
                   const std::string& origin);
@@ -79,7 +98,8 @@ class Loader {
 
   Config config_;
   std::map<std::string, std::string> origin_;
-  std::map<std::string, Place> places_;  ///< of the values that are not defaults
+  std::map<std::string, Place> places_;  ///< of the values that the file and the options give
+  const Template* template_ = nullptr;
   std::set<std::string> refused_;  ///< parameters whose given value was refused: rules on them would mislead
   bool understood_ = true;  ///< the file could be read; if not, rules on what else is given would mislead
   std::vector<PlacedProblem> problems_;
@@ -120,6 +140,17 @@ void Loader::read_version(const toml::node& node, const Place& place) {
   }
 }
 
+void Loader::read_template(const toml::node& node, const Place& place) {
+  const auto name = node.value_exact<std::string>();
+  template_ = find_template(name.value_or(""));
+  if (!name) {
+    report(place, {"template is not a name", "the templates are " + joined(template_names()),
+                   "write for example template = " + quoted(template_names().front())});
+  } else if (!template_) {
+    report(place, unknown_template(*name));
+  }
+}
+
 void Loader::read_table(const std::string& path, const toml::table& table) {
   if (const auto version = table.find(kVersionKey); version != table.end()) {
     read_version(version->second, place_in(path, version->first.source().begin));
@@ -129,7 +160,9 @@ void Loader::read_table(const std::string& path, const toml::table& table) {
     const std::string name(key.str());
     const Place place = place_in(path, key.source().begin);
     if (name == kVersionKey) continue;
-    if (!find_section(name)) {
+    if (name == kTemplateKey) {
+      read_template(node, place);
+    } else if (!find_section(name)) {
       report_later(place, [name, is_table = node.is_table()] { return unknown_section(name, is_table); });
     } else if (!node.is_table()) {
       report(place, {name + " is a section, not a key", "its keys are " + joined(keys_of(name)),
@@ -165,26 +198,15 @@ void Loader::read_value(const Parameter& row, const toml::node& node, const Plac
   places_[row.name()] = place;
 }
 
-/// `text` as a TOML value, or as a string if it is none: --set optimizer.name=sgd needs no quotes. A text
-/// parameter takes what is not quoted as it stands, so that names and paths may look like numbers.
-toml::table table_of_option(const Parameter& row, const std::string& text) {
-  const bool quoted_text = !text.empty() && (text.front() == '"' || text.front() == '\'');
-  if (!std::holds_alternative<Text>(row.default_value) || quoted_text) {
-    try {
-      toml::table parsed = toml::parse("value = " + text);
-      if (parsed.size() == 1) return parsed;
-    } catch (const toml::parse_error&) {
-    }
-  }
-  return toml::table{{"value", text}};
-}
-
 void Loader::read_override(std::size_t option, const Override& override_) {
   const std::string assignment = "--set " + shortened(override_.key + "=" + override_.value);
   const Place place{option, 0, 0, override_.origin.empty() ? assignment : override_.origin};
+  if (override_.key == kTemplateKey)
+    return read_template(*table_of_option(true, override_.value).get("value"), place);
   const auto rows = parameters_named(override_.key);
   if (rows.size() == 1) {
-    const toml::table table = table_of_option(*rows.front(), override_.value);
+    const bool text_wanted = std::holds_alternative<Text>(rows.front()->default_value);
+    const toml::table table = table_of_option(text_wanted, override_.value);
     read_value(*rows.front(), *table.get("value"), place,
                override_.origin.empty() ? "--set" : override_.origin);
     return;
@@ -208,25 +230,44 @@ void Loader::read_overrides(std::span<const Override> overrides) {
   for (std::size_t i = 0; i < overrides.size(); ++i) read_override(i + 1, overrides[i]);
 }
 
-bool Loader::is_default(const std::string& name) const {
-  const Parameter& row = *parameters_named(name).front();
-  return row.get(config_) == row.default_value;
+void Loader::apply_template() {
+  if (!template_) return;
+  const std::string origin = "template " + template_->name;
+  Loader loader;
+  loader.read_table(origin, toml::parse(template_->text));
+  const ResolvedConfig below = loader.result();
+  for (const Parameter& row : parameters()) {
+    if (below.origin.at(row.name()) == "default" || places_.contains(row.name())) continue;
+    row.set(config_, row.get(below.config));
+    origin_[row.name()] = origin;
+  }
+}
+
+/// Of the first value given that is not a default, or else the first given: neither the defaults nor a
+/// template break a rule by themselves.
+Place Loader::place_of(const BrokenRule& rule) const {
+  std::optional<Place> first;
+  for (const std::string& name : rule.names) {
+    const auto given = places_.find(name);
+    if (given == places_.end()) continue;
+    const Parameter& row = *parameters_named(name).front();
+    if (row.get(config_) != row.default_value) return given->second;
+    if (!first) first = given->second;
+  }
+  return first.value_or(Place{});
 }
 
 void Loader::check_rules() {
   if (!understood_) return;
   for (const BrokenRule& rule : broken_rules(config_)) {
-    const auto& names = rule.names;
-    const bool concerns_refused = std::any_of(
-        names.begin(), names.end(), [&](const std::string& name) { return refused_.count(name) > 0; });
-    const auto given = std::find_if(names.begin(), names.end(), [&](const std::string& name) {
-      return places_.count(name) > 0 && !is_default(name);
-    });
-    if (!concerns_refused) report(given == names.end() ? Place{} : places_.at(*given), rule.problem);
+    const bool concerns_refused =
+        std::ranges::any_of(rule.names, [&](const std::string& name) { return refused_.contains(name); });
+    if (!concerns_refused) report(place_of(rule), rule.problem);
   }
 }
 
 ResolvedConfig Loader::result() {
+  apply_template();
   check_rules();
   if (!problems_.empty()) {
     std::stable_sort(problems_.begin(), problems_.end(),

@@ -24,23 +24,24 @@ class ConfigError : public Error {
 /// A configuration and, for every parameter, where its value comes from.
 struct ResolvedConfig {
   Config config;
-  /// "training.batch_size" -> "configs/x.toml:12:1", "--set" or "default"; has an entry for every row of the
-  /// table.
+  /// "training.batch_size" -> "configs/x.toml:12:1", "--set", "template balanced" or "default"; has an entry
+  /// for every row of the table.
   std::map<std::string, std::string> origin;
 };
 
-/// One --set option. `key` is "section.key", or a key that only one section has; `value` is read as a TOML
-/// value, and as a string if it is none.
+/// One --set option. `key` is "section.key", a key that only one section has, or "template"; `value` is read
+/// as a TOML value, and as a string if it is none.
 struct Override {
   std::string key;
-  std::string value;
+  std::string value = {};
   std::string origin = {};  ///< what messages and ResolvedConfig::origin call it; empty: "--set"
 };
 
 /// Splits "training.epochs=3" at the first '='. Throws ConfigError if there is none or nothing before it.
 Override parse_override(const std::string& text);
 
-/// Reads `path`, then applies `overrides` (a later one wins over an earlier one), then checks each value and
+/// Reads `path`, then applies `overrides` (a later one wins over an earlier one), puts the values of the
+/// template that one of them names, the last wins, where nothing else was given, and checks each value and
 /// the rules between values. An empty file gives the defaults. A file of a newer config_version is not looked
 /// into. Throws ConfigError with all problems.
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides = {});

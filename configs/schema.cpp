@@ -2,6 +2,7 @@
 
 #include "configs/json_value.hpp"
 #include "configs/phrases.hpp"
+#include "configs/templates.hpp"
 
 namespace lockstep {
 namespace {
@@ -86,6 +87,12 @@ std::string configuration_schema() {
       {"maximum", kConfigVersion},
       {"default", kConfigVersion},
       {"description", "The version of the table of parameters that the file is written for."}};
+  schema["properties"][kTemplateKey] = {{"type", "string"},
+                                        {"enum", template_names()},
+                                        {"description",
+                                         "The template whose values stand between the defaults and those of "
+                                         "the file: what the file says itself, "
+                                         "key by key, comes first."}};
   for (const Section& section : sections()) schema["properties"][section.name] = schema_of(section);
   return schema.dump(2) + "\n";
 }

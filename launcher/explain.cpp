@@ -14,8 +14,7 @@ namespace {
 
 struct ExplainOptions {
   std::string name;
-  std::string config;
-  std::vector<std::string> settings;
+  Settings settings;
   bool json = false;
   bool text = false;
 };
@@ -38,7 +37,7 @@ int explain(const ExplainOptions& options) {
   const Section* section = find_section(options.name);
   const std::vector<const Parameter*> meant = parameters_named(options.name);
   if (!section && meant.size() != 1) refuse(options.name, meant);
-  const ResolvedConfig resolved = load_config(options.config, options.settings);
+  const ResolvedConfig resolved = resolve(options.settings);
   if (!section) {
     const Parameter& row = *meant.front();
     std::cout << (json ? explanation_json(row, resolved) + "\n" : explanation(row, resolved, columns));
@@ -59,7 +58,7 @@ void add_explain(CLI::App& app, int& status) {
       app.add_subcommand("explain", "Say what a parameter is, what it is set to, and when to change it");
   command->add_option("NAME", options->name, "section.key, a key that one section alone has, or a section")
       ->required();
-  add_optional_config_options(*command, options->config, options->settings);
+  add_settings_with_optional_config(*command, options->settings);
   CLI::Option* json =
       command->add_flag("--json", options->json, "One line of JSON per parameter, as in a pipe");
   command->add_flag("--text", options->text, "Text for people, as on a terminal")->excludes(json);
@@ -68,6 +67,7 @@ void add_explain(CLI::App& app, int& status) {
       "  lockstep explain training.batch_size\n"
       "  lockstep explain learning_rate configs/quickstart.toml\n"
       "  lockstep explain optimizer --set optimizer.name=adamw\n"
+      "  lockstep explain augmentation --template high_accuracy --without mixup\n"
       "Exit status: 0, or 2 when there is no such parameter or the configuration is not valid.");
   command->callback([options, &status] { status = explain(*options); });
 }

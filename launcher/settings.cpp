@@ -1,30 +1,52 @@
 #include "launcher/settings.hpp"
 
+#include "configs/features.hpp"
+#include "configs/templates.hpp"
+#include "configs/text.hpp"
+
 namespace lockstep {
 namespace {
 
-void add_set_option(CLI::App& command, std::vector<std::string>& settings) {
-  command.add_option("--set", settings, "Override one value: section.key=value (repeatable)")
-      ->allow_extra_args(false);  // one value each, so that CONFIG may follow
+/// One value for each time the option is written, so that CONFIG may follow.
+void add_repeatable(CLI::App& command, const std::string& name, std::vector<std::string>& values,
+                    const std::string& description) {
+  command.add_option(name, values, description)->allow_extra_args(false);
+}
+
+void add_options(CLI::App& command, Settings& settings) {
+  command.add_option("--template", settings.template_name,
+                     "The template under the file's own values: " + joined(template_names()));
+  add_repeatable(command, "--set", settings.set, "Override one value: section.key=value (repeatable)");
+  add_repeatable(command, "--without", settings.without,
+                 "Switch features off, a list with commas (repeatable): " + joined(feature_names()));
 }
 
 }  // namespace
 
-void add_config_options(CLI::App& command, std::string& config, std::vector<std::string>& settings) {
-  command.add_option("CONFIG", config, "The TOML file of the run")->required();
-  add_set_option(command, settings);
+void add_settings(CLI::App& command, Settings& settings) {
+  command.add_option("CONFIG", settings.config, "The TOML file of the run")->required();
+  add_options(command, settings);
 }
 
-void add_optional_config_options(CLI::App& command, std::string& config, std::vector<std::string>& settings) {
-  command.add_option("CONFIG", config, "The TOML file of a run; by default all values are the defaults");
-  add_set_option(command, settings);
+void add_settings_with_optional_config(CLI::App& command, Settings& settings) {
+  command.add_option("CONFIG", settings.config,
+                     "The TOML file of a run; by default all values are the defaults");
+  add_options(command, settings);
 }
 
-ResolvedConfig load_config(const std::string& config, const std::vector<std::string>& settings) {
-  std::vector<Override> overrides;
-  for (const std::string& setting : settings) overrides.push_back(parse_override(setting));
-  return config.empty() ? load_defaults(overrides)
-                        : load_config(config, std::span<const Override>(overrides));
+std::vector<Override> overrides(const Settings& settings) {
+  std::vector<Override> all;
+  const std::string& name = settings.template_name;
+  if (!name.empty()) all.push_back({kTemplateKey, name, "--template " + name});
+  for (const std::string& text : settings.set) all.push_back(parse_override(text));
+  const std::vector<Override> off = switched_off(settings.without);
+  all.insert(all.end(), off.begin(), off.end());
+  return all;
+}
+
+ResolvedConfig resolve(const Settings& settings) {
+  const std::vector<Override> all = overrides(settings);
+  return settings.config.empty() ? load_defaults(all) : load_config(settings.config, all);
 }
 
 }  // namespace lockstep

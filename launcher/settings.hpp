@@ -9,13 +9,23 @@
 
 namespace lockstep {
 
-/// Adds CONFIG, required, and --set, repeatable.
-void add_config_options(CLI::App& command, std::string& config, std::vector<std::string>& settings);
-/// The same with CONFIG optional; without it the settings go on top of the defaults.
-void add_optional_config_options(CLI::App& command, std::string& config, std::vector<std::string>& settings);
+struct Settings {
+  std::string config;                ///< the TOML file; empty: none, only the defaults
+  std::string template_name;         ///< of --template; empty: that of the file, if it names one
+  std::vector<std::string> set;      ///< of --set
+  std::vector<std::string> without;  ///< of --without, lists with commas
+};
 
-/// Loads `config`, or the defaults if it is empty, with the settings on top. Throws ConfigError with all
-/// problems.
-ResolvedConfig load_config(const std::string& config, const std::vector<std::string>& settings);
+/// Adds CONFIG, required, --template, --set and --without.
+void add_settings(CLI::App& command, Settings& settings);
+/// The same with CONFIG optional; without it the settings go on top of the defaults.
+void add_settings_with_optional_config(CLI::App& command, Settings& settings);
+
+/// All options, a later one winning over an earlier one: what is to be without a feature is so whatever is
+/// set. Throws ConfigError with what is no assignment or no feature.
+std::vector<Override> overrides(const Settings& settings);
+
+/// Loads the configuration, or the defaults, with the settings on top. Throws ConfigError with all problems.
+ResolvedConfig resolve(const Settings& settings);
 
 }  // namespace lockstep

@@ -10,20 +10,15 @@
 namespace lockstep {
 namespace {
 
-struct ValidateOptions {
-  std::string config;
-  std::vector<std::string> settings;
-};
-
-int validate(const ValidateOptions& options) {
-  const auto origin = load_config(options.config, options.settings).origin;
+int validate(const Settings& settings) {
+  const auto origin = resolve(settings).origin;
   const auto defaults = std::ranges::count(origin, "default", [](const auto& entry) { return entry.second; });
   const auto set = static_cast<std::int64_t>(origin.size()) - defaults;
   if (terminal_columns()) {
-    std::cout << options.config << ": valid, " << origin.size() << " values, " << set << " set\n";
+    std::cout << settings.config << ": valid, " << origin.size() << " values, " << set << " set\n";
   } else {
     const nlohmann::ordered_json line = {
-        {"file", options.config}, {"valid", true}, {"values", origin.size()}, {"set", set}};
+        {"file", settings.config}, {"valid", true}, {"values", origin.size()}, {"set", set}};
     std::cout << line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
   }
   return 0;
@@ -32,16 +27,17 @@ int validate(const ValidateOptions& options) {
 }  // namespace
 
 void add_validate(CLI::App& app, int& status) {
-  auto options = std::make_shared<ValidateOptions>();
+  auto settings = std::make_shared<Settings>();
   CLI::App* command =
       app.add_subcommand("validate", "Check a configuration, and report all that is wrong with it");
-  add_config_options(*command, options->config, options->settings);
+  add_settings(*command, *settings);
   command->footer(
       "Examples:\n"
       "  lockstep validate configs/quickstart.toml\n"
       "  lockstep validate configs/quickstart.toml --set training.batch_size=100\n"
+      "  lockstep validate configs/quickstart.toml --template high_accuracy --without nesterov\n"
       "Exit status: 0 valid, 2 not valid. In a pipe, the answer is one line of JSON.");
-  command->callback([options, &status] { status = validate(*options); });
+  command->callback([settings, &status] { status = validate(*settings); });
 }
 
 }  // namespace lockstep
