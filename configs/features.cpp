@@ -23,7 +23,7 @@ std::vector<Feature> features_of_table() {
       {"zero_init_residual", {{"model.zero_init_residual"}}},
       {"clipping", {{"training.gradient_clip_norm"}, {"training.gradient_clip_value"}}},
       {"early_stopping", {{"training.early_stopping"}}},
-      {"weight_decay", {{"optimizer.weight_decay", "0"}}},
+      {"weight_decay", {{"optimizer.weight_decay", "0.0"}}},
       {"nesterov", {{"optimizer.nesterov", "false"}}},
       {"layer_decay", {{"optimizer.layer_decay"}}},
       {"warmup", {{"schedule.warmup_steps"}, {"schedule.warmup_ratio"}, {"schedule.warmup_epochs"}}},
@@ -46,7 +46,7 @@ std::vector<Feature> features_of_table() {
       {"mixup", {{"augmentation.mixup_alpha"}}},
       {"cutmix", {{"augmentation.cutmix_prob"}}},
       {"repeated_augmentation", {{"augmentation.repeated_augmentation"}}},
-      {"mixed_precision", {{"precision.mixed_precision", "none"}, {"precision.loss_scale"}}},
+      {"mixed_precision", {{"precision.mixed_precision", "\"none\""}, {"precision.loss_scale"}}},
       {"distillation", {{"distillation.teacher"}}},
       {"quantization", {{"quantization.quantization_aware"}}},
   };

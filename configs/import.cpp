@@ -28,14 +28,50 @@ bool is_group(const std::string& name) {
   return find_section(name) || kGroups.contains(name) || std::ranges::count(optimizers, name) > 0;
 }
 
+/// In small letters without '_' and '-': "LeakyReLU" and "leaky_relu" alike.
+std::string letters_of(const std::string& word) {
+  std::string letters = plain_name(word);
+  std::erase(letters, '_');
+  return letters;
+}
+
+/// Choices that other programs call by another word, or switch on and off; of several, the first that is a
+/// choice.
+const std::multimap<std::string, std::string> kOtherWords = {
+    {"cosineannealingwarmrestarts", "cosine_restarts"},
+    {"reducelronplateau", "plateau"},
+    {"poly", "polynomial"},
+    {"none", "constant"},
+    {"sophiag", "sophia"},
+    {"swish", "silu"},
+    {"bcewithlogitsloss", "bce"},
+    {"balanced", "inverse_frequency"},
+    {"vittinypatch16224", "vit_tiny"},
+    {"valloss", "loss"},
+    {"valacc", "accuracy"},
+    {"valaccuracy", "accuracy"},
+    {"float32", "none"},
+    {"fp32", "none"},
+    {"no", "none"},
+    {"bfloat16", "bf16"},
+    {"float16", "fp16"},
+    {"true", "channels_last"},
+    {"true", "auto"},
+    {"false", "contiguous"},
+    {"false", "none"},
+};
+
 /// The word of `choices` that `word` spells in another way: "AdamW", "StepLR", "CosineAnnealingLR" (the
-/// classes of PyTorch); `word` itself if there is none.
+/// classes of PyTorch), "float16"; `word` itself if there is none.
 std::string choice_spelled(const std::string& word, const std::vector<std::string>& choices) {
-  const std::string name = plain_name(word);
+  const std::string name = letters_of(word);
   for (const std::string& choice : choices) {
-    for (const char* ending : {"", "lr", "annealinglr"}) {
-      if (name == choice + ending) return choice;
+    for (const char* ending : {"", "lr", "annealinglr", "annealing", "loss"}) {
+      if (name == letters_of(choice) + ending) return choice;
     }
+  }
+  for (auto [other, end] = kOtherWords.equal_range(name); other != end; ++other) {
+    if (std::ranges::count(choices, other->second) > 0) return other->second;
   }
   return word;
 }
@@ -47,9 +83,16 @@ json whole_if_integral(const json& value) {
   return exact ? json(static_cast<Integer>(number)) : value;
 }
 
+/// A string, or true and false, where the table has a choice of words.
+std::string word_text(const Parameter& row, const json& value) {
+  const std::string word = value.is_string() ? value.get<std::string>() : value.dump();
+  const std::string choice = choice_spelled(word, row.bounds.choices);
+  return value.is_string() || choice != word ? quoted(choice) : word;
+}
+
 /// A value as --set takes it.
 std::string set_text(const Parameter& row, const json& value) {
-  if (value.is_string()) return quoted(choice_spelled(value.get<std::string>(), row.bounds.choices));
+  if (value.is_string() || value.is_boolean()) return word_text(row, value);
   if (row.bounds.empty_is_auto && value.is_array() && value.empty()) return quoted("auto");
   const bool whole = std::holds_alternative<Integer>(row.default_value) ||
                      std::holds_alternative<AutoInteger>(row.default_value);
@@ -175,7 +218,10 @@ ResolvedConfig Importer::load() {
   for (const auto& [name, given] : given_) {
     const Parameter& row = *parameters_named(name).front();
     const std::string text = set_text(row, given.value);
-    if (given.value.is_string() && text != quoted(given.value.get<std::string>()))
+    const bool is_word = given.value.is_string() || given.value.is_boolean();
+    const std::string same =
+        given.value.is_string() ? quoted(given.value.get<std::string>()) : given.value.dump();
+    if (is_word && text != same)
       note(given.path + " = " + given.value.dump() + " is " + name + " = " + text + " here");
     overrides.push_back({name, text, file_ + ": " + given.path});
   }

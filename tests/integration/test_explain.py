@@ -113,6 +113,15 @@ def test_rules_with_other_parameters_are_named_at_each_of_them():
         assert "training.micro_batch_size divides training.batch_size." in json.loads(explained(key))["rules"]
 
 
+@pytest.mark.parametrize("key, value", [
+    ("warmup_steps", "1000"), ("warmup_ratio", "0.1"), ("warmup_epochs", "5"), ("cooldown_epochs", "10"), ("label_smoothing", "0.1"),
+    ("gradient_clip_norm", "1"), ("cutmix_prob", "0.3"), ("mixup_alpha", "0.2")])
+def test_a_usual_value_that_is_not_the_default_is_in_the_advice(key, value):
+    answer = json.loads(explained(key))
+    assert answer["default"] == 0
+    assert re.search(rf"\b{re.escape(value)}\b", " ".join([answer["what"], answer["raise"], answer["lower"]]))
+
+
 def test_a_wrong_configuration_is_refused_with_all_its_problems(tmp_path):
     path = tmp_path / "wrong.toml"
     path.write_text("[training]\nepochs = 0\nbatchsize = 1\n")

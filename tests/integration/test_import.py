@@ -10,7 +10,10 @@ FAST = {"learning_rate": 0.001, "batch_size": 64, "epochs": 30, "warmup_ratio": 
 BALANCED = {"learning_rate": 0.0005, "batch_size": 32, "epochs": 100, "warmup_ratio": 0.1, "label_smoothing": 0.1,
             "model_ema": True, "model_ema_decay": 0.9999}
 ACCURATE = {"learning_rate": 0.0003, "batch_size": 16, "epochs": 200, "warmup_ratio": 0.15, "label_smoothing": 0.15,
-            "model_ema": True}
+            "model_ema": True, "use_swa": True, "cutmix_prob": 0.3, "mixup_alpha": 0.2}
+NEW = {"warmup_ratio": 0.1, "warmup_method": "linear", "label_smoothing": 0.1, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8,
+       "momentum": 0.9, "nesterov": True, "min_lr": 1e-6, "cooldown_epochs": 10, "model_ema": True, "model_ema_decay": 0.9999,
+       "gradient_accumulation_steps": 1, "cutmix_prob": 0.0, "mixup_alpha": 0.0, "loss_scale": "dynamic"}
 NESTED = {"hyperparameters": {
     "optimizer_advanced": {"adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}, "sgd": {"momentum": 0.9, "nesterov": True}},
     "learning_rate_advanced": {"warmup_ratio": 0.1, "min_lr": 1e-6, "warmup_method": "linear"}}}
@@ -31,7 +34,8 @@ def leaves(value):
             yield key, inner
 
 
-@pytest.mark.parametrize("content", [FAST, BALANCED, ACCURATE, NESTED], ids=["fast", "balanced", "accurate", "nested"])
+@pytest.mark.parametrize("content", [FAST, BALANCED, ACCURATE, NESTED, NEW],
+                         ids=["fast", "balanced", "accurate", "nested", "new"])
 def test_the_configurations_of_the_plan_mean_the_same_in_toml(content, tmp_path):
     result = lockstep("import", write(tmp_path, content))
     assert (result.returncode, result.stderr) == (0, "")
@@ -75,6 +79,21 @@ def test_keys_without_counterpart_are_skipped_and_told_when_asked(tmp_path):
     assert result.returncode == 0
     assert result.stderr == "lockstep: xyzzy has no counterpart and was skipped\n"
     assert "\n# Skipped: xyzzy = 1\n" in result.stdout and "\nepochs = 3  # from epochs\n" in result.stdout
+
+
+@pytest.mark.parametrize("key, value", [("warmup_steps", 1000), ("warmup_ratio", 0.1), ("warmup_epochs", 5)])
+def test_each_warm_up_of_the_plan_is_read_alone(key, value, tmp_path):
+    result = lockstep("import", write(tmp_path, {**NEW, "warmup_ratio": 0.0, key: value}))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"\n{key} = {json.dumps(value)}  # from {key}\n" in result.stdout
+
+
+def test_the_three_warm_ups_of_the_plan_together_are_refused(tmp_path):
+    path = write(tmp_path, {**NEW, "warmup_steps": 1000, "warmup_epochs": 5})
+    result = lockstep("import", path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (f"{path}: warmup_steps: the warm-up is given more than once (given are schedule.warmup_steps and "
+                             "schedule.warmup_ratio and schedule.warmup_epochs) keep one and set the others to 0\n")
 
 
 @pytest.mark.parametrize("content, message", [

@@ -8,6 +8,7 @@ SECONDS = 3
 MUTANTS = 400
 VALID = """\
 # A valid configuration in all the ways of writing one.
+template = "fast"
 training.epochs = 3
 [run]
 name = "mutant"  # a comment

@@ -7,6 +7,25 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CLEAN = '#include "common/error.hpp"\n\nint answer() { return 42; }\n'
+TABLE = """\
+BEGIN_SECTION(Training, training, "Steps.")
+PARAMETER(training, Integer, epochs, 20, any)
+PARAMETER(training, Integer, steps, 9, any)
+END_SECTION(Training, training)
+BEGIN_SECTION(Loss, loss, "What is minimised.")
+PARAMETER(loss, Real, gamma, 2, any)
+END_SECTION(Loss, loss)
+"""
+READS = """\
+long length(const Config& config) {
+  const auto& training = config.training;
+  return training.epochs * training.steps;
+}
+
+double power(const Config::Loss& settings) { return settings.gamma; }
+"""
+RULES = "bool kept(const Config& config) { return config.loss.more > config.loss.gamma + config.training.steps; }\n"
+UNREAD = TABLE.replace("END_SECTION(Loss", "PARAMETER(loss, Real, more, 2, any)\nEND_SECTION(Loss")
 MISTAKES = [
     ("formatting.py", "worker/a.cpp", "int   answer( ) {return 42;}\n"),
     ("include_directions.py", "common/a.hpp", '#include "worker/plan.hpp"\n'),
@@ -20,6 +39,14 @@ MISTAKES = [
     ("file_names.py", "worker/helpers/a.hpp", CLEAN),
     ("file_names.py", "worker/RunManager.hpp", CLEAN),
     ("file_lengths.py", "worker/a.cpp", "// one line\n" * 401),
+    ("rows_are_read.py", "configs/parameters.def", UNREAD),
+    ("rows_are_read.py", "worker/reads.cpp", READS.replace("* training.steps", "* 2")),
+    ("rows_are_read.py", "worker/reads.cpp", READS.replace("* training.steps", "* 2 /* training.steps */")),
+    ("rows_are_read.py", "worker/reads.cpp", READS.replace("settings.gamma", "2  // settings.gamma")),
+    ("rows_are_read.py", "worker/reads.cpp", READS.replace("settings.gamma", "number(\"settings.gamma\")")),
+    ("rows_are_read.py", "worker/reads.cpp", READS.replace("return settings.gamma", "settings.gamma = 2")),
+    ("rows_are_read.py", "worker/reads.cpp", READS.replace("Config::Loss", "Config::Training")),
+    ("rows_are_read.py", "worker/reads.cpp", READS.replace("= config.training", "= config.other")),
 ]
 
 
@@ -44,6 +71,9 @@ def missed(rule, name, text):
         git(folder, "init", "-q")
         plant(folder, ".clang-format", (ROOT / ".clang-format").read_text())
         plant(folder, "worker/clean.cpp", CLEAN)
+        plant(folder, "configs/parameters.def", TABLE)
+        plant(folder, "configs/rules.cpp", RULES)
+        plant(folder, "worker/reads.cpp", READS)
         if not passes(folder, rule):
             return f"{rule}: fails without a mistake"
         plant(folder, name, text)

@@ -133,6 +133,64 @@ TEST(Import, UnderstandsTheClassNamesOfPyTorch) {
   EXPECT_EQ(std::ranges::count(result.notes, note), 1);
 }
 
+/// What `key` of the plan's flat form becomes.
+std::string imported_word(const std::string& key, const std::string& word, const std::string& name) {
+  const Config config = imported("{\"" + key + "\": " + word + ", \"epochs\": 200}");
+  return std::get<Text>(parameters_named(name).front()->get(config));
+}
+
+TEST(Import, UnderstandsTheWordsOfOtherPrograms) {
+  struct Case {
+    const char *key, *word, *name, *choice;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"scheduler", "CosineAnnealingWarmRestarts", "schedule.name", "cosine_restarts"},
+           {"scheduler", "ReduceLROnPlateau", "schedule.name", "plateau"},
+           {"scheduler", "MultiStepLR", "schedule.name", "multistep"},
+           {"scheduler", "ExponentialLR", "schedule.name", "exponential"},
+           {"scheduler", "OneCycleLR", "schedule.name", "onecycle"},
+           {"scheduler", "PolynomialLR", "schedule.name", "polynomial"},
+           {"scheduler", "ConstantLR", "schedule.name", "constant"},
+           {"scheduler", "cosine_annealing", "schedule.name", "cosine"},
+           {"scheduler", "none", "schedule.name", "constant"},
+           {"optimizer", "RMSprop", "optimizer.name", "rmsprop"},
+           {"optimizer", "Adam", "optimizer.name", "adam"},
+           {"optimizer", "LAMB", "optimizer.name", "lamb"},
+           {"optimizer", "SophiaG", "optimizer.name", "sophia"},
+           {"activation", "ReLU", "model.activation", "relu"},
+           {"activation", "LeakyReLU", "model.activation", "leaky_relu"},
+           {"activation", "Hardswish", "model.activation", "hardswish"},
+           {"activation", "Swish", "model.activation", "silu"},
+           {"model", "ResNet18", "model.name", "resnet18"},
+           {"model", "resnet-50", "model.name", "resnet50"},
+           {"model", "vit_tiny_patch16_224", "model.name", "vit_tiny"},
+           {"criterion", "CrossEntropyLoss", "loss.name", "cross_entropy"},
+           {"criterion", "FocalLoss", "loss.name", "focal"},
+           {"criterion", "BCEWithLogitsLoss", "loss.name", "bce"},
+           {"class_weights", "balanced", "loss.class_weights", "inverse_frequency"},
+           {"monitor", "val_loss", "training.early_stopping_metric", "loss"},
+           {"dtype", "bfloat16", "precision.mixed_precision", "bf16"},
+           {"loss_scale", "dynamic", "precision.loss_scale", "dynamic"},
+       })
+    EXPECT_EQ(imported_word(c.key, quoted(c.word), c.name), c.choice) << c.word;
+}
+
+TEST(Import, TakesASwitchForTheWordsItStandsFor) {
+  EXPECT_EQ(imported_word("mixed_precision", "true", "precision.mixed_precision"), "auto");
+  EXPECT_EQ(imported_word("amp", "false", "precision.mixed_precision"), "none");
+  EXPECT_EQ(imported_word("channels_last", "true", "model.memory_format"), "channels_last");
+  EXPECT_EQ(imported_word("channels_last", "false", "model.memory_format"), "contiguous");
+  EXPECT_EQ(read(R"({"mixed_precision": true})").notes,
+            std::vector<std::string>{"mixed_precision = true is precision.mixed_precision = \"auto\" here"});
+  EXPECT_TRUE(
+      contains(refusal(R"({"scheduler": true})"), "schedule.name = \"true\" is not one of the choices"));
+}
+
+TEST(Import, ReadsALossScaleThatIsANumber) {
+  const Config config = imported(R"({"mixed_precision": "fp16", "loss_scale": 1024.0})");
+  EXPECT_EQ(config.precision.loss_scale, "1024");
+}
+
 TEST(Import, NamesEveryKeyWithoutCounterpart) {
   EXPECT_EQ(
       refusal(

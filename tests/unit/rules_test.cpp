@@ -153,5 +153,160 @@ TEST(Rules, MeanAndStdHaveOneNumberPerChannelEach) {
   expect_kept(config);
 }
 
+TEST(Rules, GradientsAreClippedOneWay) {
+  Config config;
+  config.training.gradient_clip_norm = 1;
+  expect_kept(config);
+  config.training.gradient_clip_value = 0.5;
+  expect_broken(config, {"training.gradient_clip_norm", "training.gradient_clip_value"}, "keep one");
+  config.training.gradient_clip_norm = 0;
+  expect_kept(config);
+}
+
+TEST(Rules, TheAverageIsWatchedOnlyWhereItIsKept) {
+  Config config;
+  config.training.early_stopping_metric = "ema_loss";
+  expect_broken(config, {"training.early_stopping_metric", "averaging.model_ema"},
+                "turn it on, or watch \"loss\"");
+  config.averaging.model_ema = true;
+  expect_kept(config);
+}
+
+TEST(Rules, MilestonesRiseAndAreReached) {
+  const std::vector<std::string> names = {"schedule.milestones", "schedule.name", "training.epochs"};
+  Config config;
+  config.schedule.milestones = {5, 5};
+  expect_kept(config);  // cosine does not read them
+  config.schedule.name = "multistep";
+  expect_broken(config, names, "do not rise");
+  config.schedule.milestones = {19, 30};
+  expect_kept(config);  // the first alone must be reached
+  config.training.epochs = 19;
+  expect_broken(config, names, "are never reached (training.epochs = 19");
+  config.training.epochs = 1;
+  config.schedule.milestones = {};
+  expect_broken(config, names, "milestones = [1]");
+}
+
+TEST(Rules, TheCoolDownLeavesTimeToAScheduleThatEnds) {
+  const std::vector<std::string> names = {"schedule.cooldown_epochs", "schedule.name", "training.epochs",
+                                          "schedule.warmup_epochs"};
+  Config config;
+  config.schedule.warmup_epochs = 5;
+  config.schedule.cooldown_epochs = 14;
+  for (const char* name : {"cosine", "step", "exponential", "polynomial", "cosine_restarts"}) {
+    config.schedule.name = name;
+    expect_kept(config);
+  }
+  config.schedule.cooldown_epochs = 15;
+  expect_broken(config, names, "shorten the cool-down");
+  config.schedule.warmup_epochs = 0;
+  for (const char* name : {"constant", "onecycle", "plateau"}) {
+    config.schedule.name = name;
+    expect_broken(config, names, "set cooldown_epochs = 0");
+  }
+}
+
+TEST(Rules, OneCycleHasAWarmUpOfItsOwn) {
+  const std::vector<std::string> names = {"schedule.name", "schedule.warmup_steps", "schedule.warmup_ratio",
+                                          "schedule.warmup_epochs"};
+  Config config;
+  config.schedule.name = "onecycle";
+  expect_kept(config);
+  Config steps = config, ratio = config, epochs = config;
+  steps.schedule.warmup_steps = 1;
+  ratio.schedule.warmup_ratio = 0.1;
+  epochs.schedule.warmup_epochs = 1;
+  for (const Config& warming : {steps, ratio, epochs}) expect_broken(warming, names, "onecycle_rise");
+}
+
+TEST(Rules, TheMeanOfWeightsBeginsWithinTheRun) {
+  Config config;
+  config.averaging.swa_start_epoch = 20;
+  expect_kept(config);
+  config.averaging.use_swa = true;
+  expect_broken(config, {"averaging.swa_start_epoch", "training.epochs", "averaging.use_swa"},
+                "or write \"auto\"");
+  config.averaging.swa_start_epoch = 19;
+  expect_kept(config);
+}
+
+TEST(Rules, NumberFormatsAgree) {
+  Config config;
+  config.precision.loss_scale = "1024";
+  expect_broken(config, {"precision.loss_scale", "precision.mixed_precision"},
+                "set mixed_precision = \"fp16\"");
+  config.precision.mixed_precision = "fp16";
+  expect_kept(config);
+  config.quantization.quantization_aware = true;
+  expect_broken(config, {"quantization.quantization_aware", "precision.mixed_precision"},
+                "set mixed_precision = \"none\"");
+  config.precision = {};
+  expect_kept(config);
+}
+
+TEST(Rules, ImagesAreCroppedOnceAndGetOneRandomPolicy) {
+  Config config;
+  config.augmentation.trivial_augment = config.augmentation.random_resized_crop = true;
+  expect_kept(config);
+  config.augmentation.crop_padding = 1;
+  expect_broken(config, {"augmentation.random_resized_crop", "augmentation.crop_padding"},
+                "set crop_padding = 0");
+  config.augmentation.random_resized_crop = false;
+  config.augmentation.rand_augment = true;
+  expect_broken(config, {"augmentation.rand_augment", "augmentation.trivial_augment"}, "turn one off");
+}
+
+TEST(Rules, CopiesOfASampleStayInABatch) {
+  Config config;
+  config.augmentation.repeated_augmentation = 4;
+  expect_kept(config);
+  config.training.batch_size = 30;
+  expect_broken(config, {"augmentation.repeated_augmentation", "training.batch_size"}, "take 3");
+}
+
+TEST(Rules, ClassesAreWeighedByNumbersExactlyWhereTheyAreGiven) {
+  const std::vector<std::string> names = {"loss.class_weights", "loss.class_weight_values"};
+  Config config;
+  config.loss.class_weights = "explicit";
+  expect_broken(config, names, "one number for each class");
+  config.loss.class_weight_values = {0, 0};
+  expect_broken(config, names, "a number above 0");
+  config.loss.class_weight_values = {0, 1};
+  expect_kept(config);
+  config.loss.class_weights = "inverse_sqrt";
+  expect_broken(config, names, "set class_weights = \"explicit\"");
+}
+
+TEST(Rules, SophiaNeedsASoftmax) {
+  Config config;
+  config.optimizer.name = "sophia";
+  expect_kept(config);
+  config.loss.name = "focal";
+  expect_broken(config, {"optimizer.name", "loss.name"}, "cross_entropy");
+}
+
+TEST(Rules, SettingsOfAModelAreForModelsThatHaveThem) {
+  Config config;
+  config.model.drop_path = 0.1;
+  for (const char* name : {"resnet18", "convnext_tiny", "vit_tiny"}) {
+    config.model.name = name;
+    expect_kept(config);
+  }
+  config.model.name = "small_cnn";
+  expect_broken(config, {"model.drop_path", "model.name"}, "set drop_path = 0");
+  config.model.drop_path = 0;
+  config.model.zero_init_residual = true;
+  expect_broken(config, {"model.zero_init_residual", "model.name"}, "set zero_init_residual = false");
+  config.model.name = "wide_resnet50_2";
+  expect_kept(config);
+  config.model.patch_size = 2;
+  expect_broken(config, {"model.patch_size", "model.name"}, "leave it out");
+  config.model = {};
+  config.model.name = "convnext_tiny";
+  config.model.patch_size = 2;
+  expect_kept(config);
+}
+
 }  // namespace
 }  // namespace lockstep
