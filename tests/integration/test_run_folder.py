@@ -78,6 +78,18 @@ def test_resolved_toml_is_a_configuration_of_the_same_plan(finished, tmp_path):
         assert result_of(tmp_path / "again")[key] == result_of(finished)[key]
 
 
+def test_the_folder_of_a_run_with_a_template_has_its_values_and_not_its_name(mlp, tmp_path):
+    (tmp_path / "mine.toml").write_text('template = "fast"\n')
+    settings = mlp | {"training.max_steps": 2, "training.batch_size": 64}
+    train(tmp_path / "run", 2, settings, "--without", "flip,ema", config=tmp_path / "mine.toml")
+    text = (tmp_path / "run" / "resolved.toml").read_text()
+    assert "template" not in tomllib.loads(text)
+    assert '\nname = "adamw"  # from template fast\n' in text and "\nmodel_ema = false  # from --set\n" in text
+    train(tmp_path / "again", 1, {}, config=tmp_path / "run" / "resolved.toml")
+    for key in ("plan_hash", "state_hash"):
+        assert result_of(tmp_path / "again")[key] == result_of(tmp_path / "run")[key]
+
+
 def test_metrics_has_a_line_for_every_logged_step_and_every_evaluation(finished):
     lines = metrics_of(finished)
     steps = [line for line in lines if "loss" in line]
