@@ -114,8 +114,8 @@ def test_rules_with_other_parameters_are_named_at_each_of_them():
 
 
 @pytest.mark.parametrize("key, value", [
-    ("warmup_steps", "1000"), ("warmup_ratio", "0.1"), ("warmup_epochs", "5"), ("cooldown_epochs", "10"), ("label_smoothing", "0.1"),
-    ("gradient_clip_norm", "1"), ("cutmix_prob", "0.3"), ("mixup_alpha", "0.2")])
+    ("warmup_steps", "1000"), ("warmup_ratio", "0.1"), ("warmup_epochs", "5"), ("cooldown_epochs", "10"),
+    ("label_smoothing", "0.1"), ("gradient_clip_norm", "1"), ("cutmix_prob", "0.3"), ("mixup_alpha", "0.2")])
 def test_a_usual_value_that_is_not_the_default_is_in_the_advice(key, value):
     answer = json.loads(explained(key))
     assert answer["default"] == 0

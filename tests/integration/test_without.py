@@ -109,8 +109,8 @@ def test_an_unknown_feature_is_refused_with_the_nearest_and_all(everything_on):
 
 def test_a_rule_that_then_breaks_is_said_in_the_rules_words(everything_on):
     text = refused("validate", everything_on, "--set", "training.early_stopping_metric=ema_loss", "--without", "ema")
-    assert text == ('--set training.early_stopping_metric=ema_loss: training.early_stopping_metric = "ema_loss" is never measured '
-                    '(averaging.model_ema is off) turn it on, or watch "loss"\n')
+    assert text == ('--set training.early_stopping_metric=ema_loss: training.early_stopping_metric = "ema_loss" is never '
+                    'measured (averaging.model_ema is off) turn it on, or watch "loss"\n')
 
 
 @pytest.mark.parametrize("command", ["train", "validate", "explain"])
