@@ -14,11 +14,16 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::a
 /// What a number is drawn for. Values are part of the numerics: never reorder them, only append.
 enum class Purpose : std::uint32_t {
   sample_order = 1,
-  augmentation = 2,
+  augmentation = 2,  ///< crop with padding, and flip
   initialisation = 3,
-  sampled_labels = 4,
-  dropout = 20,
-  drop_path = 21,
+  resized_crop = 4,
+  random_augment = 5,
+  colour_jitter = 6,
+  random_erasing = 7,
+  mixing = 8,
+  sampled_labels = 9,
+  dropout = 10,
+  drop_path = 11,
 };
 
 /// The draws of one (seed, purpose, when, index), in order. `when` is an epoch or a step (below 2^32),

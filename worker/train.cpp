@@ -199,8 +199,8 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
     tree.restart();
     for (auto micro_batch = own.begin; micro_batch < own.end; ++micro_batch) {
       const auto samples = workload->samples_of(state.step, micro_batch);
-      const auto batch = workload->train.augmented(samples, config.run.seed, workload->epoch_of(state.step),
-                                                   config.augmentation);
+      const AugmentationKey key(config.run.seed, workload->epoch_of(state.step), state.step, micro_batch);
+      const auto batch = workload->train.augmented(samples, key, config.augmentation);
       workload->model->draws = draw_key(config.run.seed, state.step, micro_batch);
       tree.add_leaf(micro_batch, leaf_of(batch, micro_batch));
     }

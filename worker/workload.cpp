@@ -2,7 +2,6 @@
 
 #include "common/error.hpp"
 #include "configs/derive.hpp"
-#include "worker/data/sample_order.hpp"
 #include "worker/loss.hpp"
 #include "worker/models/fake_quantization.hpp"
 
@@ -33,18 +32,19 @@ bool channels_last_for(const Config::Model& settings) {
   return settings.memory_format == "channels_last";
 }
 
-/// Settings that the table has and that nothing acts on yet are refused rather than passed over.
-void require_built(const Config& config) {
-  Config built;
-  built.augmentation.enabled = config.augmentation.enabled;
-  built.augmentation.crop_padding = config.augmentation.crop_padding;
-  built.augmentation.flip_probability = config.augmentation.flip_probability;
-  const auto refuse = [](bool differs, const char* section) {
-    if (!differs) return;
-    throw Error(ExitCode::config, std::string("a key of [") + section + "] is not in this version yet",
-                "only what the README names is", "leave it at its default");
-  };
-  refuse(built.augmentation != config.augmentation, "augmentation");
+/// MixUp and CutMix have something to mix.
+void require_pairs(const Config::Augmentation& settings, std::int64_t micro_batch_size,
+                   std::int64_t classes) {
+  if (!settings.enabled || (settings.mixup_alpha == 0 && settings.cutmix_prob == 0)) return;
+  const char* which = settings.mixup_alpha > 0 ? "augmentation.mixup_alpha" : "augmentation.cutmix_prob";
+  if (classes < 2) {
+    throw Error(ExitCode::config, std::string(which) + " mixes the samples of different classes",
+                "the training set has " + std::to_string(classes) + " class", "set it to 0");
+  }
+  if (micro_batch_size < 2) {
+    throw Error(ExitCode::config, std::string(which) + " mixes the samples of a micro-batch in pairs",
+                "a micro-batch has 1 sample", "set training.micro_batch_size = 2 or more, or it to 0");
+  }
 }
 
 std::shared_ptr<Model> initialised(std::shared_ptr<Model> model, std::uint64_t seed) {
@@ -55,7 +55,7 @@ std::shared_ptr<Model> initialised(std::shared_ptr<Model> model, std::uint64_t s
 }  // namespace
 
 Workload::Workload(const Config& config_, at::Device device)
-    : config((require_built(config_), config_)),
+    : config(config_),
       data(read_idx_dataset(config.data.path, config.data.train_samples, config.data.test_samples)),
       extent(extent_of(config, data.train.count)),
       micro_batch_size(resolved_micro_batch_size(config)),
@@ -73,6 +73,7 @@ Workload::Workload(const Config& config_, at::Device device)
       teacher(config.distillation.teacher.empty()
                   ? nullptr
                   : std::make_unique<Teacher>(config.distillation, shape, channels_last, device, precision)) {
+  require_pairs(config.augmentation, micro_batch_size, data.classes);
 }
 
 std::shared_ptr<Model> Workload::another_model() const {
@@ -81,13 +82,12 @@ std::shared_ptr<Model> Workload::another_model() const {
   return model;
 }
 
-std::vector<std::int64_t> Workload::samples_of(std::int64_t step, std::int64_t micro_batch) const {
+std::vector<SampleCopy> Workload::samples_of(std::int64_t step, std::int64_t micro_batch) const {
   const SampleOrder order(static_cast<std::uint64_t>(config.run.seed),
                           static_cast<std::uint64_t>(epoch_of(step)), data.train.count);
   const auto first = (step % extent.steps_per_epoch * micro_batches + micro_batch) * micro_batch_size;
-  std::vector<std::int64_t> samples;
-  for (std::int64_t i = 0; i < micro_batch_size; ++i) samples.push_back(order.at(first + i));
-  return samples;
+  const auto copies = config.augmentation.enabled ? config.augmentation.repeated_augmentation : 1;
+  return copies_in_order(order, first, micro_batch_size, copies);
 }
 
 }  // namespace lockstep

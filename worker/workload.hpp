@@ -5,6 +5,7 @@
 
 #include "configs/config.hpp"
 #include "worker/data/micro_batch.hpp"
+#include "worker/data/sample_order.hpp"
 #include "worker/layout.hpp"
 #include "worker/optim/optimizer.hpp"
 #include "worker/optim/parameter_groups.hpp"
@@ -25,8 +26,9 @@ struct Workload {
   /// Another model of the same kind, its parameters not initialised.
   std::shared_ptr<Model> another_model() const;
 
-  /// The samples of micro-batch `micro_batch` of `step`, in the keyed order of the step's epoch.
-  std::vector<std::int64_t> samples_of(std::int64_t step, std::int64_t micro_batch) const;
+  /// The samples of micro-batch `micro_batch` of `step`, in the keyed order of the step's epoch, each of
+  /// which comes repeated_augmentation times in a row.
+  std::vector<SampleCopy> samples_of(std::int64_t step, std::int64_t micro_batch) const;
   std::int64_t epoch_of(std::int64_t step) const { return step / extent.steps_per_epoch; }
 
   Config config;

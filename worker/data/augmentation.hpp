@@ -1,9 +1,15 @@
-// What is drawn for each training sample: how it is cropped and mirrored.
+// What is drawn for each training sample: how it is cropped, mirrored, changed and erased.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "configs/config.hpp"
+#include "worker/data/picture.hpp"
+#include "worker/data/random_operations.hpp"
+#include "worker/data/sample_order.hpp"
 
 namespace lockstep {
 
@@ -13,9 +19,30 @@ struct CropAndFlip {
   bool flip = false;
 };
 
-/// The augmentation of `sample` in `epoch`: a function of (seed, epoch, sample) and the settings alone. The
-/// crop is torchvision's RandomCrop(size, padding), the flip its RandomHorizontalFlip(probability).
-CropAndFlip draw_crop_and_flip(std::uint64_t seed, std::uint64_t epoch, std::int64_t sample,
-                               const Config::Augmentation& settings);
+/// Brightness, contrast, saturation and hue in the order in which they are changed; nullopt where one is off.
+struct ColourJitter {
+  std::array<int, 4> order{0, 1, 2, 3};
+  /// The first three multiply; the hue is turned by its share of the circle.
+  std::array<std::optional<double>, 4> factors;
+};
+
+/// All that happens to one copy of a sample, in the order of the members.
+struct Augmentation {
+  std::optional<Box> resized_crop;  ///< in its place the crop of crop_and_flip has no effect
+  CropAndFlip crop_and_flip;
+  std::vector<Operation> operations;
+  std::optional<ColourJitter> jitter;
+  std::optional<Box> erased;  ///< after normalisation
+
+  /// Whether there is more than crop_and_flip before normalisation.
+  bool changes_levels() const { return resized_crop || !operations.empty() || jitter; }
+};
+
+/// The augmentation of a copy of a sample in `epoch`, of images of this size: a function of its arguments
+/// alone. Every concern draws from a stream of its own, so that none changes what another draws.
+/// Distributions are torchvision's: RandomCrop, RandomHorizontalFlip, RandomResizedCrop, RandAugment,
+/// TrivialAugmentWide, ColorJitter, RandomErasing.
+Augmentation draw_augmentation(std::uint64_t seed, std::uint64_t epoch, const SampleCopy& sample,
+                               const Config::Augmentation& settings, std::int64_t height, std::int64_t width);
 
 }  // namespace lockstep

@@ -1,6 +1,30 @@
 #include "worker/data/micro_batch.hpp"
 
+#include "worker/data/augmented_picture.hpp"
+#include "worker/data/mixing.hpp"
+
 namespace lockstep {
+namespace {
+
+void erase(at::Tensor image, const Box& box) {
+  image.narrow(1, box.top, box.height).narrow(2, box.left, box.width).zero_();
+}
+
+/// Blends image i with image n - 1 - i, in host memory: on every device from the same bits.
+void mix(MicroBatch& batch, const Mix& drawn) {
+  batch.share = drawn.share;
+  batch.other_labels = batch.labels.flip(0);
+  if (drawn.box) {
+    const auto& box = *drawn.box;
+    auto part = batch.images.narrow(2, box.top, box.height).narrow(3, box.left, box.width);
+    part.copy_(part.flip(0));
+  } else {
+    const auto others = batch.images.flip(0);
+    batch.images.mul_(drawn.share).add_(others.mul(1 - drawn.share));
+  }
+}
+
+}  // namespace
 
 MicroBatchMaker::MicroBatchMaker(const Images& images, const ChannelStatistics& statistics,
                                  bool channels_last, at::Device device)
@@ -12,54 +36,61 @@ MicroBatchMaker::MicroBatchMaker(const Images& images, const ChannelStatistics& 
   }
 }
 
-void MicroBatchMaker::copy_image(std::int64_t sample, CropAndFlip crop, std::int64_t padding,
-                                 float* to) const {
+void MicroBatchMaker::normalise(const std::uint8_t* from, const CropAndFlip& crop, std::int64_t padding,
+                                float* to) const {
   const auto height = images_.height, width = images_.width, channels = images_.channels;
-  const auto* from = images_.image(sample);
   const auto pixel_stride = channels_last_ ? channels : 1;
   const auto channel_stride = channels_last_ ? 1 : height * width;
-  for (std::int64_t y = 0; y < height; ++y) {
-    const auto source_y = y + crop.top - padding;
-    for (std::int64_t x = 0; x < width; ++x) {
-      const auto source_x = (crop.flip ? width - 1 - x : x) + crop.left - padding;
-      const bool inside = source_y >= 0 && source_y < height && source_x >= 0 && source_x < width;
-      const auto* pixel = from + (source_y * width + source_x) * channels;
-      float* out = to + (y * width + x) * pixel_stride;
-      for (std::int64_t c = 0; c < channels; ++c) {
-        out[c * channel_stride] = value_of_[c * 256 + (inside ? pixel[c] : 0)];
-      }
-    }
-  }
+  crop_and_flip(from, height, width, channels, crop, padding, [&](auto y, auto x, const std::uint8_t* pixel) {
+    float* out = to + (y * width + x) * pixel_stride;
+    for (std::int64_t c = 0; c < channels; ++c) out[c * channel_stride] = value_of_[c * 256 + pixel[c]];
+  });
 }
 
-MicroBatch MicroBatchMaker::assemble(std::span<const std::int64_t> samples,
-                                     std::span<const CropAndFlip> crops, std::int64_t padding) const {
-  const auto n = static_cast<std::int64_t>(samples.size());
-  MicroBatch batch;
-  batch.images = at::empty({n, images_.channels, images_.height, images_.width},
-                           at::TensorOptions().memory_format(channels_last_ ? at::MemoryFormat::ChannelsLast
-                                                                            : at::MemoryFormat::Contiguous));
-  batch.labels = at::empty({n}, at::kLong);
-  auto* pixels = batch.images.data_ptr<float>();
-  auto* labels = batch.labels.data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < n; ++i) {
-    copy_image(samples[i], crops.empty() ? CropAndFlip{} : crops[i], padding,
-               pixels + i * images_.channels * images_.height * images_.width);
-    labels[i] = images_.labels[samples[i]];
-  }
-  return {batch.images.to(device_), batch.labels.to(device_)};
+MicroBatch MicroBatchMaker::uninitialised(std::int64_t n) const {
+  const auto format = channels_last_ ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  return {at::empty({n, images_.channels, images_.height, images_.width},
+                    at::TensorOptions().memory_format(format)),
+          at::empty({n}, at::kLong)};
+}
+
+MicroBatch MicroBatchMaker::on_device(const MicroBatch& batch) const {
+  return {batch.images.to(device_), batch.labels.to(device_),
+          batch.other_labels.defined() ? batch.other_labels.to(device_) : at::Tensor(), batch.share};
 }
 
 MicroBatch MicroBatchMaker::plain(std::span<const std::int64_t> samples) const {
-  return assemble(samples, {}, 0);
+  auto batch = uninitialised(std::ssize(samples));
+  auto* out = batch.images.data_ptr<float>();
+  for (std::int64_t i = 0; i < std::ssize(samples); ++i) {
+    normalise(images_.image(samples[i]), {}, 0, out + i * images_.height * images_.width * images_.channels);
+    batch.labels.data_ptr<std::int64_t>()[i] = images_.labels[samples[i]];
+  }
+  return on_device(batch);
 }
 
-MicroBatch MicroBatchMaker::augmented(std::span<const std::int64_t> samples, std::uint64_t seed,
-                                      std::uint64_t epoch, const Config::Augmentation& settings) const {
-  if (!settings.enabled) return plain(samples);
-  std::vector<CropAndFlip> crops;
-  for (auto sample : samples) crops.push_back(draw_crop_and_flip(seed, epoch, sample, settings));
-  return assemble(samples, crops, settings.crop_padding);
+MicroBatch MicroBatchMaker::augmented(std::span<const SampleCopy> samples, const AugmentationKey& key,
+                                      const Config::Augmentation& asked) const {
+  const auto settings = asked.enabled ? asked : Config::Augmentation{};  // by default nothing happens
+  const auto height = images_.height, width = images_.width, padding = settings.crop_padding;
+  auto batch = uninitialised(std::ssize(samples));
+  Picture picture(height, width, images_.channels), scratch = picture;
+  for (std::int64_t i = 0; i < std::ssize(samples); ++i) {
+    const auto* from = images_.image(samples[i].sample);
+    auto* out = batch.images.data_ptr<float>() + i * std::ssize(picture.pixels);
+    batch.labels.data_ptr<std::int64_t>()[i] = images_.labels[samples[i].sample];
+    const auto drawn = draw_augmentation(key.seed, key.epoch, samples[i], settings, height, width);
+    if (drawn.changes_levels()) {
+      augment(from, drawn, padding, picture, scratch);
+      normalise(picture.pixels.data(), {}, 0, out);
+    } else {
+      normalise(from, drawn.crop_and_flip, padding, out);
+    }
+    if (drawn.erased) erase(batch.images[i], *drawn.erased);
+  }
+  if (const auto drawn = draw_mix(key.seed, key.step, key.micro_batch, settings, height, width))
+    mix(batch, *drawn);
+  return on_device(batch);
 }
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Turns samples into the input of a micro-batch: augmentation, normalisation, layout.
+// Turns samples into the input of a micro-batch: augmentation, normalisation, layout, mixing.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -22,6 +22,11 @@ struct MicroBatch {
   double share = 1;
 };
 
+/// What the random numbers of a micro-batch are keyed by, besides its samples.
+struct AugmentationKey {
+  std::uint64_t seed, epoch, step, micro_batch;
+};
+
 /// Makes micro-batches of one part of a data set.
 class MicroBatchMaker {
  public:
@@ -32,14 +37,15 @@ class MicroBatchMaker {
 
   /// The given samples as they are.
   MicroBatch plain(std::span<const std::int64_t> samples) const;
-  /// The given samples, augmented for `epoch`. Pixels outside the image are 0 before normalisation.
-  MicroBatch augmented(std::span<const std::int64_t> samples, std::uint64_t seed, std::uint64_t epoch,
-                       const Config::Augmentation& settings) const;
+  /// The given samples, augmented and mixed. Up to normalisation pixels are whole levels 0 .. 255, and those
+  /// from outside the image 0; an erased rectangle is 0 after it; mixing is in float32.
+  MicroBatch augmented(std::span<const SampleCopy> samples, const AugmentationKey& key,
+                       const Config::Augmentation& asked) const;
 
  private:
-  void copy_image(std::int64_t sample, CropAndFlip crop, std::int64_t padding, float* to) const;
-  MicroBatch assemble(std::span<const std::int64_t> samples, std::span<const CropAndFlip> crops,
-                      std::int64_t padding) const;
+  MicroBatch uninitialised(std::int64_t n) const;
+  MicroBatch on_device(const MicroBatch& batch) const;
+  void normalise(const std::uint8_t* from, const CropAndFlip& crop, std::int64_t padding, float* to) const;
 
   const Images& images_;
   std::vector<float> value_of_;  ///< [channels][256]

@@ -30,4 +30,12 @@ std::int64_t SampleOrder::at(std::int64_t position) const {
   return static_cast<std::int64_t>(value);
 }
 
+std::vector<SampleCopy> copies_in_order(const SampleOrder& order, std::int64_t first, std::int64_t count,
+                                        std::int64_t copies) {
+  std::vector<SampleCopy> result;
+  for (auto position = first; position < first + count; ++position)
+    result.push_back({order.at(position / copies), position % copies});
+  return result;
+}
+
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace lockstep {
 
@@ -21,5 +22,15 @@ class SampleOrder {
   std::int64_t count_;
   int half_bits_;
 };
+
+/// A sample as one of its copies in an epoch; 0 where it has but one.
+struct SampleCopy {
+  std::int64_t sample, copy = 0;
+};
+
+/// What is at positions first .. first + count - 1 of an epoch in which each sample of `order` appears
+/// `copies` times in a row (repeated augmentation, Hoffer et al. 2020).
+std::vector<SampleCopy> copies_in_order(const SampleOrder& order, std::int64_t first, std::int64_t count,
+                                        std::int64_t copies);
 
 }  // namespace lockstep

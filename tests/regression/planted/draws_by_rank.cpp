@@ -7,14 +7,14 @@
 
 namespace lockstep {
 
-CropAndFlip draw_crop_and_flip(std::uint64_t seed, std::uint64_t, std::int64_t,
-                               const Config::Augmentation& settings) {
+Augmentation draw_augmentation(std::uint64_t seed, std::uint64_t, const SampleCopy&,
+                               const Config::Augmentation& settings, std::int64_t, std::int64_t) {
   const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
   static RandomStream random(seed, Purpose::augmentation, 0, rank ? std::strtoull(rank, nullptr, 10) : 0);
-  CropAndFlip drawn;
-  drawn.top = random.below(2 * settings.crop_padding + 1);
-  drawn.left = random.below(2 * settings.crop_padding + 1);
-  drawn.flip = random.uniform() < settings.flip_probability;
+  Augmentation drawn;
+  drawn.crop_and_flip.top = random.below(2 * settings.crop_padding + 1);
+  drawn.crop_and_flip.left = random.below(2 * settings.crop_padding + 1);
+  drawn.crop_and_flip.flip = random.uniform() < settings.flip_probability;
   return drawn;
 }
 
