@@ -31,13 +31,16 @@ struct Hsv {
   float hue, saturation, value;  ///< 0 .. 1
 };
 
+/// With the sign of x, exact; fmod(x, 1) without its loop.
+float fraction(float x) { return x - std::trunc(x); }
+
 Hsv to_hsv(float red, float green, float blue) {
   const float high = std::max({red, green, blue}), low = std::min({red, green, blue});
   const float range = high - low;
   if (range == 0) return {0, 0, high};
   const float r = (high - red) / range, g = (high - green) / range, b = (high - blue) / range;
   const float sixths = high == red ? b - g : high == green ? 2.0f + r - b : 4.0f + g - r;
-  return {std::fmod(sixths / 6.0f + 1.0f, 1.0f), range / high, high};
+  return {fraction(sixths / 6.0f + 1.0f), range / high, high};
 }
 
 std::array<float, 3> to_rgb(const Hsv& colour) {
@@ -86,7 +89,7 @@ void adjust_hue(Picture& picture, double turn) {
   for (std::size_t i = 0; i < picture.pixels.size(); i += 3) {
     auto* pixel = &picture.pixels[i];
     auto colour = to_hsv(pixel[0] / 255.0f, pixel[1] / 255.0f, pixel[2] / 255.0f);
-    const float turned = std::fmod(colour.hue + by, 1.0f);
+    const float turned = fraction(colour.hue + by);
     colour.hue = turned < 0 ? turned + 1.0f : turned;
     const auto rgb = to_rgb(colour);
     // 0 .. 1 in 256 equal parts, 1 itself in the last: torchvision's convert_image_dtype.

@@ -6,10 +6,6 @@
 namespace lockstep {
 namespace {
 
-void erase(at::Tensor image, const Box& box) {
-  image.narrow(1, box.top, box.height).narrow(2, box.left, box.width).zero_();
-}
-
 /// Blends image i with image n - 1 - i, in host memory: on every device from the same bits.
 void mix(MicroBatch& batch, const Mix& drawn) {
   batch.share = drawn.share;
@@ -28,7 +24,11 @@ void mix(MicroBatch& batch, const Mix& drawn) {
 
 MicroBatchMaker::MicroBatchMaker(const Images& images, const ChannelStatistics& statistics,
                                  bool channels_last, at::Device device)
-    : images_(images), channels_last_(channels_last), device_(device) {
+    : images_(images),
+      channels_last_(channels_last),
+      pixel_stride_(channels_last ? images.channels : 1),
+      channel_stride_(channels_last ? 1 : images.height * images.width),
+      device_(device) {
   for (std::int64_t c = 0; c < images.channels; ++c) {
     for (int value = 0; value < 256; ++value) {
       value_of_.push_back(static_cast<float>((value / 255.0 - statistics.mean[c]) / statistics.std[c]));
@@ -38,13 +38,21 @@ MicroBatchMaker::MicroBatchMaker(const Images& images, const ChannelStatistics& 
 
 void MicroBatchMaker::normalise(const std::uint8_t* from, const CropAndFlip& crop, std::int64_t padding,
                                 float* to) const {
-  const auto height = images_.height, width = images_.width, channels = images_.channels;
-  const auto pixel_stride = channels_last_ ? channels : 1;
-  const auto channel_stride = channels_last_ ? 1 : height * width;
-  crop_and_flip(from, height, width, channels, crop, padding, [&](auto y, auto x, const std::uint8_t* pixel) {
+  const auto width = images_.width, channels = images_.channels;
+  const auto pixel_stride = pixel_stride_, channel_stride = channel_stride_;
+  crop_and_flip(from, images_.height, width, channels, crop, padding, [&](auto y, auto x, const auto* pixel) {
     float* out = to + (y * width + x) * pixel_stride;
     for (std::int64_t c = 0; c < channels; ++c) out[c * channel_stride] = value_of_[c * 256 + pixel[c]];
   });
+}
+
+void MicroBatchMaker::erase(const Box& box, float* image) const {
+  for (auto y = box.top; y < box.top + box.height; ++y) {
+    for (auto x = box.left; x < box.left + box.width; ++x) {
+      float* pixel = image + (y * images_.width + x) * pixel_stride_;
+      for (std::int64_t c = 0; c < images_.channels; ++c) pixel[c * channel_stride_] = 0;
+    }
+  }
 }
 
 MicroBatch MicroBatchMaker::uninitialised(std::int64_t n) const {
@@ -86,7 +94,7 @@ MicroBatch MicroBatchMaker::augmented(std::span<const SampleCopy> samples, const
     } else {
       normalise(from, drawn.crop_and_flip, padding, out);
     }
-    if (drawn.erased) erase(batch.images[i], *drawn.erased);
+    if (drawn.erased) erase(*drawn.erased, out);
   }
   if (const auto drawn = draw_mix(key.seed, key.step, key.micro_batch, settings, height, width))
     mix(batch, *drawn);

@@ -46,10 +46,12 @@ class MicroBatchMaker {
   MicroBatch uninitialised(std::int64_t n) const;
   MicroBatch on_device(const MicroBatch& batch) const;
   void normalise(const std::uint8_t* from, const CropAndFlip& crop, std::int64_t padding, float* to) const;
+  void erase(const Box& box, float* image) const;
 
   const Images& images_;
   std::vector<float> value_of_;  ///< [channels][256]
   bool channels_last_;
+  std::int64_t pixel_stride_, channel_stride_;
   at::Device device_;
 };
 
