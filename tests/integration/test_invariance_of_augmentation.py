@@ -1,6 +1,7 @@
 """What augmentation, MixUp and CutMix do depends neither on the number of ranks nor on interruptions."""
 
 import pytest
+from idx_files import first_images, write_folder
 from launching import metrics_of, result_of, run, train, train_command
 
 ALL_AT_ONCE = {
@@ -53,3 +54,12 @@ def test_mixing_is_refused_where_a_micro_batch_has_one_sample(mlp, tmp_path, set
     outcome = run(train_command(tmp_path / "run", 2, settings))
     assert outcome.exit_code == 2
     assert f"augmentation.{setting} mixes the samples of a micro-batch in pairs" in outcome.stderr
+
+
+def test_mixing_is_refused_where_there_is_one_class(mlp, tmp_path):
+    one_class = first_images("train", 300)._replace(labels=bytes(300))
+    data = write_folder(tmp_path / "data", one_class, one_class)
+    settings = mlp | {"data.path": str(data), "augmentation.mixup_alpha": 0.2}
+    outcome = run(train_command(tmp_path / "run", 2, settings))
+    assert outcome.exit_code == 2
+    assert "augmentation.mixup_alpha mixes the samples of different classes" in outcome.stderr

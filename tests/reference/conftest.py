@@ -19,12 +19,16 @@ def note(request):
     return lambda text: FIGURES.append(f"{request.node.name}: {text}")
 
 
-@pytest.fixture(scope="module")
-def lockstep(tmp_path_factory):
-    """lockstep(config, ranks=1) trains and returns the Run; a run asked for twice is done once."""
+@pytest.fixture(scope="session")
+def fashion_mnist():
     if not DATA.is_dir():
         reason = f"{DATA} is missing (package dataset-fashion-mnist)"
         pytest.fail(reason, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def lockstep(fashion_mnist, tmp_path_factory):
+    """lockstep(config, ranks=1) trains and returns the Run; a run asked for twice is done once."""
     done = []
 
     def lockstep(config, ranks=1):

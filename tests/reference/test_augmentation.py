@@ -5,16 +5,17 @@ import pytest
 import reference
 import torch
 from augmented import OFF
+from networks import network
+from pytorch_training import initialised
 from runs import DATA, configuration
+from torch.nn import functional as F
 
-torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("fashion_mnist")
 MEAN, STD = [0.4, 0.5, 0.3], [0.2, 0.25, 0.3]
 JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
 
 
 def grey_images(count):
-    if not DATA.is_dir():
-        pytest.skip(f"{DATA} is missing (package dataset-fashion-mnist)")
     return reference.read_idx(DATA / "train-images-idx3-ubyte.gz", count)[..., None].copy()
 
 
@@ -176,3 +177,21 @@ def test_one_augmentation_does_not_change_what_another_draws(tmp_path):
     differing = without["images"] != erased["images"]
     assert 0.05 < differing.mean() < 0.33
     assert (erased["images"][differing] == 0).all()
+
+
+def test_training_sees_the_copies_in_order_and_augmented(lockstep, note):
+    """With a learning rate of 1e-30 no weight changes, so each step's loss is that of its images, one by one."""
+    settings = {"repeated_augmentation": 2, "crop_padding": 3, "trivial_augment": True, "random_erasing": 0.5}
+    config = config_of(settings, 1, batch_size=4, micro_batch_size=1, epochs=2)
+    config["data"]["train_samples"] = 60
+    config["optimizer"].update(learning_rate=1e-30, weight_decay=0.0)
+    images, labels = grey_images(60), reference.read_idx(DATA / "train-labels-idx1-ubyte.gz", 60)
+    model = initialised(network(config), config["run"]["seed"])
+    with torch.no_grad():
+        expected = [F.cross_entropy(model(torch.from_numpy(made)), torch.from_numpy(labels[samples]).long()).item()
+                    for samples, _, made in expected_steps(images, config, 30)]
+    expected = np.reshape(expected, (30, 4)).mean(1)
+    found = np.array([step["loss"] for step in lockstep(config).steps])
+    worst = np.abs(found / expected - 1).max()
+    note(f"worst relative difference of {len(expected)} losses: {worst:.1e}")
+    assert worst < 1e-5 and np.ptp(expected) > 0.1
