@@ -34,10 +34,12 @@ def test_two_steps_from_drawn_weights_are_those_of_pytorch(lockstep, note, name)
     compare_each_step(lockstep(configuration(FEW, TWO_STEPS, {"model": {"name": name}})), note)
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "resnet34", "resnet50", "vit_tiny", "convnext_tiny"])
-def test_a_step_from_pretrained_weights_is_that_of_torchvision_or_timm(lockstep, note, tmp_path, name):
-    config = from_file(configuration(FEW, ONE_STEP, {"model": {"name": name}}), tmp_path)
-    compare_each_step(lockstep(config), note)
+@pytest.mark.parametrize("model", [
+    {"name": "small_cnn"}, {"name": "resnet34"}, {"name": "resnet50"}, {"name": "vit_tiny"}, {"name": "convnext_tiny"},
+    {"name": "vit_tiny", "memory_format": "contiguous"}, {"name": "convnext_tiny", "memory_format": "contiguous"}],
+    ids=lambda model: "-".join(model.values()))
+def test_a_step_from_pretrained_weights_is_that_of_torchvision_or_timm(lockstep, note, tmp_path, model):
+    compare_each_step(lockstep(from_file(configuration(FEW, ONE_STEP, {"model": model}), tmp_path)), note)
 
 
 def test_the_loss_of_the_widest_model_is_that_of_torchvision(lockstep, note, tmp_path):

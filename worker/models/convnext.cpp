@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "common/error.hpp"
 #include "worker/models/networks.hpp"
 #include "worker/models/transformer_parts.hpp"
@@ -38,12 +40,27 @@ struct Block : torch::nn::Module {
 };
 
 struct Stage : torch::nn::Module {
+  /// `first` is the number of its first block in the model.
+  Stage(std::int64_t in, std::int64_t out, std::int64_t depth, std::int64_t first,
+        const Config::Model& settings, const DrawKey& draws) {
+    constexpr std::int64_t all_blocks = 18;
+    if (in != out) {
+      downsample = register_module(
+          "downsample", torch::nn::Sequential(LayerNorm2d(in), Conv2d(Conv2dOptions(in, out, 2).stride(2))));
+    }
+    for (auto number = first; number < first + depth; ++number) {
+      const auto path = drop_path(settings.drop_path, number, all_blocks, number, draws);
+      blocks->push_back(std::make_shared<Block>(out, activation_of(settings), path));
+    }
+    register_module("blocks", blocks);
+  }
+
   torch::Tensor forward(torch::Tensor x) {
     if (!downsample.is_empty()) x = downsample->forward(x);
     return blocks->forward(x);
   }
 
-  torch::nn::Sequential downsample{nullptr}, blocks{nullptr};
+  torch::nn::Sequential downsample{nullptr}, blocks;
 };
 
 struct Head : torch::nn::Module {
@@ -61,28 +78,17 @@ struct Head : torch::nn::Module {
 
 struct ConvNext : Model {
   ConvNext(const Config::Model& settings, ImageShape shape, std::int64_t patch) {
-    constexpr std::int64_t depths[] = {3, 3, 9, 3}, all_blocks = 18, width = 96;
-    const auto activation = activation_of(settings);
+    constexpr std::int64_t width = 96;
     initial_deviation = 0.02;
     stem = register_module(
         "stem", torch::nn::Sequential(Conv2d(Conv2dOptions(shape.channels, width, patch).stride(patch)),
                                       LayerNorm2d(width)));
-    std::int64_t in = width, number = 0;
-    for (int i = 0; i < 4; ++i) {
-      const auto stage = std::make_shared<Stage>();
-      const auto out = width << i;
-      if (in != out) {
-        stage->downsample = stage->register_module(
-            "downsample",
-            torch::nn::Sequential(LayerNorm2d(in), Conv2d(Conv2dOptions(in, out, 2).stride(2))));
-      }
-      stage->blocks = stage->register_module("blocks", torch::nn::Sequential());
-      for (std::int64_t j = 0; j < depths[i]; ++j, ++number) {
-        const auto path = drop_path(settings.drop_path, number, all_blocks, number, draws);
-        stage->blocks->push_back(std::make_shared<Block>(out, activation, path));
-      }
-      stages->push_back(stage);
+    std::int64_t in = width, out = width, first = 0;
+    for (std::int64_t depth : {3, 3, 9, 3}) {
+      stages->push_back(std::make_shared<Stage>(in, out, depth, first, settings, draws));
       in = out;
+      out *= 2;
+      first += depth;
     }
     register_module("stages", stages);
     head = register_module("head", std::make_shared<Head>(in, shape.classes, settings.dropout, draws));

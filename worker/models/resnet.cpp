@@ -33,29 +33,29 @@ struct ResNet : Model {
         activation(activation_of(settings)),
         conv1(register_module("conv1", small_stem ? unbiased_conv(shape.channels, design.width, 3)
                                                   : unbiased_conv(shape.channels, design.width, 7, 2))),
-        bn1(register_module("bn1", BatchNorm2d(design.width))) {
-    const auto count = std::accumulate(design.blocks.begin(), design.blocks.end(), std::int64_t{0});
-    std::int64_t in = design.width, number = 0;
-    for (std::size_t stage = 0; stage < design.blocks.size(); ++stage) {
-      const auto basic = design.width << stage;
-      torch::nn::Sequential layer;
-      for (int i = 0; i < design.blocks[stage]; ++i) {
-        const BlockShape block{in,
-                               basic * design.inner_share,
-                               basic * design.expansion,
-                               stage > 0 && i == 0 ? 2 : 1,
-                               design.expansion > 1,
-                               design.for_small_images ? Shortcut::padded : Shortcut::projected};
-        const auto path = drop_path(settings.drop_path, number, count, number, draws);
-        layer->push_back(
-            std::make_shared<ResidualBlock>(block, activation, settings.zero_init_residual, path));
-        in = block.out;
-        ++number;
-      }
-      layers.push_back(register_module("layer" + std::to_string(stage + 1), layer));
-    }
+        bn1(register_module("bn1", BatchNorm2d(design.width))),
+        channels(design.width) {
+    for (int stage = 0; stage < std::ssize(design.blocks); ++stage) add_stage(settings, design, stage);
     dropout = register_module("dropout", Drop(Purpose::dropout, settings.dropout, 0, draws));
-    fc = register_module("fc", Linear(in, shape.classes));
+    fc = register_module("fc", Linear(channels, shape.classes));
+  }
+
+  void add_stage(const Config::Model& settings, const Design& design, int stage) {
+    const auto all_blocks = std::accumulate(design.blocks.begin(), design.blocks.end(), std::int64_t{0});
+    const auto shortcut = design.for_small_images ? Shortcut::padded : Shortcut::projected;
+    const auto basic = design.width << stage, out = basic * design.expansion;
+    torch::nn::Sequential layer;
+    for (int i = 0; i < design.blocks[stage]; ++i, ++blocks_so_far, channels = out) {
+      const BlockShape block{.in = channels,
+                             .inner = basic * design.inner_share,
+                             .out = out,
+                             .stride = stage > 0 && i == 0 ? 2 : 1,
+                             .bottleneck = design.expansion > 1,
+                             .shortcut = shortcut};
+      const auto path = drop_path(settings.drop_path, blocks_so_far, all_blocks, blocks_so_far, draws);
+      layer->push_back(std::make_shared<ResidualBlock>(block, activation, settings.zero_init_residual, path));
+    }
+    layers.push_back(register_module("layer" + std::to_string(stage + 1), layer));
   }
 
   torch::Tensor forward(torch::Tensor x) override {
@@ -70,6 +70,7 @@ struct ResNet : Model {
   Conv2d conv1;
   BatchNorm2d bn1;
   std::vector<torch::nn::Sequential> layers;
+  std::int64_t channels, blocks_so_far = 0;  ///< behind the layers so far
   Drop dropout{nullptr};
   Linear fc{nullptr};
 };
