@@ -28,7 +28,7 @@ struct Model : torch::nn::Module {
   /// What dropout and drop path draw for; set before each forward pass in training.
   DrawKey draws;
   /// Where above 0, all weights begin normal with this standard deviation and all biases at 0, as in timm's
-  /// transformers; else the kind of layer decides.
+  /// ConvNeXt; else the kind of layer decides.
   double initial_deviation = 0;
 };
 
