@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests configure build train test docs format clean
+.PHONY: help setup setup-tests configure build train test bench ablation docs format clean
 
 ARGS ?=
 CONFIG ?= configs/quickstart.toml
@@ -54,6 +54,11 @@ bench: setup-tests ## measure training against PyTorch DDP on this machine (ARGS
 
 format: ## format all C++ and CUDA sources
 	@clang-format -i $(SOURCES)
+
+ablation: setup-tests ## measure what each feature brings on a subset of Fashion-MNIST (ARGS)
+	@$(MAKE) --no-print-directory configure
+	@ninja -C build $(NINJA_QUIET) $(PROGRAMS)
+	@.venv/bin/python3 tests/performance/ablation.py $(ARGS)
 
 clean: ## remove build/ (the runs and .venv stay)
 	@rm -rf build

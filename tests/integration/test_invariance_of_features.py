@@ -1,8 +1,11 @@
 """Every feature that acts on the numbers, switched on: the same state on 1, 2, 3 and 4 ranks, and across a stop and a
 resume on another number of ranks."""
 
+import os
+import signal
+
 import pytest
-from launching import metrics_of, result_of, train
+from launching import Started, metrics_of, result_of, train, train_command
 from test_invariance import SAME, numbers_of
 
 SETTINGS = {"model.name": "mlp", "model.hidden_sizes": [24, 16], "data.train_samples": 320, "data.test_samples": 60,
@@ -31,7 +34,8 @@ FEATURES = {
     "focal": {"loss.name": "focal", "loss.class_weights": "inverse_sqrt"},
     "bce": {"loss.name": "bce"},
     "swa": CONVOLUTIONS | {"averaging.use_swa": True, "averaging.swa_start_epoch": 0, "averaging.swa_lr": 0.05},
-    "bf16": CONVOLUTIONS | {"precision.mixed_precision": "bf16"},
+    "int8": CONVOLUTIONS | {"quantization.quantization_aware": True},
+    "bf16": {"precision.mixed_precision": "bf16"},
     "fp16-with-skipped-steps": {"precision.mixed_precision": "fp16", "training.micro_batch_size": 16}}
 
 
@@ -60,3 +64,42 @@ def test_the_state_is_that_of_one_rank_across_a_stop_and_a_resume(small_data, pl
     assert result_of(one)["state_hash"] != plain, "the feature does nothing"
     assert numbers_of(three) == numbers_of(one)
     assert steps_of(stopped)[-1]["loss"] == steps_of(one)[-1]["loss"]
+
+
+def test_a_taught_network_ends_in_one_state(small_data, tmp_path):
+    settings = SETTINGS | {"data.path": str(small_data), "distillation.temperature": 2.0}
+    train(tmp_path / "teacher", 2, settings | {"model.hidden_sizes": [64], "averaging.model_ema": True})
+    taught = settings | {"distillation.teacher": str(tmp_path / "teacher")}
+    train(tmp_path / "one", 1, taught)
+    train(tmp_path / "stopped", 3, taught | {"training.max_steps": 5})
+    train(tmp_path / "stopped", 4, taught)
+    assert result_of(tmp_path / "stopped")["state_hash"] == result_of(tmp_path / "one")["state_hash"]
+
+
+EVERYTHING = CONVOLUTIONS | {
+    "training.epochs": 3, "training.batch_size": 16, "data.train_samples": 64, "data.test_samples": 20, "optimizer.name": "lamb", "optimizer.learning_rate": 3e-3, "optimizer.layer_decay": 0.9,
+    "optimizer.head_learning_rate": 0.01, "optimizer.lr_scaling": "sqrt", "training.gradient_accumulation_steps": 2,
+    "training.gradient_clip_norm": 1.0, "training.early_stopping": True, "training.early_stopping_metric": "ema_loss",
+    "schedule.name": "polynomial", "schedule.warmup_ratio": 0.1, "schedule.warmup_method": "cosine", "schedule.cooldown_epochs": 1,
+    "loss.label_smoothing": 0.1, "loss.class_weights": "inverse_sqrt", "model.dropout": 0.2, "model.drop_path": 0.2,
+    "model.activation": "silu", "model.zero_init_residual": True, "averaging.model_ema": True, "averaging.use_swa": True,
+    "averaging.swa_start_epoch": 1, "precision.mixed_precision": "bf16", "augmentation.crop_padding": 2,
+    "augmentation.flip_probability": 0.5, "augmentation.rand_augment": True, "augmentation.brightness": 0.3,
+    "augmentation.random_erasing": 0.3, "augmentation.mixup_alpha": 0.4, "augmentation.cutmix_prob": 0.5,
+    "augmentation.repeated_augmentation": 2, "checkpoint.every_steps": 1}
+
+
+def test_everything_at_once_gives_the_state_of_one_rank_across_kills(small_data, tmp_path):
+    settings = SETTINGS | EVERYTHING | {"data.path": str(small_data)}
+    train(tmp_path / "one", 1, settings)
+    for ranks in (2, 3):
+        train(tmp_path / str(ranks), ranks, settings)
+        assert numbers_of(tmp_path / str(ranks)) == numbers_of(tmp_path / "one")
+        assert result_of(tmp_path / str(ranks))["state_hash"] == result_of(tmp_path / "one")["state_hash"]
+    for ranks, step in ((4, 1), (2, 4)):
+        with Started(train_command(tmp_path / "killed", ranks, settings)) as started:
+            started.wait_for_event("checkpoint", step=step)
+            os.kill(started.process_of_rank(ranks - 1), signal.SIGKILL)
+            assert started.finish().exit_code != 0
+    train(tmp_path / "killed", 4, settings)
+    assert result_of(tmp_path / "killed")["state_hash"] == result_of(tmp_path / "one")["state_hash"]

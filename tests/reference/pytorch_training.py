@@ -96,22 +96,26 @@ def polynomial(step, steps, power):
 BY_EPOCHS = {"step", "multistep", "exponential", "plateau"}  # their drops are counted from the start of the run
 
 
-def make_scheduler(optimizer, config, plateau):
-    """Warm-up from 1 / steps to 1, then the schedule over the steps that are left, then the cool-down. The drops by epochs
-    are counted from the start of the run, so there the two factors are multiplied."""
-    schedule, warmup = config["schedule"], warmup_steps(config)
-    steps = (config["training"]["epochs"] - schedule["cooldown_epochs"]) * steps_per_epoch(config)
-    optimizer.param_groups[0].setdefault("initial_lr", optimizer.param_groups[0]["lr"])
-    main = lambda: main_scheduler(optimizer, config, steps - warmup, plateau)
-    if warmup == 0:
-        return main()
-    if schedule["warmup_method"] == "cosine":
-        rise = lr_scheduler.LambdaLR(optimizer, lambda step: (1 - math.cos(math.pi * min(step + 1, warmup) / warmup)) / 2)
-    else:
-        rise = lr_scheduler.LinearLR(optimizer, 1 / warmup, 1.0, max(warmup - 1, 1))
-    if schedule["name"] in BY_EPOCHS:
-        return lr_scheduler.ChainedScheduler([rise, main()])
-    return lr_scheduler.SequentialLR(optimizer, [rise, main()], [warmup])
+def warmup_scheduler(optimizer, config):
+    """From 1 / steps to 1 in a line, or along half a cosine."""
+    warmup = max(warmup_steps(config), 1)
+    if config["schedule"]["warmup_method"] == "cosine":
+        return lr_scheduler.LambdaLR(optimizer, lambda step: (1 - math.cos(math.pi * min(step + 1, warmup) / warmup)) / 2)
+    return lr_scheduler.LinearLR(optimizer, 1 / warmup, 1.0, max(warmup - 1, 1))
+
+
+def rates_of(config, make_scheduler, steps):
+    """The rate of each of so many steps under one scheduler."""
+    optimizer, rates = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], base_rate(config)), []
+    optimizer.param_groups[0]["initial_lr"] = base_rate(config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a step of the schedule without one of the optimiser
+        scheduler = make_scheduler(optimizer)
+        for _ in range(steps):
+            rates.append(optimizer.param_groups[0]["lr"])
+            if len(rates) < steps:
+                scheduler.step()
+    return rates
 
 
 def base_rate(config):
@@ -135,22 +139,19 @@ def plateau_rates(config, epoch_losses):
 
 
 def learning_rates(config, steps, epoch_losses=()):
-    """As PyTorch's schedulers give them; min_lr as the lowest value of the drops has no counterpart there."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], base_rate(config))
-    plateau = plateau_rates(config, epoch_losses) if config["schedule"]["name"] == "plateau" else None
-    rates = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a step of the schedule without one of the optimiser; SequentialLR's own calls
-        scheduler = make_scheduler(optimizer, config, plateau)
-        for _ in range(steps):
-            rates.append(optimizer.param_groups[0]["lr"])
-            if len(rates) < steps:
-                scheduler.step()
-    warmup, lowest = warmup_steps(config), config["schedule"]["min_lr"]
-    if config["schedule"]["name"] in BY_EPOCHS:
-        rates = [rate if step < warmup else max(rate, lowest) for step, rate in enumerate(rates)]
-    end = (config["training"]["epochs"] - config["schedule"]["cooldown_epochs"]) * steps_per_epoch(config)
-    return rates[:end] + [lowest] * len(rates[end:])
+    """Warm-up, then the schedule over the steps that are left, then the cool-down. The drops by epochs are counted from the
+    start of the run; min_lr as their lowest value has no counterpart in PyTorch."""
+    warmup, schedule = warmup_steps(config), config["schedule"]
+    end = (config["training"]["epochs"] - schedule["cooldown_epochs"]) * steps_per_epoch(config)
+    plateau = plateau_rates(config, epoch_losses) if schedule["name"] == "plateau" else None
+    by_epochs = schedule["name"] in BY_EPOCHS
+    rise = rates_of(config, lambda optimizer: warmup_scheduler(optimizer, config), min(warmup, steps))
+    main = rates_of(config, lambda optimizer: main_scheduler(optimizer, config, end - warmup, plateau),
+                    min(steps, end) - (0 if by_epochs else warmup))
+    if by_epochs:
+        main = [max(rate, schedule["min_lr"]) for rate in main[warmup:]]
+    rates = rise + main
+    return rates + [schedule["min_lr"]] * (steps - len(rates))
 
 
 def batch_norms(model):

@@ -87,7 +87,8 @@ def from_flat_buffer(config, model, flat):
         rest[offset:offset + parameter.numel()] = 0
         offset += -(-parameter.numel() // 16) * 16
     assert not rest.any()
-    statistics = sum(-(-buffer.numel() // 16) * 16 for name, buffer in model.named_buffers() if ".running_" in name)
+    statistics = sum(-(-buffer.numel() // 16) * 16 for name, buffer in model.named_buffers()
+                     if "num_batches" not in name)
     assert len(flat) == offset + statistics + 16
     return values
 
