@@ -21,7 +21,7 @@ def drawn_settings(name, draw):
                 "beta2": draw.uniform(0.9, 0.999), "eps": draw.choice([1e-8, 1e-6]),
                 "no_decay_bias_norm": draw.random() < 0.7 or name in ("lars", "lamb")}
     own = {"rmsprop": {"rmsprop_alpha": draw.uniform(0.9, 0.99)}, "lars": {"trust_coefficient": draw.uniform(5e-4, 5e-3)},
-           "sophia": {"sophia_rho": draw.uniform(0.02, 0.08), "sophia_every_steps": draw.choice([1, 2, 3])},
+           "lamb": {"trust_clip": draw.random() < 0.5}, "sophia": {"sophia_rho": draw.uniform(0.02, 0.08), "sophia_every_steps": draw.choice([1, 2, 3])},
            "muon": {"muon_iterations": draw.choice([4, 5, 6])}}
     return settings | own.get(name, {})
 

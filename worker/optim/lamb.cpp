@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "worker/optim/optimizer.hpp"
@@ -24,8 +25,9 @@ void direction_of_lamb(const Config::Optimizer& settings, const StepScalars& sca
   }
 }
 
-double trust_of_lamb(const Config::Optimizer&, const LayerNorms& norms, double) {
-  return norms.weights == 0 || norms.step == 0 ? 1 : norms.weights / norms.step;
+double trust_of_lamb(const Config::Optimizer& settings, const LayerNorms& norms, double) {
+  const double trust = norms.weights == 0 || norms.step == 0 ? 1 : norms.weights / norms.step;
+  return settings.trust_clip ? std::min(trust, 1.0) : trust;
 }
 
 void update_lamb(const Config::Optimizer&, const StepScalars&, const UpdateRange& range) {
