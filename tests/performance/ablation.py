@@ -17,12 +17,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LOCKSTEP = Path(os.environ.get("LOCKSTEP_BIN", ROOT / "build/bin")) / "lockstep"
-BASE = {"model.name": "small_cnn", "data.train_samples": 6000, "data.test_samples": 5000, "training.epochs": 8,
+BASE = {"model.name": "small_cnn", "data.train_samples": 4000, "data.test_samples": 4000, "training.epochs": 6,
         "training.batch_size": 64, "training.micro_batch_size": 32, "training.evaluate_every_epochs": 0,
         "optimizer.learning_rate": 0.05, "optimizer.weight_decay": 5e-4, "schedule.name": "cosine", "schedule.warmup_ratio": 0.1,
         "checkpoint.every_epochs": 0, "reliability.collective_timeout_seconds": 600}
 ADAMW = {"optimizer.name": "adamw", "optimizer.learning_rate": 3e-3, "optimizer.weight_decay": 0.05}
-SWA = {"averaging.use_swa": True, "averaging.swa_lr": 0.02, "averaging.swa_start_epoch": 5}
+MLP = {"model.name": "mlp", "model.hidden_sizes": [128]}
+SWA = {"averaging.use_swa": True, "averaging.swa_lr": 0.02, "averaging.swa_start_epoch": 3}
 # name: (what is compared, settings without it, settings with it, the figure: "", "ema_" or "swa_")
 FEATURES = {
     "momentum": ("optimizer.momentum 0.9 against 0", {"optimizer.momentum": 0.0, "optimizer.nesterov": False}, {}, ""),
@@ -70,11 +71,11 @@ FEATURES = {
         "augmentation.crop_padding": 2, "augmentation.flip_probability": 0.5, "augmentation.repeated_augmentation": 2}, ""),
     "ema": ("model_ema, decay 0.99, constant rate", {"schedule.name": "constant"}, {
         "schedule.name": "constant", "averaging.model_ema": True, "averaging.model_ema_decay": 0.99}, "ema_"),
-    "swa": ("use_swa from epoch 5, swa_lr 0.02, constant rate before", {"schedule.name": "constant"}, SWA | {
+    "swa": ("use_swa from epoch 3, swa_lr 0.02, constant rate before", {"schedule.name": "constant"}, SWA | {
         "schedule.name": "constant"}, "swa_"),
     "batch_norm": ("recompute_batch_norm for SWA", SWA | {"averaging.recompute_batch_norm": False}, SWA, "swa_"),
-    "bf16": ("mixed_precision bf16", {}, {"precision.mixed_precision": "bf16"}, ""),
-    "fp16": ("mixed_precision fp16, dynamic scale", {}, {"precision.mixed_precision": "fp16"}, ""),
+    "bf16": ("mixed_precision bf16 of an mlp", MLP, MLP | {"precision.mixed_precision": "bf16"}, ""),
+    "fp16": ("mixed_precision fp16 of an mlp, dynamic scale", MLP, MLP | {"precision.mixed_precision": "fp16"}, ""),
     "distillation": ("distillation from resnet20, weight 0.5", {}, {"distillation.temperature": 4.0}, ""),
     "int8": ("quantization_aware", {}, {"quantization.quantization_aware": True}, ""),
     "zero_init": ("zero_init_residual of resnet20, 2 epochs", {"model.name": "resnet20", "training.epochs": 2}, {
