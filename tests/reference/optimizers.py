@@ -94,6 +94,9 @@ def rate_factors(model, config):
     if settings["layer_decay"] != 1 and name == "mlp":
         layers = [int(re.match(r"\d+", each)[0]) // 2 for each in names]
         factors = {each: settings["layer_decay"] ** (max(layers) - layer) for each, layer in zip(names, layers)}
+    elif settings["layer_decay"] != 1 and name == "small_cnn":
+        factors = {each: settings["layer_decay"] ** (3 - layer) for layer, part in enumerate(("1.", "2.", "3.", "fc."))
+                   for each in names if part in each}
     elif settings["layer_decay"] != 1:
         twin = timm.create_model(NAMES_IN_TIMM[name], num_classes=10)
         known = {id(parameter): each for each, parameter in twin.named_parameters()}

@@ -68,6 +68,7 @@ def test_layers_and_the_head_learn_at_rates_of_their_own(lockstep, note, group):
     compare_each_step(lockstep(configuration(batches(32, 8), MLP, {"optimizer": GROUPS[group]}), 2), note)
 
 
-def test_layers_of_resnet18_are_counted_as_timm_counts_them(lockstep, note):
-    compare_each_step(lockstep(configuration(batches(4), {"model": {"name": "resnet18"}, "training": {"max_steps": 1},
+@pytest.mark.parametrize("name", [*optimizers.NAMES_IN_TIMM, "small_cnn"])
+def test_layers_are_counted_as_timm_counts_them_where_it_has_the_network(lockstep, note, name):
+    compare_each_step(lockstep(configuration(batches(4), {"model": {"name": name}, "training": {"max_steps": 1},
                                                           "optimizer": {"layer_decay": 0.8}})), note)

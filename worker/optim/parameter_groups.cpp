@@ -33,8 +33,16 @@ std::string numbered_module(const std::string& name) {
     module += (i ? "." : "") + parts[i];
     const bool nested = i > 0 && parts[i - 1] == "blocks";
     if (is_number(parts[i]) && (length == 0 || nested)) length = module.size();
+    // What makes an image smaller between two stages belongs to the first block behind it.
+    if (parts.front() == "stages" && parts[i] == "downsample") return module.substr(0, length) + ".blocks.0";
   }
   return module.substr(0, length);
+}
+
+/// "2" of "conv2.weight" and "bn2.bias": the layers of networks without numbered modules.
+std::string number_behind(const std::string& name) {
+  const auto first = parts_of(name).front();
+  return first.substr(first.find_last_not_of("0123456789") + 1);
 }
 
 std::string module_of(const std::string& name) { return name.substr(0, name.rfind('.')); }
@@ -42,19 +50,24 @@ std::string module_of(const std::string& name) { return name.substr(0, name.rfin
 }  // namespace
 
 std::vector<int> layers_of(const std::vector<std::string>& names) {
+  const bool flat =
+      std::ranges::all_of(names, [](const auto& name) { return numbered_module(name).empty(); });
+  const auto layer_of = flat ? number_behind : numbered_module;
   std::vector<std::string> modules = {""};  // the stem first, then numbered modules as they come
   for (const auto& name : names) {
-    const auto module = numbered_module(name);
+    const auto module = layer_of(name);
     if (std::ranges::find(modules, module) == modules.end()) modules.push_back(module);
   }
+  const auto last_layer = parts_of(names.back()).front();
   std::vector<int> layers;
   int deepest = 0;
   for (const auto& name : names) {
-    const auto module = numbered_module(name);
+    const auto module = layer_of(name);
     const auto index = static_cast<int>(std::ranges::find(modules, module) - modules.begin());
     deepest = std::max(deepest, index);
-    // What has no number after the first numbered module is the last layer.
-    layers.push_back(index == 0 && deepest > 0 ? static_cast<int>(modules.size()) : index);
+    // Without a number behind a numbered module: the last layer, or a norm that belongs to what is before it.
+    const int behind = parts_of(name).front() == last_layer ? static_cast<int>(modules.size()) : deepest;
+    layers.push_back(index == 0 && deepest > 0 ? behind : index);
   }
   return layers;
 }

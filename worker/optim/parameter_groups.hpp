@@ -18,7 +18,7 @@ struct ParameterGroup {
 /// One for each entry of the layout, those that are no parameters included. Weight decay leaves out biases
 /// and norms with optimizer.no_decay_bias_norm. With optimizer.layer_decay a layer n before the last has
 /// layer_decay^n (Clark et al. 2020; layers as timm.optim.param_groups_layer_decay counts them: the stem,
-/// each residual block or Linear, and the last layer with the norm before it). The last layer has
+/// each residual block or Linear, and the last layer). The last layer has
 /// head_learning_rate / learning_rate where that is given.
 std::vector<ParameterGroup> parameter_groups(const Layout& layout, const Config::Optimizer& settings);
 
