@@ -1,6 +1,7 @@
 #include "configs/derive.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace lockstep {
 namespace {
@@ -29,6 +30,15 @@ std::int64_t auto_micro_batch_size(std::int64_t batch_size, std::int64_t samples
 
 std::int64_t samples_per_step(const Config& config) {
   return config.training.batch_size * config.training.gradient_accumulation_steps;
+}
+
+double scaled_learning_rate(const Config& config) {
+  const auto& optimizer = config.optimizer;
+  const double ratio =
+      static_cast<double>(samples_per_step(config)) / static_cast<double>(optimizer.lr_scaling_base_batch);
+  if (optimizer.lr_scaling == "linear") return optimizer.learning_rate * ratio;
+  if (optimizer.lr_scaling == "sqrt") return optimizer.learning_rate * std::sqrt(ratio);
+  return optimizer.learning_rate;
 }
 
 std::int64_t swa_start_epoch(const Config& config) {

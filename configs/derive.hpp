@@ -10,6 +10,9 @@ namespace lockstep {
 /// batch_size * gradient_accumulation_steps.
 std::int64_t samples_per_step(const Config& config);
 
+/// optimizer.learning_rate for the samples of a step, by optimizer.lr_scaling: in proportion to them (Goyal
+/// et al. 2017, section 2.1) or to their root (Krizhevsky 2014, section 5).
+double scaled_learning_rate(const Config& config);
 /// averaging.swa_start_epoch, or three quarters of the epochs.
 std::int64_t swa_start_epoch(const Config& config);
 

@@ -25,6 +25,13 @@ std::int64_t nearest_divisor(std::int64_t whole, std::int64_t wanted, std::int64
   return nearest;
 }
 
+/// For what is a matter of one key that needs another to be set in some way.
+Broken unless(bool kept, const Problem& problem) { return kept ? std::nullopt : std::optional(problem); }
+
+bool is_one_of(const std::string& name, std::initializer_list<const char*> names) {
+  return std::ranges::count(names, name) > 0;
+}
+
 Broken micro_batch_divides_batch(const Config& config) {
   const std::int64_t batch = config.training.batch_size;
   const std::int64_t micro = resolved_micro_batch_size(config);
@@ -65,11 +72,11 @@ Broken warmup_within_run(const Config& config) {
 
 Broken schedule_lowers(const Config& config) {
   const auto& schedule = config.schedule;
-  if (schedule.name == "constant" || schedule.name == "onecycle" ||
-      schedule.min_lr <= config.optimizer.learning_rate)
-    return std::nullopt;
-  return Problem{"schedule.min_lr = " + real_text(schedule.min_lr) +
-                     " is above optimizer.learning_rate = " + real_text(config.optimizer.learning_rate),
+  const double highest = scaled_learning_rate(config);
+  if (is_one_of(schedule.name, {"constant", "onecycle"}) || schedule.min_lr <= highest) return std::nullopt;
+  const bool scaled = config.optimizer.lr_scaling != "none";
+  return Problem{"schedule.min_lr = " + real_text(schedule.min_lr) + " is above optimizer.learning_rate = " +
+                     real_text(highest) + (scaled ? " after lr_scaling" : ""),
                  "the schedule only lowers the learning rate", "lower min_lr or raise learning_rate"};
 }
 
@@ -103,13 +110,6 @@ Broken mean_and_std_match(const Config& config) {
                  "give one number per channel in both, or \"auto\" in both"};
 }
 
-/// For what is a matter of one key that needs another to be set in some way.
-Broken unless(bool kept, const Problem& problem) { return kept ? std::nullopt : std::optional(problem); }
-
-bool is_one_of(const std::string& name, std::initializer_list<const char*> names) {
-  return std::ranges::count(names, name) > 0;
-}
-
 bool has_residual_blocks(const Config& config) { return !is_one_of(config.model.name, {"mlp", "small_cnn"}); }
 
 Broken one_clipping(const Config& config) {
@@ -121,7 +121,7 @@ Broken one_clipping(const Config& config) {
 
 Broken metric_is_there(const Config& config) {
   const auto& metric = config.training.early_stopping_metric;
-  return unless(!metric.starts_with("ema_") || config.averaging.model_ema,
+  return unless(!config.training.early_stopping || !metric.starts_with("ema_") || config.averaging.model_ema,
                 {"training.early_stopping_metric = " + quoted(metric) + " is never measured",
                  "averaging.model_ema is off", "turn it on, or watch " + quoted(metric.substr(4))});
 }
@@ -218,6 +218,20 @@ Broken explicit_weights_are_given(const Config& config) {
                  "loss.class_weights = " + quoted(loss.class_weights), "set class_weights = \"explicit\""});
 }
 
+Broken sophia_in_full_range(const Config& config) {
+  return unless(config.optimizer.name != "sophia" || config.precision.mixed_precision != "fp16",
+                {"optimizer.name = \"sophia\" cannot estimate the curvature in fp16",
+                 "squares of small gradients vanish there, and nothing scales them",
+                 "set precision.mixed_precision = \"bf16\" or \"none\""});
+}
+
+Broken swa_lr_has_no_cooldown(const Config& config) {
+  return unless(!config.averaging.use_swa || !config.averaging.swa_lr || config.schedule.cooldown_epochs == 0,
+                {"averaging.swa_lr and schedule.cooldown_epochs are both given",
+                 "both say what the learning rate is at the end of the run",
+                 "set cooldown_epochs = 0 or swa_lr = \"auto\""});
+}
+
 Broken sophia_samples_labels(const Config& config) {
   return unless(
       config.optimizer.name != "sophia" || config.loss.name == "cross_entropy",
@@ -259,8 +273,9 @@ const std::vector<Rule>& rules() {
       {{"schedule.warmup_epochs", "training.epochs"},
        "schedule.warmup_epochs is at most training.epochs.",
        warmup_within_run},
-      {{"schedule.min_lr", "optimizer.learning_rate", "schedule.name"},
-       "schedule.min_lr is at most optimizer.learning_rate, unless schedule.name is constant or onecycle.",
+      {{"schedule.min_lr", "optimizer.learning_rate", "optimizer.lr_scaling", "schedule.name"},
+       "schedule.min_lr is at most optimizer.learning_rate after lr_scaling, unless schedule.name is "
+       "constant or onecycle.",
        schedule_lowers},
       {{"schedule.step_epochs", "schedule.name", "training.epochs"},
        "schedule.step_epochs is less than training.epochs where schedule.name is step.",
@@ -312,6 +327,12 @@ const std::vector<Rule>& rules() {
       {{"loss.class_weights", "loss.class_weight_values"},
        "loss.class_weight_values are given, not all 0, exactly where loss.class_weights is explicit.",
        explicit_weights_are_given},
+      {{"optimizer.name", "precision.mixed_precision"},
+       "optimizer.name = sophia excludes precision.mixed_precision = fp16.",
+       sophia_in_full_range},
+      {{"averaging.swa_lr", "schedule.cooldown_epochs", "averaging.use_swa"},
+       "schedule.cooldown_epochs is 0 where averaging.use_swa is on and swa_lr given.",
+       swa_lr_has_no_cooldown},
       {{"optimizer.name", "loss.name"},
        "optimizer.name = sophia needs loss.name = cross_entropy.",
        sophia_samples_labels},

@@ -103,8 +103,11 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
   if (config.distributed.device != "cpu" && missing.empty())
     compute = compute_on_gpu(host, config, local_rank);
   if (!compute.between_gpus) {
-    // Where the number format follows from AMX, CPUs with and without it are two classes.
-    const bool amx_matters = config.precision.mixed_precision == "auto" && cpu_has_amx();
+    // Where the number format follows from AMX, or its kernels are used, CPUs with and without it are two
+    // classes.
+    const bool may_be_16_bits =
+        config.precision.mixed_precision != "none" && !config.quantization.quantization_aware;
+    const bool amx_matters = may_be_16_bits && cpu_has_amx();
     compute.device_class = "cpu " + at::get_cpu_capability() + (amx_matters ? " with AMX" : "");
   }
   require_same(host, "the class of device", compute.device_class,

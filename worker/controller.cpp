@@ -11,6 +11,7 @@
 #include "collectives/broadcast.hpp"
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
+#include "configs/derive.hpp"
 #include "worker/averaging/ema.hpp"
 #include "worker/averaging/swa.hpp"
 
@@ -112,6 +113,11 @@ void Controller::begin(const Workload& workload, const Plan& plan, const Trainin
   const auto scaling = scaling_in_words(workload.config);
   if (!scaling.empty()) progress_->say("learning rate " + scaling);
   if (workload.precision.name() != "none") progress_->say("mixed precision " + workload.precision.name());
+  if (state.decisions.stopped) {
+    log_warning("early stopping has ended this run (no improvement for " +
+                std::to_string(state.decisions.epochs_since_best) +
+                " epochs) to train further, begin another with a larger training.early_stopping_patience");
+  }
   if (state.step > 0)
     progress_->say("going on after step " + std::to_string(state.step) + " in " + plan.output);
   progress_->emit("start", {{"run", plan.output},
@@ -143,8 +149,7 @@ Orders Controller::orders(const Workload& workload, const TrainingState& state) 
                       (epoch_ends && is_multiple(epochs, config.training.evaluate_every_epochs));
     orders.judge = epoch_ends && judges_epochs(config);
     orders.evaluate = orders.evaluate || orders.judge;
-    const auto members = swa_members(config, epochs);
-    if (epoch_ends && members > swa_members(config, epochs - 1)) orders.swa_member = members;
+    orders.add_to_mean = epoch_ends && enters_mean(config, epochs);
     orders.save = orders.stop || is_multiple(done, config.checkpoint.every_steps) ||
                   (epoch_ends && is_multiple(epochs, config.checkpoint.every_epochs));
   }

@@ -32,8 +32,8 @@ struct Request {
 struct Orders {
   StepScalars scalars;
   double ema_decay;
-  bool estimate_curvature;  ///< before the step
-  std::int64_t swa_member;  ///< after the step the weights become this member of the mean; 0: they do not
+  bool estimate_curvature;           ///< before the step
+  bool add_to_mean;                  ///< after the step the weights enter the mean of SWA
   bool evaluate, judge, save, stop;  ///< after the step; judge: the epoch, for the decisions
   int signal;                        ///< the signal that asked rank 0 to end, or 0
 };

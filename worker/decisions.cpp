@@ -1,5 +1,7 @@
 #include "worker/decisions.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "common/error.hpp"
@@ -23,6 +25,7 @@ void for_each_field(D& decisions, const Action& action) {
   action("loss_scale", decisions.loss_scale);
   action("steps_since_skip", decisions.steps_since_skip);
   action("skipped_steps", decisions.skipped_steps);
+  action("swa_members", decisions.swa_members);
 }
 
 /// Better is larger.
@@ -37,6 +40,7 @@ void judge_plateau(Decisions& decisions, const Config::Schedule& settings, const
   const double value = loss ? evaluation.loss : evaluation.accuracy();
   const double share = settings.plateau_threshold;
   const bool first = decisions.epochs_on_plateau < 0;
+  if (first && !std::isfinite(value)) return;
   if (first ||
       (loss ? value < decisions.plateau_best * (1 - share) : value > decisions.plateau_best * (1 + share))) {
     decisions.plateau_best = value;
@@ -58,6 +62,7 @@ bool judge_epoch(Decisions& decisions, const Config& config, const Accuracy& acc
   if (!config.training.early_stopping) return false;
   const double value = watched_by_early_stopping(config.training, accuracy);
   const bool first = decisions.epochs_since_best < 0;
+  if (first && !std::isfinite(value)) return false;
   if (first || value > decisions.best + config.training.early_stopping_min_delta) {
     decisions.best = value;
     decisions.epochs_since_best = 0;

@@ -22,6 +22,7 @@ struct Decisions {
   double loss_scale = 0;                ///< 0: the loss is not scaled
   std::int64_t steps_since_skip = 0;    ///< below 0: so many steps in a row were skipped
   std::int64_t skipped_steps = 0;
+  std::int64_t swa_members = 0;  ///< of the mean of SWA
 
   bool operator==(const Decisions&) const = default;
 };
@@ -31,7 +32,8 @@ bool judges_epochs(const Config& config);
 
 /// After an epoch. Early stopping as in Keras: the run ends after early_stopping_patience epochs without an
 /// improvement of more than min_delta. Plateau as torch.optim.lr_scheduler.ReduceLROnPlateau with a relative
-/// threshold. Returns whether early stopping has seen its best epoch so far.
+/// threshold. A value that is not finite is no improvement. Returns whether early stopping has seen its best
+/// epoch so far.
 bool judge_epoch(Decisions& decisions, const Config& config, const Accuracy& accuracy);
 
 /// The decisions before step 0; `scales_loss`: the run computes in fp16.

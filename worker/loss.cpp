@@ -31,9 +31,11 @@ at::Tensor sample_losses(const at::Tensor& logits, const at::Tensor& target, con
         at::binary_cross_entropy_with_logits(logits, target, {}, {}, at::Reduction::None).mean(1);
     return weights.defined() ? losses * at::mv(target, weights) : losses;
   }
+  constexpr double least = 1e-12;  // below it the power of a gamma under 1 has no finite slope
   const auto logarithms = at::log_softmax(logits, 1);
   auto terms = target * logarithms;
-  if (settings.name == "focal") terms = terms * (1 - logarithms.exp()).clamp_min(0).pow(settings.focal_gamma);
+  if (settings.name == "focal")
+    terms = terms * (1 - logarithms.exp()).clamp_min(least).pow(settings.focal_gamma);
   return weights.defined() ? -at::mv(terms, weights) : -terms.sum(1);
 }
 

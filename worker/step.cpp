@@ -101,6 +101,7 @@ StepSums gather_sums(Transport& transport, const TrainingState& state, const flo
   double squares = 0;
   for (auto sum = all.begin(); sum != metrics; ++sum) squares += *sum;
   StepSums sums{metrics[metric_loss], metrics[metric_weight], metrics[metric_correct], 0};
+  if (sums.weight == 0) sums.weight = 1;  // no class of these samples counts: there is nothing to divide
   sums.gradient_norm = std::sqrt(squares) / sums.weight / loss_scale;
   return sums;
 }
@@ -113,10 +114,16 @@ float gradient_scale(const Config::Training& settings, const StepSums& sums, dou
   return static_cast<float>(scale);
 }
 
-void clip_values(const Config::Training& settings, float* gradients, std::int64_t count, float scale) {
+void clip_values(const Config::Training& settings, const TrainingState& state, float* gradients,
+                 float scale) {
   if (settings.gradient_clip_value == 0) return;
   const float limit = static_cast<float>(settings.gradient_clip_value) / scale;
-  for (std::int64_t i = 0; i < count; ++i) gradients[i] = std::clamp(gradients[i], -limit, limit);
+  for (const auto& block : state.layout.blocks()) {
+    const bool own = block.offset >= state.shard.begin && block.offset < state.shard.end;
+    if (!own || !block.is_parameter()) continue;  // sums of statistics are no gradients
+    float* values = gradients + (block.offset - state.shard.begin);
+    for (std::int64_t i = 0; i < block.count; ++i) values[i] = std::clamp(values[i], -limit, limit);
+  }
 }
 
 }  // namespace lockstep

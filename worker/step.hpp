@@ -23,7 +23,7 @@ std::vector<at::Tensor> sampled_backward(const Workload& workload, const MicroBa
 /// The statistics that the model's last forward pass left, in layout order; undefined tensors elsewhere.
 std::vector<at::Tensor> statistic_leaves(Model& model, const Layout& layout);
 
-/// What a step's sums tell all ranks.
+/// What a step's sums tell all ranks. A step whose samples all weigh 0 has weight 1 and sums of 0.
 struct StepSums {
   double loss = 0, weight = 0, correct = 0;  ///< over the samples of the step
   double gradient_norm = 0;                  ///< of the mean gradient over all parameters, before clipping
@@ -38,8 +38,8 @@ StepSums gather_sums(Transport& transport, const TrainingState& state, const flo
 /// training.gradient_clip_norm (Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_).
 float gradient_scale(const Config::Training& settings, const StepSums& sums, double loss_scale);
 
-/// Limits each element of the mean gradient, `gradients` times `scale`, to training.gradient_clip_value
-/// (torch.nn.utils.clip_grad_value_). In place; nothing happens where it is 0.
-void clip_values(const Config::Training& settings, float* gradients, std::int64_t count, float scale);
+/// Limits each element of the mean gradient, `gradients` (this rank's shard) times `scale`, to
+/// training.gradient_clip_value (torch.nn.utils.clip_grad_value_). In place; nothing happens where it is 0.
+void clip_values(const Config::Training& settings, const TrainingState& state, float* gradients, float scale);
 
 }  // namespace lockstep

@@ -11,10 +11,11 @@ namespace lockstep {
 namespace {
 
 /// The best weights that a finished run has exported.
-std::string exported_weights(const std::string& run) {
+std::string exported_weights(const std::string& run, const Config::Training& settings) {
+  const bool best = settings.early_stopping && settings.restore_best;
   for (const char* name : {"ema", "swa", "weights"}) {
     const auto path = run + "/" + name + ".safetensors";
-    if (std::filesystem::exists(path)) return path;
+    if (std::filesystem::exists(path) && (!best || std::string(name) == "weights")) return path;
   }
   throw Error(ExitCode::config, "distillation.teacher = " + run + " has no exported weights",
               "only a run that has ended does", "let it end first");
@@ -29,7 +30,7 @@ Teacher::Teacher(const Config::Distillation& settings, ImageShape shape, bool ch
   model_ = make_model(config.model, shape);
   if (config.quantization.quantization_aware) quantize(*model_);
   const Layout layout(*model_, channels_last);
-  const auto file = model_file(exported_weights(settings.teacher), layout);
+  const auto file = model_file(exported_weights(settings.teacher, config.training), layout);
   try {
     file.check();
   } catch (const Error& error) {

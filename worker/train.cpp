@@ -29,7 +29,9 @@ std::unique_ptr<Workload> load_workload(Transport& host, const Compute& compute,
   std::unique_ptr<Workload> workload;
   on_all_ranks(host, [&] {
     log_to_file(plan.output + "/log/rank-" + std::to_string(host.rank()) + ".log");
-    workload = std::make_unique<Workload>(plan.config, compute.device);
+    auto config = plan.config;
+    if (plan.task == Task::evaluate) config.distillation.teacher.clear();  // it may be gone by now
+    workload = std::make_unique<Workload>(config, compute.device);
   });
   require_same(host, "the data", workload->data.hash.hex(), "copy the same files to all hosts");
   require_same(host, "the teacher", teacher_hash(*workload), "copy the same files to all hosts");
@@ -45,7 +47,7 @@ void compare_with_checkpoint(const nlohmann::json& manifest, const Workload& wor
                 "its hash has changed since the checkpoint",
                 "restore the data, or start over with --fresh, which keeps the old run under another name");
   }
-  if (manifest.value("teacher_hash", "") != teacher_hash(workload)) {
+  if (plan.task == Task::train && manifest.value("teacher_hash", "") != teacher_hash(workload)) {
     throw Error(ExitCode::config, "the teacher in " + plan.config.distillation.teacher + " has changed",
                 "its weights have another hash than at the checkpoint",
                 "restore it, or start over with --fresh, which keeps the old run under another name");
@@ -98,11 +100,6 @@ Evaluation measure(Transport& host, const Compute& compute, const Workload& work
   return measure(host, workload, *model);
 }
 
-/// The mean of SWA has no member until its first epoch has ended.
-bool has_mean(const Workload& workload, const TrainingState& state) {
-  return swa_members(workload.config, state.step / workload.extent.steps_per_epoch) > 0;
-}
-
 /// While the run goes on: averages with averaged running statistics.
 Accuracy measure_all(Transport& host, const Compute& compute, const Workload& workload,
                      const TrainingState& state) {
@@ -111,7 +108,7 @@ Accuracy measure_all(Transport& host, const Compute& compute, const Workload& wo
   };
   Accuracy accuracy{measure(host, workload, *workload.model), {}, {}};
   if (state.ema.defined()) accuracy.ema = of(state.ema);
-  if (state.swa.defined() && has_mean(workload, state)) accuracy.swa = of(state.swa);
+  if (state.decisions.swa_members > 0) accuracy.swa = of(state.swa);
   return accuracy;
 }
 
@@ -131,13 +128,14 @@ Outcome outcome_of(Transport& host, const Compute& compute, const Workload& work
     return with_exact_statistics(host, compute, workload, gathered(shard));
   };
   const bool judged = state.best.defined() && state.decisions.epochs_since_best >= 0;
+  const bool judged_average = judged && workload.config.training.early_stopping_metric.starts_with("ema_");
   outcome.weights["weights"] = gathered(judged ? state.best : state.own_parameters());
   outcome.accuracy.raw = measure(host, compute, workload, outcome.weights["weights"]);
   if (state.ema.defined()) {
-    outcome.weights["ema"] = averaged(state.ema);
+    outcome.weights["ema"] = averaged(judged_average ? state.best : state.ema);
     outcome.accuracy.ema = measure(host, compute, workload, outcome.weights["ema"]);
   }
-  if (state.swa.defined() && has_mean(workload, state)) {
+  if (state.decisions.swa_members > 0) {
     outcome.weights["swa"] = averaged(state.swa);
     outcome.accuracy.swa = measure(host, compute, workload, outcome.weights["swa"]);
   }
@@ -228,13 +226,13 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
     if (!scales_loss) require_finite(finite, sums, state.step);
     if (!scales_loss || judge_gradients(state.decisions, config, finite)) {
       const auto scale = gradient_scale(config.training, sums, loss_scale);
-      clip_values(config.training, gradients, state.shard.size(), scale);
+      clip_values(config.training, state, gradients, scale);
       update_shard(host, state, *workload, orders.scalars, orders.ema_decay, gradients, scale);
       share_parameters(transport, state);
     }
-    if (orders.swa_member > 0) {
+    if (orders.add_to_mean) {
       add_to_mean(state.swa.data_ptr<float>(), state.own_parameters().data_ptr<float>(), state.shard.size(),
-                  orders.swa_member);
+                  ++state.decisions.swa_members);
     }
     ++state.step;
     controller.note_step(*workload, state, sums, orders.scalars.learning_rate, seconds_since(start));

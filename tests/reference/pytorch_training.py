@@ -249,13 +249,17 @@ class Training:
 
     def sampled_gradients(self, batches, step):
         """Of the mean cross entropy with labels drawn from the softmax, one for each parameter."""
-        losses = []
+        losses, momenta = [], {norm: norm.momentum for norm in batch_norms(self.model)}
+        for norm in momenta:
+            norm.momentum = 0.0  # this pass leaves no statistics
         for micro_batch, (images, _) in enumerate(batches):
             logits = self.model(images)
             drawn = reference.words(self.config["run"]["seed"], reference.SAMPLED_LABELS, step, micro_batch, -(-len(images) // 2))
             shares = torch.softmax(logits.detach().double(), 1).cumsum(1)
             labels = torch.searchsorted(shares, torch.from_numpy(reference.uniforms(drawn)[:len(images), None]), right=True)
             losses.append(F.cross_entropy(logits, labels[:, 0].clamp(max=9), reduction="sum"))
+        for norm, momentum in momenta.items():
+            norm.momentum = momentum
         return torch.autograd.grad(sum(losses) / samples_per_step(self.config), list(self.model.parameters()))
 
     def weights(self):

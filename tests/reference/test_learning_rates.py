@@ -46,6 +46,11 @@ def test_learning_rates_with_random_settings_are_those_of_pytorch(lockstep, note
     compare(lockstep(config), config, 28, note)
 
 
+def test_one_cycle_may_rise_within_its_first_step(lockstep, note):
+    config = configuration({"training": {"epochs": 1}, "data": {"train_samples": 320}, "schedule": ONECYCLE | {"onecycle_rise": 0.1}})
+    assert all(0 < step["learning_rate"] <= 0.1 for step in lockstep(config).steps)
+
+
 def test_a_run_cut_short_follows_the_schedule_of_all_its_epochs(lockstep, note):
     config = configuration(EPOCHS, {"training": {"max_steps": 9}, "schedule": SCHEDULES["cosine"] | {"warmup_ratio": 0.3}})
     compare(lockstep(config), config, 9, note)

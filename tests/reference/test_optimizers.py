@@ -47,6 +47,11 @@ def test_steps_of_a_convolutional_network_are_those_of_the_reference(lockstep, n
                       note)
 
 
+def test_clipping_by_value_leaves_running_statistics_alone(lockstep, note):
+    clip = {"gradient_clip_value": 0.002, "max_steps": 3}
+    compare_each_step(lockstep(configuration(batches(16, 4), RESNET20, {"training": clip}), 3), note)
+
+
 def test_a_step_of_muon_is_that_of_pytorch_within_its_bfloat16():
     draw = torch.Generator().manual_seed(1)
     weights, gradient = torch.randn(24, 40, generator=draw), torch.randn(24, 40, generator=draw)

@@ -27,10 +27,10 @@ bool has_statistics(const Layout& layout) {
 
 }  // namespace
 
-std::int64_t swa_members(const Config& config, std::int64_t epochs) {
-  const auto after_start = epochs - swa_start_epoch(config);
-  if (!config.averaging.use_swa || after_start < 1) return 0;
-  return (after_start - 1) / config.averaging.swa_every_epochs + 1;
+bool enters_mean(const Config& config, std::int64_t epoch) {
+  const auto after_start = epoch - swa_start_epoch(config);
+  return config.averaging.use_swa && after_start >= 1 &&
+         (after_start - 1) % config.averaging.swa_every_epochs == 0;
 }
 
 void add_to_mean(float* __restrict mean, const float* __restrict weights, std::int64_t count,

@@ -11,8 +11,9 @@
 
 namespace lockstep {
 
-/// How many members the mean has after `epochs` epochs; every swa_every_epochs-th from the start on is one.
-std::int64_t swa_members(const Config& config, std::int64_t epochs);
+/// Whether the weights at the end of epoch `epoch` (from 1) enter the mean: every swa_every_epochs-th from
+/// the start on.
+bool enters_mean(const Config& config, std::int64_t epoch);
 
 /// The weights become member number `member` (from 1) of the mean: mean += (weights - mean) / member, as
 /// torch.optim.swa_utils.AveragedModel.

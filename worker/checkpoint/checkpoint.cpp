@@ -144,8 +144,12 @@ json load_checkpoint(Transport& transport, TrainingState& state, const std::stri
       array.shard.copy_(flat.slice(0, state.shard.begin, state.shard.end));
     }
     state.step = manifest.at("step").get<std::int64_t>();
-    state.decisions =
-        manifest.contains("decisions") ? decisions_from_json(manifest["decisions"]) : Decisions{};
+    try {
+      state.decisions =
+          manifest.contains("decisions") ? decisions_from_json(manifest["decisions"]) : Decisions{};
+    } catch (const json::exception& error) {
+      throw Error(ExitCode::io, folder + "/manifest.json cannot be read", error.what());
+    }
   });
   const auto hashes = hash_state(transport, state);
   for (const auto& [name, hash] : hashes.array) {

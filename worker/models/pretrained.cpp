@@ -56,6 +56,11 @@ bool has_other_shape(const std::string& prefix, const Named& named, const Stored
   return differs;
 }
 
+/// The ranges that training for int8 keeps: weights trained with them and without fit each other.
+bool is_input_range(const std::string& name) {
+  return name.ends_with(".input_min") || name.ends_with(".input_max");
+}
+
 void require_fit(const std::vector<std::string>& problems, const std::string& path) {
   if (problems.empty()) return;
   constexpr std::size_t shown = 3;
@@ -80,11 +85,12 @@ void load_pretrained(Model& model, const std::string& path) {
   std::vector<std::string> problems;
   for (const auto& item : named) {
     if (new_last && item.key().starts_with(last)) continue;
+    if (is_input_range(item.key()) && !stored.contains(item.key())) continue;
     auto problem = mismatch(item.key(), item.value(), stored);
     if (!problem.empty()) problems.push_back(std::move(problem));
   }
   for (const auto& [name, tensor] : stored) {
-    if (!named.contains(name) && !name.ends_with("num_batches_tracked"))
+    if (!named.contains(name) && !name.ends_with("num_batches_tracked") && !is_input_range(name))
       problems.push_back(name + " is not in the model");
   }
   require_fit(problems, path);
@@ -92,6 +98,7 @@ void load_pretrained(Model& model, const std::string& path) {
   PartFile file(path, PartFile::Mode::read);
   for (auto& item : named) {
     if (new_last && item.key().starts_with(last)) continue;
+    if (!stored.contains(item.key())) continue;
     const auto& [dtype, shape, begin, end] = stored.at(item.key());
     const auto values = at::empty(shape, *type_of(dtype));
     file.read(values.data_ptr(), end - begin, begin);

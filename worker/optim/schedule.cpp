@@ -21,6 +21,14 @@ Extent extent_of(const Config& config, std::int64_t train_samples) {
                 std::to_string(train_samples) + " samples", "lower training.batch_size");
   }
   extent.total_steps = config.training.epochs * extent.steps_per_epoch;
+  const auto warmup = warmup_steps(config, extent);
+  const auto scheduled = extent.total_steps - config.schedule.cooldown_epochs * extent.steps_per_epoch;
+  if (warmup > scheduled) {
+    throw Error(ExitCode::config,
+                "the warm-up of " + std::to_string(warmup) + " steps is longer than the run",
+                "it has " + std::to_string(scheduled) + " steps before its cool-down",
+                "shorten the warm-up, or raise training.epochs");
+  }
   const auto limit = config.training.max_steps;
   extent.last_step = limit > 0 ? std::min(limit, extent.total_steps) : extent.total_steps;
   return extent;
@@ -31,15 +39,6 @@ std::int64_t warmup_steps(const Config& config, const Extent& extent) {
   if (schedule.warmup_steps > 0) return schedule.warmup_steps;
   if (schedule.warmup_epochs > 0) return schedule.warmup_epochs * extent.steps_per_epoch;
   return std::llround(schedule.warmup_ratio * static_cast<double>(extent.total_steps));
-}
-
-double scaled_learning_rate(const Config& config) {
-  const auto& optimizer = config.optimizer;
-  const double ratio =
-      static_cast<double>(samples_per_step(config)) / static_cast<double>(optimizer.lr_scaling_base_batch);
-  if (optimizer.lr_scaling == "linear") return optimizer.learning_rate * ratio;
-  if (optimizer.lr_scaling == "sqrt") return optimizer.learning_rate * std::sqrt(ratio);
-  return optimizer.learning_rate;
 }
 
 std::string scaling_in_words(const Config& config) {
@@ -70,7 +69,7 @@ double restarted_cosine(const Config::Schedule& schedule, const Extent& extent, 
 double onecycle(const Config::Schedule& schedule, double highest, double step, double steps) {
   const double first = highest / schedule.onecycle_start_factor, last = first / schedule.onecycle_end_factor;
   const double top = schedule.onecycle_rise * steps - 1, end = steps - 1;
-  if (step <= top) return highest + (first - highest) * falling_cosine(step / top);
+  if (step < top) return highest + (first - highest) * falling_cosine(step / top);
   return last + (highest - last) * falling_cosine((step - top) / (end - top));
 }
 

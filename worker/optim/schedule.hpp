@@ -14,16 +14,14 @@ struct Extent {
   std::int64_t total_steps;      ///< epochs x steps_per_epoch: what schedules are laid over
   std::int64_t last_step;  ///< where the run ends: total_steps, or training.max_steps if that is smaller
 };
-/// Throws Error (config) when there is not even one batch of samples.
+/// Throws Error (config) when there is not even one batch of samples, or the warm-up is longer than the run.
 Extent extent_of(const Config& config, std::int64_t train_samples);
 
 /// Steps of warm-up: schedule.warmup_steps, or warmup_ratio of all steps, or warmup_epochs.
 std::int64_t warmup_steps(const Config& config, const Extent& extent);
 
-/// optimizer.learning_rate for the samples of a step, by optimizer.lr_scaling: in proportion to them (Goyal
-/// et al. 2017, section 2.1) or to their root (Krizhevsky 2014, section 5).
-double scaled_learning_rate(const Config& config);
-/// How it comes about, for people: "0.1 x 1024 / 256 = 0.4 (linear scaling)"; "" without scaling.
+/// How scaled_learning_rate comes about, for people: "0.1 x 1024 / 256 = 0.4 (linear scaling)"; "" without
+/// scaling.
 std::string scaling_in_words(const Config& config);
 
 /// Learning rate of step `step` (from 0); `drops` are those that the plateau schedule has made so far. base
