@@ -52,6 +52,15 @@ def test_a_last_layer_of_other_classes_begins_anew_and_that_is_said_once(setting
     assert torch.allclose(found["conv2.weight"], other["conv2.weight"], rtol=0, atol=1e-25)
 
 
+def test_weights_in_floating_point_are_a_start_for_int8_and_the_other_way_round(settings, trained, tmp_path):
+    outcome = outcome_of(settings | {"quantization.quantization_aware": True}, trained, tmp_path / "int8")
+    assert outcome.exit_code == 0, outcome.output
+    exported = tmp_path / "int8" / "weights.safetensors"
+    assert "conv1.input_max" in load_file(exported)
+    outcome = outcome_of(settings, exported, tmp_path / "float")
+    assert outcome.exit_code == 0, outcome.output
+
+
 # What is wrong with the file: a change of its tensors, and what the message must say.
 WRONG = {
     "missing": (lambda tensors: tensors.pop("bn2.weight"), "bn2.weight is missing"),

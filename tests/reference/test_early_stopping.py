@@ -1,7 +1,7 @@
 """When early stopping ends a run, and with which weights, against a re-reading of its own metrics."""
 import pytest
 import torch
-from runs import configuration
+from runs import as_toml, call, configuration
 
 # Few samples and a high learning rate: the test loss turns up soon, and the accuracy wavers.
 OVERFITTING = {"data": {"train_samples": 130, "test_samples": 300}, "training": {"epochs": 40, "early_stopping": True},
@@ -40,3 +40,11 @@ def test_the_run_ends_when_the_metric_has_not_improved_and_leaves_the_best_weigh
     for name, tensor in expected.items():
         if "num_batches" not in name:
             assert torch.equal(left[name], tensor), name
+
+
+def test_more_epochs_do_not_wake_a_run_that_has_stopped_early(lockstep):
+    config = configuration(OVERFITTING, {"training": CASES["accuracy"]})
+    run = lockstep(config)
+    (run.folder / "config.toml").write_text(as_toml(configuration(config, {"training": {"epochs": 60}})))
+    again = call("train", run.folder / "config.toml", "--output", run.folder / "run", "--ranks", 1)
+    assert again[-1]["steps"] == run.result["steps"] and again[-1]["state_hash"] == run.result["state_hash"]

@@ -107,7 +107,9 @@ TEST(Rules, TheScheduleEndsBelowTheLearningRate) {
   expect_kept(config);  // constant does not read min_lr
   for (const char* name : {"cosine", "step"}) {
     config.schedule.name = name;
-    expect_broken(config, {"schedule.min_lr", "optimizer.learning_rate", "schedule.name"}, "lower min_lr");
+    expect_broken(config,
+                  {"schedule.min_lr", "optimizer.learning_rate", "optimizer.lr_scaling", "schedule.name"},
+                  "lower min_lr");
   }
 }
 
@@ -231,6 +233,30 @@ TEST(Rules, TheMeanOfWeightsBeginsWithinTheRun) {
   expect_kept(config);
 }
 
+TEST(Rules, TheEndOfARunHasOneLearningRate) {
+  Config config;
+  config.averaging.swa_lr = 0.01;
+  config.schedule.cooldown_epochs = 2;
+  expect_kept(config);
+  config.averaging.use_swa = true;
+  expect_broken(config, {"averaging.swa_lr", "schedule.cooldown_epochs", "averaging.use_swa"},
+                "cooldown_epochs = 0");
+  config.averaging.swa_lr.reset();
+  expect_kept(config);
+}
+
+TEST(Rules, TheLowestRateIsComparedWithTheScaledOne) {
+  Config config;
+  config.schedule.min_lr = 0.001;
+  config.optimizer.learning_rate = 0.002;
+  config.optimizer.lr_scaling = "linear";  // to an eighth, as a batch of 32 is of 256
+  expect_broken(config,
+                {"schedule.min_lr", "optimizer.learning_rate", "optimizer.lr_scaling", "schedule.name"},
+                "lower min_lr");
+  config.training.batch_size = 256;
+  expect_kept(config);
+}
+
 TEST(Rules, NumberFormatsAgree) {
   Config config;
   config.precision.loss_scale = "1024";
@@ -278,9 +304,13 @@ TEST(Rules, ClassesAreWeighedByNumbersExactlyWhereTheyAreGiven) {
   expect_broken(config, names, "set class_weights = \"explicit\"");
 }
 
-TEST(Rules, SophiaNeedsASoftmax) {
+TEST(Rules, SophiaNeedsASoftmaxAndTheRangeOfFloat32) {
   Config config;
   config.optimizer.name = "sophia";
+  expect_kept(config);
+  config.precision.mixed_precision = "fp16";
+  expect_broken(config, {"optimizer.name", "precision.mixed_precision"}, "\"bf16\" or \"none\"");
+  config.precision.mixed_precision = "bf16";
   expect_kept(config);
   config.loss.name = "focal";
   expect_broken(config, {"optimizer.name", "loss.name"}, "cross_entropy");
