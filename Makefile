@@ -39,7 +39,7 @@ test: setup-tests ## build everything and run all tests
 	@$(MAKE) --no-print-directory configure
 	@echo "build: programs and tests"
 	@ninja -C build $(NINJA_QUIET)
-	@ctest --test-dir build --output-on-failure --no-tests=error
+	@ctest --test-dir build --output-on-failure --no-tests=error -j 2
 
 docs: setup ## write what is derived from the table of parameters (docs/parameters.md, the schema)
 	@$(MAKE) --no-print-directory configure

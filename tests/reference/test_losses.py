@@ -40,7 +40,7 @@ def test_a_step_whose_samples_do_not_count_changes_nothing_but_momentum(lockstep
 
 def test_a_confident_network_has_finite_gradients_under_a_focal_loss_below_1(lockstep):
     run = lockstep(configuration(batches(8), MLP, {"loss": {"name": "focal", "focal_gamma": 0.3}, "training": {
-        "epochs": 60, "max_steps": 0}, "checkpoint": {"every_steps": 0}, "optimizer": {"learning_rate": 1.0}, "data": {
+        "epochs": 60, "max_steps": 0}, "checkpoint": {"every_steps": 0}, "optimizer": {"learning_rate": 0.1}, "data": {
             "train_samples": 16}}))
     assert run.steps[-1]["loss"] < 0.01
 

@@ -168,6 +168,8 @@ TEST(Rules, GradientsAreClippedOneWay) {
 TEST(Rules, TheAverageIsWatchedOnlyWhereItIsKept) {
   Config config;
   config.training.early_stopping_metric = "ema_loss";
+  expect_kept(config);  // nothing watches it
+  config.training.early_stopping = true;
   expect_broken(config, {"training.early_stopping_metric", "averaging.model_ema"},
                 "turn it on, or watch \"loss\"");
   config.averaging.model_ema = true;
