@@ -41,6 +41,10 @@ double scaled_learning_rate(const Config& config) {
   return optimizer.learning_rate;
 }
 
+bool watches_average(const Config::Training& settings) {
+  return settings.early_stopping_metric.starts_with("ema_");
+}
+
 std::int64_t swa_start_epoch(const Config& config) {
   return config.averaging.swa_start_epoch.value_or(config.training.epochs * 3 / 4);
 }

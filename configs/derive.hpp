@@ -13,6 +13,9 @@ std::int64_t samples_per_step(const Config& config);
 /// optimizer.learning_rate for the samples of a step, by optimizer.lr_scaling: in proportion to them (Goyal
 /// et al. 2017, section 2.1) or to their root (Krizhevsky 2014, section 5).
 double scaled_learning_rate(const Config& config);
+/// Whether early stopping watches the moving average instead of the weights.
+bool watches_average(const Config::Training& settings);
+
 /// averaging.swa_start_epoch, or three quarters of the epochs.
 std::int64_t swa_start_epoch(const Config& config);
 

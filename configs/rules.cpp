@@ -121,9 +121,10 @@ Broken one_clipping(const Config& config) {
 
 Broken metric_is_there(const Config& config) {
   const auto& metric = config.training.early_stopping_metric;
-  return unless(!config.training.early_stopping || !metric.starts_with("ema_") || config.averaging.model_ema,
-                {"training.early_stopping_metric = " + quoted(metric) + " is never measured",
-                 "averaging.model_ema is off", "turn it on, or watch " + quoted(metric.substr(4))});
+  return unless(
+      !config.training.early_stopping || !watches_average(config.training) || config.averaging.model_ema,
+      {"training.early_stopping_metric = " + quoted(metric) + " is never measured",
+       "averaging.model_ema is off", "turn it on, or watch " + quoted(metric.substr(4))});
 }
 
 Broken milestones_rise(const Config& config) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.hpp"
+#include "configs/derive.hpp"
 #include "configs/registry.hpp"
 
 namespace lockstep {
@@ -30,8 +31,7 @@ void for_each_field(D& decisions, const Action& action) {
 
 /// Better is larger.
 double watched_by_early_stopping(const Config::Training& settings, const Accuracy& accuracy) {
-  const bool ema = settings.early_stopping_metric.starts_with("ema_");
-  const auto& evaluation = ema ? *accuracy.ema : accuracy.raw;
+  const auto& evaluation = watches_average(settings) ? *accuracy.ema : accuracy.raw;
   return settings.early_stopping_metric.ends_with("loss") ? -evaluation.loss : evaluation.accuracy();
 }
 

@@ -63,6 +63,11 @@ Range Layout::block_range(int rank, int world_size) const {
   return {first_block(rank, world_size), first_block(rank + 1, world_size)};
 }
 
+std::span<const Block> Layout::own_blocks(int rank, int world_size) const {
+  const auto range = block_range(rank, world_size);
+  return std::span(blocks_).subspan(range.begin, range.size());
+}
+
 Range Layout::shard(int rank, int world_size) const {
   const auto offset = [&](std::int64_t block) {
     return block == static_cast<std::int64_t>(blocks_.size()) ? size_ : blocks_[block].offset;

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -66,13 +67,14 @@ class Layout {
 
   /// The blocks that `rank` owns: whole blocks (or entries), contiguous, about the same number of elements
   /// each. May be empty.
-  Range block_range(int rank, int world_size) const;
+  std::span<const Block> own_blocks(int rank, int world_size) const;
   /// The same as elements of the flat buffer: [first owned block's offset, next rank's first offset).
   Range shard(int rank, int world_size) const;
   std::vector<Range> shards(int world_size) const;
 
  private:
   void add(const std::string& name, at::IntArrayRef shape, bool channels_last, Kind kind);
+  Range block_range(int rank, int world_size) const;
   std::int64_t first_block(int rank, int world_size) const;
 
   bool whole_entries_;

@@ -8,10 +8,9 @@ namespace lockstep {
 namespace {
 
 /// The hashes of this rank's blocks of one array, of which `values` holds this rank's shard.
-std::vector<Hash128> hash_blocks(const TrainingState& state, Range blocks, const float* values) {
+std::vector<Hash128> hash_blocks(const TrainingState& state, const float* values) {
   std::vector<Hash128> hashes;
-  for (auto i = blocks.begin; i < blocks.end; ++i) {
-    const auto& block = state.layout.blocks()[i];
+  for (const auto& block : state.blocks) {
     if (block.kind == Kind::metric) continue;
     hashes.push_back(hash_bytes(values + (block.offset - state.shard.begin), block.count * sizeof(float)));
   }
@@ -19,8 +18,7 @@ std::vector<Hash128> hash_blocks(const TrainingState& state, Range blocks, const
 }
 
 Hash128 hash_array(Transport& transport, const TrainingState& state, const float* shard) {
-  const auto blocks = state.layout.block_range(transport.rank(), transport.world_size());
-  const auto own = hash_blocks(state, blocks, shard);
+  const auto own = hash_blocks(state, shard);
   std::vector<std::byte> all;
   for (const auto& part : gather_bytes(transport, std::as_bytes(std::span(own)))) {
     all.insert(all.end(), part.begin(), part.end());
@@ -51,6 +49,7 @@ std::vector<Range> bytes_of_shards(const Layout& layout, int world_size) {
 TrainingState::TrainingState(const Layout& layout_, const Optimizer& optimizer, const Config& config,
                              int rank, int world_size, std::optional<at::Device> gpu)
     : layout(layout_),
+      blocks(layout_.own_blocks(rank, world_size)),
       shard(layout_.shard(rank, world_size)),
       parameters(at::zeros({layout_.size()})),
       replica(gpu ? at::zeros({layout_.size()}, *gpu) : parameters) {

@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "collectives/transport.hpp"
 #include "common/hash.hpp"
+#include "configs/derive.hpp"
 #include "worker/decisions.hpp"
 #include "worker/layout.hpp"
 #include "worker/optim/optimizer.hpp"
@@ -35,17 +37,18 @@ struct TrainingState {
 
   /// This rank's shard of the weights that early stopping judges: the current ones, or their moving average.
   at::Tensor judged_weights(const Config::Training& settings) const {
-    return settings.early_stopping_metric.starts_with("ema_") ? ema : own_parameters();
+    return watches_average(settings) ? ema : own_parameters();
   }
 
   /// The rank's shard of the parameters, a view.
   at::Tensor own_parameters() const { return parameters.slice(0, shard.begin, shard.end); }
 
   const Layout& layout;
-  Range shard;            ///< elements of the flat buffer that this rank owns
-  std::int64_t step = 0;  ///< steps done
-  at::Tensor parameters;  ///< float32 [layout.size()] on the host: parameters and running statistics
-  at::Tensor replica;     ///< where the model computes: `parameters` itself, or a copy on the GPU
+  std::span<const Block> blocks;  ///< that this rank owns
+  Range shard;                    ///< the same as elements of the flat buffer
+  std::int64_t step = 0;          ///< steps done
+  at::Tensor parameters;          ///< float32 [layout.size()] on the host: parameters and running statistics
+  at::Tensor replica;             ///< where the model computes: `parameters` itself, or a copy on the GPU
   std::vector<Array> optimizer_state;  ///< in the optimiser's order
   /// float32 [shard.size()], each undefined where the configuration does not ask for it: the averages, and
   /// the weights of the best epoch.

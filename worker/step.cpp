@@ -11,16 +11,14 @@
 namespace lockstep {
 namespace {
 
-/// The gradients that backward left, in layout order, undefined tensors for all that is no parameter.
-std::vector<at::Tensor> take_gradients(const Workload& workload) {
+/// Moves the gradients that backward left to the parameters' places among `values`, in layout order.
+void take_gradients(const Workload& workload, std::vector<at::Tensor>& values) {
   const auto parameters = workload.model->named_parameters();
-  std::vector<at::Tensor> values(workload.layout.entries().size());
   for (std::size_t i = 0; i < parameters.size(); ++i) {  // parameters come first in a layout
     auto& gradient = parameters[workload.layout.entries()[i].name].mutable_grad();
     values[i] = gradient;
     gradient.reset();  // so that the next backward hands over its tensor instead of adding to this one
   }
-  return values;
 }
 
 /// int64 [n]: a class for each sample, drawn from the softmax of its logits.
@@ -65,13 +63,9 @@ std::vector<at::Tensor> forward_backward(const Workload& workload, const MicroBa
   (loss_scale == 1 ? sums.loss : sums.loss * loss_scale).backward();
   const auto correct = logits.detach().argmax(1).eq(batch.labels).sum();
   const auto metrics = at::stack({sums.loss.detach(), sums.weight, correct.to(at::kFloat)});
-  auto values = take_gradients(workload);
-  const auto statistics = statistic_leaves(*workload.model, workload.layout);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto kind = workload.layout.entries()[i].kind;
-    if (kind == Kind::metric) values[i] = metrics;
-    if (kind == Kind::statistic) values[i] = statistics[i];
-  }
+  auto values = statistic_leaves(*workload.model, workload.layout);
+  take_gradients(workload, values);
+  values.back() = metrics;  // the last entry of a layout
   return values;
 }
 
@@ -82,16 +76,15 @@ std::vector<at::Tensor> sampled_backward(const Workload& workload, const MicroBa
   const auto labels = drawn_labels(logits, {seed, Purpose::sampled_labels, static_cast<std::uint64_t>(step),
                                             static_cast<std::uint64_t>(micro_batch)});
   at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum).backward();
-  return take_gradients(workload);
+  std::vector<at::Tensor> values(workload.layout.entries().size());
+  take_gradients(workload, values);
+  return values;
 }
 
 StepSums gather_sums(Transport& transport, const TrainingState& state, const float* gradient_sum,
                      double loss_scale) {
-  const auto& layout = state.layout;
-  const auto blocks = layout.block_range(transport.rank(), transport.world_size());
   std::vector<double> own;  // one number a block of parameters, then the metrics where this rank owns them
-  for (auto i = blocks.begin; i < blocks.end; ++i) {
-    const auto& block = layout.blocks()[i];
+  for (const auto& block : state.blocks) {
     const float* values = gradient_sum + (block.offset - state.shard.begin);
     if (block.kind == Kind::metric) own.insert(own.end(), values, values + metric_count);
     if (block.is_parameter()) own.push_back(sum_of_squares(values, block.count));
@@ -118,9 +111,8 @@ void clip_values(const Config::Training& settings, const TrainingState& state, f
                  float scale) {
   if (settings.gradient_clip_value == 0) return;
   const float limit = static_cast<float>(settings.gradient_clip_value) / scale;
-  for (const auto& block : state.layout.blocks()) {
-    const bool own = block.offset >= state.shard.begin && block.offset < state.shard.end;
-    if (!own || !block.is_parameter()) continue;  // sums of statistics are no gradients
+  for (const auto& block : state.blocks) {
+    if (!block.is_parameter()) continue;  // sums of statistics are no gradients
     float* values = gradients + (block.offset - state.shard.begin);
     for (std::int64_t i = 0; i < block.count; ++i) values[i] = std::clamp(values[i], -limit, limit);
   }

@@ -113,14 +113,14 @@ Accuracy measure_all(Transport& host, const Compute& compute, const Workload& wo
 }
 
 /// What the run has come to: the weights that it leaves, each as one flat buffer on all ranks, and how good
-/// they are. The best epoch's weights stand for the last where the run keeps them, and averages get
-/// statistics of their own.
+/// they are, as far as the `last` evaluation does not say it. The best epoch's weights stand for the last
+/// where the run keeps them, and averages get statistics of their own.
 struct Outcome {
   std::map<std::string, at::Tensor> weights;  ///< "weights", "ema", "swa"
   Accuracy accuracy;
 };
 Outcome outcome_of(Transport& host, const Compute& compute, const Workload& workload,
-                   const TrainingState& state) {
+                   const TrainingState& state, const std::optional<Accuracy>& last) {
   Outcome outcome;
   const auto gathered = [&](const at::Tensor& shard) { return gather_shards(host, workload.layout, shard); };
   const auto averaged = [&](const at::Tensor& shard) {
@@ -128,9 +128,10 @@ Outcome outcome_of(Transport& host, const Compute& compute, const Workload& work
     return with_exact_statistics(host, compute, workload, gathered(shard));
   };
   const bool judged = state.best.defined() && state.decisions.epochs_since_best >= 0;
-  const bool judged_average = judged && workload.config.training.early_stopping_metric.starts_with("ema_");
+  const bool judged_average = judged && watches_average(workload.config.training);
   outcome.weights["weights"] = gathered(judged ? state.best : state.own_parameters());
-  outcome.accuracy.raw = measure(host, compute, workload, outcome.weights["weights"]);
+  outcome.accuracy.raw =
+      last && !judged ? last->raw : measure(host, compute, workload, outcome.weights["weights"]);
   if (state.ema.defined()) {
     outcome.weights["ema"] = averaged(judged_average ? state.best : state.ema);
     outcome.accuracy.ema = measure(host, compute, workload, outcome.weights["ema"]);
@@ -208,6 +209,7 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
     return gradient_sum.data_ptr<float>();
   };
 
+  std::optional<Accuracy> accuracy;  // of the last evaluation, which the last step always has
   workload->model->train();
   while (state.step < workload->extent.last_step && !state.decisions.stopped) {
     const auto orders = controller.orders(*workload, state);
@@ -238,9 +240,9 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
     controller.note_step(*workload, state, sums, orders.scalars.learning_rate, seconds_since(start));
 
     if (orders.evaluate) {
-      const auto accuracy = measure_all(host, compute, *workload, state);
-      controller.note_accuracy(*workload, state.step, accuracy);
-      if (orders.judge && judge_epoch(state.decisions, config, accuracy) && state.best.defined())
+      accuracy = measure_all(host, compute, *workload, state);
+      controller.note_accuracy(*workload, state.step, *accuracy);
+      if (orders.judge && judge_epoch(state.decisions, config, *accuracy) && state.best.defined())
         state.best.copy_(state.judged_weights(config.training));
       if (state.decisions.stopped) controller.note_early_stop(state.step, state.decisions);
     }
@@ -255,7 +257,7 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
       return 128 + orders.signal;
     }
   }
-  const auto outcome = outcome_of(host, compute, *workload, state);
+  const auto outcome = outcome_of(host, compute, *workload, state, accuracy);
   export_outcome(host, *workload, plan, state, outcome);
   controller.finish(*workload, plan, state.step, hash_state(host, state), outcome.accuracy);
   return 0;
@@ -264,7 +266,8 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
 void evaluate_run(Transport& host, const Compute& compute, Controller& controller, const Plan& plan) {
   const auto workload = load_workload(host, compute, plan);
   const auto state = start_state(host, compute, *workload, plan);
-  controller.note_accuracy(*workload, state.step, outcome_of(host, compute, *workload, state).accuracy);
+  controller.note_accuracy(*workload, state.step,
+                           outcome_of(host, compute, *workload, state, std::nullopt).accuracy);
 }
 
 }  // namespace lockstep

@@ -27,12 +27,6 @@ struct Update {
 
   std::int64_t within(const Block& block) const { return block.offset - state.shard.begin; }
 
-  template <class Action>
-  void for_each_block(const Action& action) const {
-    const auto blocks = state.layout.block_range(transport.rank(), transport.world_size());
-    for (auto i = blocks.begin; i < blocks.end; ++i) action(state.layout.blocks()[i]);
-  }
-
   UpdateRange range(const Block& block) const {
     const auto& group = workload.groups[block.entry];
     UpdateRange range{
@@ -52,22 +46,22 @@ struct Update {
 
   void compute_directions() {
     direction = at::zeros({state.shard.size()});
-    for_each_block([&](const Block& block) {
+    for (const auto& block : state.blocks) {
       if (block.is_parameter())
         workload.optimizer.direction(workload.config.optimizer, scalars, range(block));
-    });
+    }
   }
 
   /// Collective: from the norms of whole parameters, summed over blocks in their order.
   void compute_trust() {
     const double factor = direction.defined() ? 1 : static_cast<double>(scale) * scale;
     std::vector<double> own;
-    for_each_block([&](const Block& block) {
-      if (!block.is_parameter()) return;
+    for (const auto& block : state.blocks) {
+      if (!block.is_parameter()) continue;
       const auto r = range(block);
       own.push_back(sum_of_squares(r.parameters, r.count));
       own.push_back(factor * sum_of_squares(r.direction ? r.direction : r.gradients, r.count));
-    });
+    }
     const auto all = gather_numbers(transport, own);
     std::vector<LayerNorms> squares(state.layout.entries().size(), LayerNorms{0, 0});
     auto next = all.begin();
@@ -108,22 +102,22 @@ void update_shard(Transport& transport, TrainingState& state, const Workload& wo
   Update update{transport, state, workload, scalars, gradient_sum, scale};
   if (workload.optimizer.direction) update.compute_directions();
   if (workload.optimizer.trust) update.compute_trust();
-  update.for_each_block([&](const Block& block) {
+  for (const auto& block : state.blocks) {
     if (block.kind != Kind::metric) update.update(block);
-  });
+  }
   if (!state.ema.defined()) return;
-  update.for_each_block([&](const Block& block) {
-    if (block.kind == Kind::metric) return;
+  for (const auto& block : state.blocks) {
+    if (block.kind == Kind::metric) continue;
     update_ema(state.ema.data_ptr<float>() + update.within(block),
                state.parameters.data_ptr<float>() + block.offset, block.count, ema_decay);
-  });
+  }
 }
 
 void update_curvature(TrainingState& state, const Workload& workload, const float* sampled_gradient_sum) {
   const auto samples = static_cast<double>(workload.micro_batches * workload.micro_batch_size);
-  for (const auto& block : state.layout.blocks()) {
+  for (const auto& block : state.blocks) {
+    if (!block.is_parameter()) continue;
     const auto within = block.offset - state.shard.begin;
-    if (!block.is_parameter() || within < 0 || block.offset >= state.shard.end) continue;
     estimate_curvature(workload.config.optimizer, sampled_gradient_sum + within, samples,
                        state.optimizer_state[1].shard.data_ptr<float>() + within, block.count);
   }

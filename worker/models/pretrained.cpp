@@ -82,10 +82,13 @@ void load_pretrained(Model& model, const std::string& path) {
   const bool new_last = has_other_shape(last, named, stored);
   named.update(model.named_buffers());
 
-  std::vector<std::string> problems;
+  std::vector<Named::Item> taken;  // from the file
   for (const auto& item : named) {
-    if (new_last && item.key().starts_with(last)) continue;
-    if (is_input_range(item.key()) && !stored.contains(item.key())) continue;
+    const bool keeps_its_own = is_input_range(item.key()) && !stored.contains(item.key());
+    if (!keeps_its_own && !(new_last && item.key().starts_with(last))) taken.push_back(item);
+  }
+  std::vector<std::string> problems;
+  for (const auto& item : taken) {
     auto problem = mismatch(item.key(), item.value(), stored);
     if (!problem.empty()) problems.push_back(std::move(problem));
   }
@@ -96,9 +99,7 @@ void load_pretrained(Model& model, const std::string& path) {
   require_fit(problems, path);
 
   PartFile file(path, PartFile::Mode::read);
-  for (auto& item : named) {
-    if (new_last && item.key().starts_with(last)) continue;
-    if (!stored.contains(item.key())) continue;
+  for (auto& item : taken) {
     const auto& [dtype, shape, begin, end] = stored.at(item.key());
     const auto values = at::empty(shape, *type_of(dtype));
     file.read(values.data_ptr(), end - begin, begin);

@@ -47,8 +47,8 @@ std::string number_behind(const std::string& name) {
 
 std::string module_of(const std::string& name) { return name.substr(0, name.rfind('.')); }
 
-}  // namespace
-
+/// The layer of each parameter, counted from 0 in order of registration, for names like torchvision's and
+/// timm's.
 std::vector<int> layers_of(const std::vector<std::string>& names) {
   const bool flat =
       std::ranges::all_of(names, [](const auto& name) { return numbered_module(name).empty(); });
@@ -71,6 +71,8 @@ std::vector<int> layers_of(const std::vector<std::string>& names) {
   }
   return layers;
 }
+
+}  // namespace
 
 std::vector<ParameterGroup> parameter_groups(const Layout& layout, const Config::Optimizer& settings) {
   std::vector<std::string> names;

@@ -22,8 +22,4 @@ struct ParameterGroup {
 /// head_learning_rate / learning_rate where that is given.
 std::vector<ParameterGroup> parameter_groups(const Layout& layout, const Config::Optimizer& settings);
 
-/// The layer of each parameter, counted from 0 in order of registration, for names like torchvision's and
-/// timm's.
-std::vector<int> layers_of(const std::vector<std::string>& names);
-
 }  // namespace lockstep
