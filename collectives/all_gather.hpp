@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "collectives/host_memory.hpp"
 #include "collectives/transport.hpp"
 
 namespace lockstep {
@@ -14,6 +15,11 @@ namespace lockstep {
 /// transport's memory. One step; each rank sends its own range to the N-1 others and receives theirs. Throws
 /// CollectiveError.
 void all_gather(Transport& transport, void* buffer, std::span<const Range> byte_ranges);
+
+/// Collective: the same where `buffer` is memory that the ranks of a group share: between the groups, once
+/// for each, every rank with the ranks that stand for it in the others. Nothing is sent within a group. When
+/// it returns, the whole group's buffer is complete. Throws CollectiveError.
+void all_gather(HostMemory& host, void* buffer, std::span<const Range> byte_ranges);
 
 /// Collective: all ranks get everybody's bytes, in rank order; sizes may differ. The bytes are host memory
 /// whatever the transport. Two steps: sizes, then bytes. Throws CollectiveError.

@@ -8,13 +8,13 @@
 #include <new>
 
 #include "collectives/merge.hpp"
+#include "collectives/pending_messages.hpp"
 
 namespace lockstep {
 namespace {
 
 constexpr std::size_t message_bytes_max = std::size_t{1} << 30;  // MPI counts are int
 constexpr int tag = 1;
-constexpr int polls_before_yield = 64;  // after that the core may belong to the rank that is waited for
 constexpr auto peer_check_interval = std::chrono::milliseconds(50);
 constexpr std::int64_t merge_block =
     4096;  // elements: 16 KiB a piece, so that all merges of a block stay in cache
@@ -77,6 +77,8 @@ void MpiTransport::post(std::span<const Outgoing> outgoing, std::span<const Inco
     });
   }
   for (const auto& message : outgoing) {
+    if (message.bytes > 0) ++sent_.messages;
+    sent_.bytes += static_cast<std::int64_t>(message.bytes);
     add(message.peer, message.bytes, [&](std::size_t offset, int count, MPI_Request* request) {
       return MPI_Isend(static_cast<const char*>(message.data) + offset, count, MPI_BYTE, message.peer, tag,
                        communicator_, request);
@@ -85,27 +87,25 @@ void MpiTransport::post(std::span<const Outgoing> outgoing, std::span<const Inco
 }
 
 void MpiTransport::wait() {
-  const auto end = Clock::now() + deadline_;
-  next_peer_check_ = Clock::now() + peer_check_interval;
   statuses_.resize(requests_.size());
-  for (int polls = 1;; ++polls) {
+  Patience patience(*this);
+  for (;;) {
     int done = 0;
     const int error =
         MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, statuses_.data());
     if (error == MPI_SUCCESS && done != 0) return;
     check(error);
-    if (polls < polls_before_yield) continue;
-    polls = polls_before_yield;
-    sched_yield();
-    const auto now = Clock::now();
-    if (now >= next_peer_check_) {
-      next_peer_check_ = now + peer_check_interval;
-      fail_if_peers_ended();
-    }
-    if (now >= end) {
-      const auto milliseconds = std::to_string(deadline_.count());
-      fail("no answer within " + milliseconds + " ms from " + describe_ranks(awaited_ranks()),
-           "stopped, cut off, or busy for longer than the deadline");
+    patience.pause([this] { return awaited_ranks(); });
+  }
+}
+
+void MpiTransport::wait_until(const std::function<bool()>& done,
+                              const std::function<std::vector<int>()>& awaited) {
+  Patience patience(*this);
+  while (!done()) {
+    if (patience.pause(awaited)) {  // others may wait for what MPI has not yet passed on for this rank
+      int none = 0;
+      check(MPI_Iprobe(MPI_ANY_SOURCE, tag, communicator_, &none, MPI_STATUS_IGNORE));
     }
   }
 }
@@ -122,10 +122,20 @@ void MpiTransport::check(int mpi_error) {
       culprits.push_back(request_peers_[i]);
     }
   }
+  fail_exchange(mpi_error, culprits);
+}
+
+void MpiTransport::fail_exchange(int mpi_error, const std::vector<int>& culprits) {
   char text[MPI_MAX_ERROR_STRING] = "";
   int length = 0;
   MPI_Error_string(mpi_error, text, &length);
   fail("the exchange with " + describe_ranks(culprits) + " failed", text);
+}
+
+bool MpiTransport::same_host(int rank, int other) const {
+  const auto &a = peers_[rank], &b = peers_[other];
+  return std::strcmp(a.boot_id, b.boot_id) == 0 && std::strcmp(a.host, b.host) == 0 &&
+         a.pid_namespace == b.pid_namespace;
 }
 
 bool MpiTransport::all_leave_within(std::chrono::milliseconds patience) {

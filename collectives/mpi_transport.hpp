@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,22 @@ class MpiTransport final : public Transport {
   void check_peers() override;
   std::string name() const override { return "mpi"; }
 
+  /// Returns when `done()` does; for what other processes change without a message, such as shared memory.
+  /// `awaited` tells the ranks that are waited for. Watched and bounded like an exchange. Throws
+  /// CollectiveError.
+  void wait_until(const std::function<bool()>& done, const std::function<std::vector<int>()>& awaited);
+
+  /// What has been sent since the start, not counting what shared memory saved.
+  struct Sent {
+    std::int64_t messages = 0, bytes = 0;
+  };
+  const Sent& sent() const { return sent_; }
+
+  /// True when both ranks run on one host, under one kernel, and see one another's processes.
+  bool same_host(int rank, int other) const;
+  /// The name of the host of `rank`.
+  std::string host_of(int rank) const { return peers_[rank].host; }
+
   /// Bounds every exchange from now on.
   void set_deadline(std::chrono::milliseconds deadline) { deadline_ = deadline; }
   /// True when all ranks have called this within `patience`: then MPI_Finalize() will not wait for anybody.
@@ -47,11 +64,15 @@ class MpiTransport final : public Transport {
   std::string describe_ranks(std::vector<int> ranks) const;
 
  private:
+  friend class PendingMessages;
+  friend class Patience;
+
   void post(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming);
   void wait();
   void check(int mpi_error);
   void fail_if_peers_ended();
   [[noreturn]] void fail(const std::string& problem, const std::string& why);
+  [[noreturn]] void fail_exchange(int mpi_error, const std::vector<int>& culprits);
   std::vector<int> awaited_ranks();
 
   MPI_Comm communicator_ = MPI_COMM_NULL;
@@ -61,6 +82,7 @@ class MpiTransport final : public Transport {
   bool failed_ = false;
   PeerProcess self_;
   std::vector<PeerProcess> peers_;  // by rank; empty until all have been heard from
+  Sent sent_;
   Clock::time_point next_peer_check_;
   std::vector<MPI_Request> requests_;  // of the exchange under way
   std::vector<int> request_peers_;     // the peer of each request

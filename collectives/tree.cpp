@@ -1,5 +1,7 @@
 #include "collectives/tree.hpp"
 
+#include <algorithm>
+
 namespace lockstep {
 
 Range rank_range(std::int64_t count, int rank, int world_size) {
@@ -26,6 +28,27 @@ std::vector<Merge> TreeWalk::push(TreeNode node, std::int32_t slot) {
   }
   held_.push_back({node, slot});
   return merges;
+}
+
+LeafWalk::Step LeafWalk::push(std::int64_t leaf) {
+  const auto slot = static_cast<std::int32_t>(std::ranges::find(used_, false) - used_.begin());
+  Step step{slot, false, walk_.push({0, leaf}, slot)};
+  if (step.merges.empty()) {
+    if (slot == slots()) used_.push_back(true);
+    used_[slot] = true;
+    return step;
+  }
+  step.slot = step.merges.front().left;
+  step.adds = true;
+  step.merges.erase(step.merges.begin());
+  for (const auto& merge : step.merges) used_[merge.right] = false;
+  return step;
+}
+
+LeafWalk walk_over(std::int64_t leaves, Range range) {
+  LeafWalk walk(leaves);
+  for (auto leaf = range.begin; leaf < range.end; ++leaf) walk.push(leaf);
+  return walk;
 }
 
 std::vector<TreeNode> cover(std::int64_t leaves, Range range) {

@@ -63,6 +63,32 @@ class TreeWalk {
   std::vector<Held> held_;
 };
 
+/// The walk over one rank's leaves, with the buffers that it needs: a leaf whose left neighbour waits is
+/// added straight to it and takes no buffer of its own.
+class LeafWalk {
+ public:
+  explicit LeafWalk(std::int64_t leaves) : walk_(leaves) {}
+
+  struct Step {
+    std::int32_t slot;          ///< where the leaf's values go
+    bool adds;                  ///< they are added to what is there, else they replace it
+    std::vector<Merge> merges;  ///< then, in order, between slots
+  };
+  /// The next leaf, right of the one before.
+  Step push(std::int64_t leaf);
+
+  std::span<const TreeWalk::Held> held() const { return walk_.held(); }
+  /// How many slots have been in use at once so far; they are numbered from 0.
+  std::int32_t slots() const { return static_cast<std::int32_t>(used_.size()); }
+
+ private:
+  TreeWalk walk_;
+  std::vector<bool> used_;
+};
+
+/// What a rank's walk over all leaves of `range` comes to.
+LeafWalk walk_over(std::int64_t leaves, Range range);
+
 /// The nodes that remain when one rank has added all it can of its `range`, from left to right.
 std::vector<TreeNode> cover(std::int64_t leaves, Range range);
 
