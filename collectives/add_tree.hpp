@@ -4,14 +4,15 @@
 #include <cstdint>
 #include <span>
 
+#include "collectives/gradient_format.hpp"
 #include "collectives/tree.hpp"
 
 namespace lockstep {
 
-/// Carries out `merges` in order on `pieces`, float32 [count] each, and leaves the last sum in `sum`, or the
-/// only piece where there is nothing to add. The pieces stay as they are; `sum` may be pieces[0]. Every
-/// element is read once and written once.
+/// Carries out `merges` in order on `pieces`, float32 [count] each, every sum rounded to `format`, and leaves
+/// the last one in `sum`, or the only piece where there is nothing to add. The pieces stay as they are; `sum`
+/// may be pieces[0]. Every element is read once and written once.
 void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
-              std::int64_t count);
+              std::int64_t count, GradientFormat format = GradientFormat::float32);
 
 }  // namespace lockstep

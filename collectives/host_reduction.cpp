@@ -1,6 +1,7 @@
 #include "collectives/host_reduction.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "collectives/add_tree.hpp"
@@ -25,12 +26,13 @@ struct alignas(128) HostReduction::Published {
 };
 
 HostReduction::HostReduction(HostMemory& host, std::int64_t leaves, std::vector<Range> shards,
-                             std::int64_t elements, std::int64_t bucket)
+                             std::int64_t elements, std::int64_t bucket, Rounding rounding)
     : host_(host),
       rank_(host.transport().rank()),
       shards_(std::move(shards)),
       elements_(elements),
       bucket_(bucket),
+      rounding_(rounding),
       published_(host.allocate(sizeof(Published) * static_cast<std::size_t>(host.local_size()))) {
   find_memory(leaves);
   plan_sums(leaves);
@@ -113,12 +115,51 @@ void HostReduction::plan_sums(std::int64_t leaves) {
   std::ranges::rotate(transfers_,
                       std::ranges::find_if(transfers_, [&](const auto& t) { return t.owner > rank_; }));
   received_.resize(static_cast<std::size_t>(remote_pieces_ * shard.size()));
+  if (rounding_.end > 0) {
+    received_messages_.resize(received_.size() * sizeof(float));
+    for (auto& transfer : transfers_)
+      transfer.messages.resize(outputs_.size() * sizeof(float) *
+                               static_cast<std::size_t>(shards_[transfer.owner].size()));
+  }
   const auto* next = received_.data();
   for (auto& piece : pieces_) {
     if (piece) continue;
     piece = next;
     next += shard.size();
   }
+}
+
+Range HostReduction::rounded_part(Range bucket) const {
+  return {bucket.begin, std::clamp(rounding_.end, bucket.begin, bucket.end)};
+}
+
+std::int64_t HostReduction::message_bytes(Range bucket) const {
+  return 4 * bucket.size() - 2 * rounded_part(bucket).size();
+}
+
+void HostReduction::encode(const float* values, Range bucket, std::byte* message) const {
+  const auto rounded = rounded_part(bucket).size();
+  auto* codes = reinterpret_cast<std::uint16_t*>(message);
+  for (std::int64_t i = 0; i < rounded; ++i) codes[i] = encoded(values[i], rounding_.format);
+  std::memcpy(codes + rounded, values + rounded,
+              sizeof(float) * static_cast<std::size_t>(bucket.size() - rounded));
+}
+
+void HostReduction::decode(const std::byte* message, Range bucket, float* values) const {
+  const auto rounded = rounded_part(bucket).size();
+  const auto* codes = reinterpret_cast<const std::uint16_t*>(message);
+  for (std::int64_t i = 0; i < rounded; ++i) values[i] = decoded(codes[i], rounding_.format);
+  std::memcpy(values + rounded, codes + rounded,
+              sizeof(float) * static_cast<std::size_t>(bucket.size() - rounded));
+}
+
+/// `parts` and `sum` begin at the bucket.
+void HostReduction::add(std::vector<const float*> parts, std::span<const Merge> merges, float* sum,
+                        Range bucket) const {
+  const auto rounded = rounded_part(bucket).size();
+  add_tree(parts, merges, sum, rounded, rounding_.format);
+  for (auto& part : parts) part += rounded;
+  add_tree(parts, merges, sum + rounded, bucket.size() - rounded);
 }
 
 Range HostReduction::bucket_of(int owner, std::int64_t index) const {
@@ -182,14 +223,19 @@ void HostReduction::finish() {
   host_.meet();
 }
 
+std::byte* HostReduction::message_of(const void* values) {
+  return received_messages_.data() +
+         (static_cast<const std::byte*>(values) - reinterpret_cast<const std::byte*>(received_.data()));
+}
+
 void HostReduction::post_receives(PendingMessages& messages) {
   for (std::int64_t index = 0; index < bucket_count(rank_); ++index) {
     const auto bucket = bucket_of(rank_, index);
     for (const auto& source : sources_) {
       for (std::size_t i = 0; i < source.count; ++i) {
-        auto* const to =
-            const_cast<float*>(pieces_[source.first + i]) + (bucket.begin - shards_[rank_].begin);
-        messages.receive(source.rank, to, sizeof(float) * bucket.size(),
+        void* to = const_cast<float*>(pieces_[source.first + i]) + (bucket.begin - shards_[rank_].begin);
+        if (rounding_.end > 0) to = message_of(to);
+        messages.receive(source.rank, to, message_bytes(bucket),
                          first_tag + static_cast<int>(index * source.count + i), index);
       }
     }
@@ -209,8 +255,17 @@ bool HostReduction::send_ready(PendingMessages& messages, std::int64_t ready) {
         parts.push_back(group_pieces_[piece] + bucket.begin);
       }
       float* const sum = group_pieces_[output.begin] + bucket.begin;  // nobody else reads this part of it
-      add_tree(parts, output.merges, sum, bucket.size());
-      messages.send(transfer.owner, sum, sizeof(float) * bucket.size(),
+      add(parts, output.merges, sum, bucket);
+      const void* message = sum;
+      if (rounding_.end > 0) {
+        const auto& shard = shards_[transfer.owner];
+        auto* encoded = transfer.messages.data() +
+                        sizeof(float) * static_cast<std::size_t>(static_cast<std::int64_t>(i) * shard.size() +
+                                                                 bucket.begin - shard.begin);
+        encode(sum, bucket, encoded);
+        message = encoded;
+      }
+      messages.send(transfer.owner, message, message_bytes(bucket),
                     first_tag + static_cast<int>(transfer.next * outputs_.size() + i));
     }
     ++transfer.next;
@@ -228,7 +283,13 @@ bool HostReduction::add_ready(std::int64_t ready) {
     const auto offset = bucket.begin - shards_[rank_].begin;
     std::vector<const float*> parts;
     for (const float* piece : pieces_) parts.push_back(piece + offset);
-    add_tree(parts, merges_, sum_ + offset, bucket.size());
+    for (const auto& source : sources_) {
+      for (auto piece = source.first; rounding_.end > 0 && piece < source.first + source.count; ++piece) {
+        auto* const values = const_cast<float*>(parts[piece]);
+        decode(message_of(values), bucket, values);
+      }
+    }
+    add(parts, merges_, sum_ + offset, bucket);
     done_[index] = added = true;
     ++added_;
   }

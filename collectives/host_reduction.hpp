@@ -7,11 +7,18 @@
 #include <thread>
 #include <vector>
 
+#include "collectives/gradient_format.hpp"
 #include "collectives/host_memory.hpp"
 #include "collectives/pending_messages.hpp"
 #include "collectives/tree.hpp"
 
 namespace lockstep {
+
+/// Elements [0, end) of the flat buffer are of `format`, the others float32.
+struct Rounding {
+  GradientFormat format = GradientFormat::float32;
+  std::int64_t end = 0;
+};
 
 /// A reduce-scatter that begins while gradients are still being computed. The same bits come out for any
 /// world size and any grouping of the ranks into hosts.
@@ -27,10 +34,11 @@ class HostReduction {
  public:
   /// Collective over all ranks. `leaves`: micro-batches of a step. `shards`: for every rank the elements of
   /// the flat buffer that it receives, the same on all ranks; may be empty. `elements`: of the flat buffer.
-  /// `bucket`: elements that are sent and added at a time, the same on all ranks. Throws Error (config),
-  /// CollectiveError.
+  /// `bucket`: elements that are sent and added at a time, the same on all ranks. `rounding`: which elements
+  /// are rounded to 16 bits at every node of the tree, and go between groups as such; the leaves must be so
+  /// rounded already. Throws Error (config), CollectiveError.
   HostReduction(HostMemory& host, std::int64_t leaves, std::vector<Range> shards, std::int64_t elements,
-                std::int64_t bucket);
+                std::int64_t bucket, Rounding rounding = {});
   /// Waits for the thread, if an error has kept finish() from being called.
   ~HostReduction();
 
@@ -58,6 +66,7 @@ class HostReduction {
   struct Transfer {
     int owner;
     std::int64_t next = 0;
+    std::vector<std::byte> messages = {};  ///< of all its buckets, where they are encoded
   };
   struct Published;
   struct Pieces;
@@ -68,17 +77,24 @@ class HostReduction {
   bool send_ready(PendingMessages& messages, std::int64_t ready);
   bool add_ready(std::int64_t ready);
   void post_receives(PendingMessages& messages);
+  std::byte* message_of(const void* values);
   std::int64_t final_from(int local_rank) const;
   std::int64_t final_from_in_group() const;
   std::vector<int> awaited(const PendingMessages& messages) const;
   Range bucket_of(int owner, std::int64_t index) const;
   std::int64_t bucket_count(int owner) const;
+  Range rounded_part(Range bucket) const;
+  std::int64_t message_bytes(Range bucket) const;
+  void encode(const float* values, Range bucket, std::byte* message) const;
+  void decode(const std::byte* message, Range bucket, float* values) const;
+  void add(std::vector<const float*> parts, std::span<const Merge> merges, float* sum, Range bucket) const;
   Published& published(int local_rank) const;
 
   HostMemory& host_;
   const int rank_;
   std::vector<Range> shards_;
   std::int64_t elements_, bucket_;
+  Rounding rounding_;
   SharedBlock memory_, published_;
   std::vector<float*> buffers_;       ///< of this rank
   std::vector<float*> group_pieces_;  ///< what the ranks of the group have left over, in tree order
@@ -89,6 +105,7 @@ class HostReduction {
   std::vector<const float*> pieces_;
   std::vector<Merge> merges_;
   std::vector<float> received_;
+  std::vector<std::byte> received_messages_;  ///< where they are encoded; each at its values' place
   /// Who sends what: of each other group the rank that stands for this one, and its pieces among `pieces_`.
   struct Source {
     int rank;

@@ -11,6 +11,7 @@
 #include "collectives/gpu.hpp"
 #include "common/log.hpp"
 #include "worker/agreement.hpp"
+#include "worker/pinning.hpp"
 #include "worker/precision.hpp"
 #ifdef LOCKSTEP_WITH_NCCL
 #include "collectives/nccl_transport.hpp"
@@ -99,6 +100,8 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
     throw Error(ExitCode::config, "distributed.device = \"cuda\" needs a GPU for each rank", missing,
                 "start as many ranks as there are GPUs, or set distributed.device = \"cpu\"");
   }
+  if (config.distributed.pin_to_cores)
+    pin_to_own_cores(host, local_rank, ranks_on_host, static_cast<int>(config.distributed.threads_per_rank));
   Compute compute;
   if (config.distributed.device != "cpu" && missing.empty())
     compute = compute_on_gpu(host, config, local_rank);

@@ -1,45 +1,76 @@
 #include "worker/gradient_tree.hpp"
 
 namespace lockstep {
+namespace {
 
-GradientTree::GradientTree(const Layout& layout, std::int64_t leaves, at::Device device)
-    : layout_(layout), leaves_(leaves), device_(device), walk_(leaves) {}
-
-void GradientTree::restart() {
-  walk_ = TreeWalk(leaves_);
-  for (auto& buffer : buffers_) buffer.used = false;
+std::vector<at::Tensor> buffers_on(at::Device device, std::int64_t elements, std::int32_t count) {
+  std::vector<at::Tensor> buffers;
+  for (std::int32_t i = 0; i < count; ++i) buffers.push_back(at::zeros({elements}, device));
+  return buffers;
 }
 
-std::int32_t GradientTree::free_buffer() {
-  for (std::size_t i = 0; i < buffers_.size(); ++i) {
-    if (!buffers_[i].used) return static_cast<std::int32_t>(i);
+}  // namespace
+
+GradientTree::GradientTree(const Layout& layout, std::int64_t leaves, std::vector<at::Tensor> buffers,
+                           at::ScalarType format)
+    : layout_(layout), leaves_(leaves), format_(format), walk_(leaves), added_(layout.entries().size()) {
+  for (auto& flat : buffers) {
+    Buffer buffer{flat, {}, {}};
+    for (const auto& entry : layout.entries()) {
+      buffer.views.push_back(layout.view(flat, entry));
+      buffer.parts.push_back(flat.narrow(0, entry.offset, entry.count));
+    }
+    buffers_.push_back(std::move(buffer));
   }
-  auto& buffer = buffers_.emplace_back();
-  buffer.flat = at::zeros({layout_.size()}, device_);
-  for (const auto& entry : layout_.entries()) buffer.views.push_back(layout_.view(buffer.flat, entry));
-  return static_cast<std::int32_t>(buffers_.size() - 1);
 }
 
-void GradientTree::add_leaf(std::int64_t leaf, const std::vector<at::Tensor>& values) {
-  const auto slot = free_buffer();
-  const auto merges = walk_.push({0, leaf}, slot);
-  // A leaf whose left neighbour waits is added to it straight from the autograd engine's tensors: no buffer
-  // is written only to be read again.
-  const bool direct = !merges.empty();
-  auto& target = buffers_[direct ? merges.front().left : slot];
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    auto& view = target.views[i];
-    if (direct && values[i].defined()) view.add_(values[i]);
-    if (direct && !values[i].defined())
-      view.add_(0);  // makes -0 into +0, as adding a stored leaf of zeros does
-    if (!direct && values[i].defined()) view.copy_(values[i]);
-    if (!direct && !values[i].defined()) view.zero_();
+GradientTree::GradientTree(const Layout& layout, std::int64_t leaves, Range range, at::Device device)
+    : GradientTree(layout, leaves, buffers_on(device, layout.size(), walk_over(leaves, range).slots())) {}
+
+void GradientTree::restart() { walk_ = LeafWalk(leaves_); }
+
+void GradientTree::begin_leaf(std::int64_t leaf) {
+  step_ = walk_.push(leaf);
+  added_.assign(added_.size(), false);
+  first_final_ = added_.size();
+}
+
+at::Tensor GradientTree::rounded(std::size_t entry, const at::Tensor& value) const {
+  if (format_ == at::kFloat || !value.defined() || !layout_.entries()[entry].is_parameter()) return value;
+  return value.to(format_).to(at::kFloat);
+}
+
+void GradientTree::add(std::size_t entry, const at::Tensor& full) {
+  const auto value = rounded(entry, full);
+  const auto round = [&](at::Tensor& sum) {
+    if (format_ != at::kFloat) sum.copy_(rounded(entry, sum));
+  };
+  auto& view = buffers_[step_.slot].views[entry];
+  // A leaf whose left neighbour waits is added to it straight from the autograd engine's tensor: no buffer is
+  // written only to be read again.
+  if (step_.adds && value.defined()) view.add_(value);
+  if (step_.adds && !value.defined())
+    view.add_(0);  // makes -0 into +0, as adding a stored leaf of zeros does
+  if (!step_.adds && value.defined()) view.copy_(value);
+  if (!step_.adds && !value.defined()) view.zero_();
+  if (step_.adds) round(view);
+  for (const auto& merge : step_.merges) {
+    auto& sum = buffers_[merge.left].parts[entry];
+    sum.add_(buffers_[merge.right].parts[entry]);
+    round(sum);
   }
-  target.used = true;
-  for (std::size_t i = 1; i < merges.size(); ++i) {
-    buffers_[merges[i].left].flat.add_(buffers_[merges[i].right].flat);
-    buffers_[merges[i].right].used = false;
+  added_[entry] = true;
+  while (first_final_ > 0 && added_[first_final_ - 1]) --first_final_;
+}
+
+void GradientTree::end_leaf() {
+  for (std::size_t entry = 0; entry < added_.size(); ++entry) {
+    if (!added_[entry]) add(entry, {});
   }
+}
+
+std::int64_t GradientTree::final_from() const {
+  return first_final_ == added_.size() ? layout_.size() : layout_.entries()[first_final_].offset;
 }
 
 std::vector<float*> GradientTree::pieces() const {

@@ -42,8 +42,12 @@ int run(MpiTransport& host, const Request& request) {
     return 0;
   }
   const auto compute = choose_compute(host, plan.config);
-  if (plan.task == Task::train) return train(host, compute, controller, plan);
-  evaluate_run(host, compute, controller, plan);
+  HostMemory memory(host, plan.config.distributed.shared_memory);
+  if (host.rank() == memory.group().first && !memory.why_not().empty())
+    log_warning("gradients go through MPI on " + host_name() + " too, which is slower (" + memory.why_not() +
+                ")");
+  if (plan.task == Task::train) return train(memory, compute, controller, plan);
+  evaluate_run(memory, compute, controller, plan);
   return 0;
 }
 
@@ -118,7 +122,8 @@ int main(int argc, char** argv) {
   }
   // Alone, Open MPI would start a daemon of its own that nothing here needs.
   if (!started_by_mpi()) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
-  MPI_Init(&argc, &argv);
+  int threads = MPI_THREAD_SINGLE;
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &threads);  // HostReduction has a thread for it
   catch_ending_signals();  // after MPI_Init, which may install handlers
   const int status = run_ranks(request);
   MPI_Finalize();

@@ -38,6 +38,13 @@ void for_each_tensor(const Model& model, const Layout& layout, const Action& act
   }
 }
 
+/// float32 [count], zeros, one memory for all ranks of the host.
+at::Tensor shared_floats(HostMemory& host, std::int64_t count) {
+  auto block = std::make_shared<SharedBlock>(host.allocate(sizeof(float) * static_cast<std::size_t>(count)));
+  return at::from_blob(
+      block->data(), {count}, [block](void*) {}, at::kFloat);
+}
+
 std::vector<Range> bytes_of_shards(const Layout& layout, int world_size) {
   std::vector<Range> bytes;
   for (const auto& shard : layout.shards(world_size)) bytes.push_back({shard.begin * 4, shard.end * 4});
@@ -47,11 +54,11 @@ std::vector<Range> bytes_of_shards(const Layout& layout, int world_size) {
 }  // namespace
 
 TrainingState::TrainingState(const Layout& layout_, const Optimizer& optimizer, const Config& config,
-                             int rank, int world_size, std::optional<at::Device> gpu)
+                             HostMemory& host, std::optional<at::Device> gpu)
     : layout(layout_),
-      blocks(layout_.own_blocks(rank, world_size)),
-      shard(layout_.shard(rank, world_size)),
-      parameters(at::zeros({layout_.size()})),
+      blocks(layout_.own_blocks(host.transport().rank(), host.transport().world_size())),
+      shard(layout_.shard(host.transport().rank(), host.transport().world_size())),
+      parameters(shared_floats(host, layout_.size())),
       replica(gpu ? at::zeros({layout_.size()}, *gpu) : parameters) {
   for (const auto& name : optimizer.state_names) optimizer_state.push_back({name, at::zeros({shard.size()})});
   if (config.averaging.model_ema) ema = at::zeros({shard.size()});
@@ -77,13 +84,12 @@ void attach(Model& model, const Layout& layout, const at::Tensor& flat) {
                   [&](const Entry& entry, at::Tensor tensor) { tensor.set_data(layout.view(flat, entry)); });
 }
 
-void share_parameters(Transport& transport, TrainingState& state) {
-  if (!state.replica.is_same(state.parameters)) {
-    transport.copy(state.replica.data_ptr<float>() + state.shard.begin,
-                   state.parameters.data_ptr<float>() + state.shard.begin,
-                   sizeof(float) * state.shard.size());
-  }
-  all_gather(transport, state.replica.data_ptr(), bytes_of_shards(state.layout, transport.world_size()));
+void share_parameters(HostMemory& host, Transport& device, TrainingState& state) {
+  const auto shards = bytes_of_shards(state.layout, device.world_size());
+  if (state.replica.is_same(state.parameters)) return all_gather(host, state.parameters.data_ptr(), shards);
+  device.copy(state.replica.data_ptr<float>() + state.shard.begin,
+              state.parameters.data_ptr<float>() + state.shard.begin, sizeof(float) * state.shard.size());
+  all_gather(device, state.replica.data_ptr(), shards);
 }
 
 void fetch_parameters(Transport& transport, TrainingState& state) {

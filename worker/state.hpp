@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "collectives/transport.hpp"
+#include "collectives/host_memory.hpp"
 #include "common/hash.hpp"
 #include "configs/derive.hpp"
 #include "worker/decisions.hpp"
@@ -21,10 +21,11 @@ namespace lockstep {
 
 /// The state of a run. Every rank has all parameters; of everything else it has its own shard.
 struct TrainingState {
-  /// Zeros, on `rank` of `world_size`, with what `config` asks for; `gpu` is where the model computes, if not
-  /// in host memory. Nothing is drawn or read here.
-  TrainingState(const Layout& layout, const Optimizer& optimizer, const Config& config, int rank,
-                int world_size, std::optional<at::Device> gpu);
+  /// Zeros, with what `config` asks for; `gpu` is where the model computes, if not in host memory.
+  /// Collective: the ranks of a host share its parameters. Nothing is drawn or read here. Throws Error
+  /// (config), CollectiveError.
+  TrainingState(const Layout& layout, const Optimizer& optimizer, const Config& config, HostMemory& host,
+                std::optional<at::Device> gpu);
 
   struct Array {
     std::string name;  ///< as in the checkpoint: "momentum", "exp_avg", ...
@@ -47,8 +48,10 @@ struct TrainingState {
   std::span<const Block> blocks;  ///< that this rank owns
   Range shard;                    ///< the same as elements of the flat buffer
   std::int64_t step = 0;          ///< steps done
-  at::Tensor parameters;          ///< float32 [layout.size()] on the host: parameters and running statistics
-  at::Tensor replica;             ///< where the model computes: `parameters` itself, or a copy on the GPU
+  /// float32 [layout.size()] in host memory: parameters and running statistics. One for all ranks of a host,
+  /// which share it: each writes its own shard, and all agree when that is done.
+  at::Tensor parameters;
+  at::Tensor replica;  ///< where the model computes: `parameters` itself, or a copy on the GPU
   std::vector<Array> optimizer_state;  ///< in the optimiser's order
   /// float32 [shard.size()], each undefined where the configuration does not ask for it: the averages, and
   /// the weights of the best epoch.
@@ -61,9 +64,9 @@ void store(const Model& model, const Layout& layout, const at::Tensor& flat);
 /// Points the model's parameters and running statistics at `flat`, whose values become theirs.
 void attach(Model& model, const Layout& layout, const at::Tensor& flat);
 
-/// Collective: every rank's shard of the parameters to all ranks, into the replica. `transport` is that of
-/// the replica's memory. Throws CollectiveError.
-void share_parameters(Transport& transport, TrainingState& state);
+/// Collective: every rank's shard of the parameters to all ranks, into the replica. `device` is the transport
+/// of the replica's memory. Throws CollectiveError.
+void share_parameters(HostMemory& host, Transport& device, TrainingState& state);
 /// Brings all ranks' parameters from the replica to the host. Not collective.
 void fetch_parameters(Transport& transport, TrainingState& state);
 /// Collective: this rank's `shard` and everybody else's as one flat buffer, float32 [layout.size()], on all

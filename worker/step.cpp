@@ -11,16 +11,6 @@
 namespace lockstep {
 namespace {
 
-/// Moves the gradients that backward left to the parameters' places among `values`, in layout order.
-void take_gradients(const Workload& workload, std::vector<at::Tensor>& values) {
-  const auto parameters = workload.model->named_parameters();
-  for (std::size_t i = 0; i < parameters.size(); ++i) {  // parameters come first in a layout
-    auto& gradient = parameters[workload.layout.entries()[i].name].mutable_grad();
-    values[i] = gradient;
-    gradient.reset();  // so that the next backward hands over its tensor instead of adding to this one
-  }
-}
-
 /// int64 [n]: a class for each sample, drawn from the softmax of its logits.
 at::Tensor drawn_labels(const at::Tensor& logits, RandomStream random) {
   const auto shares = at::softmax(logits.detach().to(at::kCPU, at::kDouble), 1).contiguous();
@@ -52,33 +42,31 @@ std::vector<at::Tensor> statistic_leaves(Model& model, const Layout& layout) {
   return leaves;
 }
 
-std::vector<at::Tensor> forward_backward(const Workload& workload, const MicroBatch& batch,
-                                         double loss_scale) {
+void forward_backward(const Workload& workload, const MicroBatch& batch, double loss_scale,
+                      const LeafDelivery& leaf) {
   const auto& config = workload.config;
   const auto logits = workload.precision.forward(*workload.model, batch.images);
   auto sums = loss_sums(logits, batch, config.loss, workload.class_weights);
   if (workload.teacher) {
     sums = with_teacher(sums, logits, workload.teacher->logits(batch.images), config.distillation);
   }
-  (loss_scale == 1 ? sums.loss : sums.loss * loss_scale).backward();
   const auto correct = logits.detach().argmax(1).eq(batch.labels).sum();
   const auto metrics = at::stack({sums.loss.detach(), sums.weight, correct.to(at::kFloat)});
   auto values = statistic_leaves(*workload.model, workload.layout);
-  take_gradients(workload, values);
   values.back() = metrics;  // the last entry of a layout
-  return values;
+  for (auto entry = values.size(); entry-- > 0;) {
+    if (values[entry].defined()) leaf.deliver(entry, values[entry]);
+  }
+  (loss_scale == 1 ? sums.loss : sums.loss * loss_scale).backward();
 }
 
-std::vector<at::Tensor> sampled_backward(const Workload& workload, const MicroBatch& batch, std::int64_t step,
-                                         std::int64_t micro_batch) {
+void sampled_backward(const Workload& workload, const MicroBatch& batch, std::int64_t step,
+                      std::int64_t micro_batch) {
   const auto logits = workload.precision.forward(*workload.model, batch.images);
   const auto seed = static_cast<std::uint64_t>(workload.config.run.seed);
   const auto labels = drawn_labels(logits, {seed, Purpose::sampled_labels, static_cast<std::uint64_t>(step),
                                             static_cast<std::uint64_t>(micro_batch)});
   at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum).backward();
-  std::vector<at::Tensor> values(workload.layout.entries().size());
-  take_gradients(workload, values);
-  return values;
 }
 
 StepSums gather_sums(Transport& transport, const TrainingState& state, const float* gradient_sum,

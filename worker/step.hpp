@@ -4,21 +4,22 @@
 #include <vector>
 
 #include "worker/data/micro_batch.hpp"
+#include "worker/leaf.hpp"
 #include "worker/state.hpp"
 #include "worker/workload.hpp"
 
 namespace lockstep {
 
-/// Forward and backward of one micro-batch, alone. Returns for each layout entry its leaf of the tree: the
-/// gradient of the sum of the samples' losses times `loss_scale`, the micro-batch's statistics, the sums for
-/// metrics.
-std::vector<at::Tensor> forward_backward(const Workload& workload, const MicroBatch& batch,
-                                         double loss_scale);
+/// Forward and backward of one micro-batch, alone. Delivers for each layout entry its leaf of the tree: the
+/// sums for metrics, the micro-batch's statistics, then, as backward computes them, the gradients of the sum
+/// of the samples' losses times `loss_scale`.
+void forward_backward(const Workload& workload, const MicroBatch& batch, double loss_scale,
+                      const LeafDelivery& leaf);
 
 /// The same, gradients alone, of the cross entropy with labels that are drawn from the model's own softmax by
 /// (seed, step, micro-batch): what Sophia estimates the curvature from.
-std::vector<at::Tensor> sampled_backward(const Workload& workload, const MicroBatch& batch, std::int64_t step,
-                                         std::int64_t micro_batch);
+void sampled_backward(const Workload& workload, const MicroBatch& batch, std::int64_t step,
+                      std::int64_t micro_batch);
 
 /// The statistics that the model's last forward pass left, in layout order; undefined tensors elsewhere.
 std::vector<at::Tensor> statistic_leaves(Model& model, const Layout& layout);

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "collectives/all_gather.hpp"
-#include "collectives/reduce_scatter.hpp"
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
 #include "configs/print.hpp"
@@ -11,7 +10,7 @@
 #include "worker/averaging/swa.hpp"
 #include "worker/checkpoint/export.hpp"
 #include "worker/checkpoint/safetensors.hpp"
-#include "worker/gradient_tree.hpp"
+#include "worker/gradient_sum.hpp"
 #include "worker/models/fake_quantization.hpp"
 #include "worker/models/pretrained.hpp"
 #include "worker/update.hpp"
@@ -69,19 +68,22 @@ void compare_with_checkpoint(const nlohmann::json& manifest, const Workload& wor
 }
 
 /// The state at the newest checkpoint, or with initial or pretrained weights, and the model attached to it.
-TrainingState start_state(Transport& host, const Compute& compute, const Workload& workload,
+TrainingState start_state(HostMemory& memory, const Compute& compute, const Workload& workload,
                           const Plan& plan) {
-  TrainingState state(workload.layout, workload.optimizer, plan.config, host.rank(), host.world_size(),
-                      compute.gpu());
+  auto& host = memory.transport();
+  TrainingState state(workload.layout, workload.optimizer, plan.config, memory, compute.gpu());
   state.decisions = first_decisions(plan.config, workload.precision.scales_loss());
   if (const auto manifest = load_newest_checkpoint(host, state, checkpoints_of(plan))) {
     compare_with_checkpoint(*manifest, workload, compute, plan, host.rank() == 0);
   } else {
     on_all_ranks(host, [&] { load_pretrained(*workload.model, plan.config.model.pretrained); });
-    store(*workload.model, workload.layout, state.parameters);
-    if (state.ema.defined()) state.ema.copy_(state.own_parameters());
-    const auto hash = hash_bytes(state.parameters.data_ptr(), state.parameters.nbytes());
+    const auto initial = at::zeros({workload.layout.size()});
+    store(*workload.model, workload.layout, initial);
+    const auto hash = hash_bytes(initial.data_ptr(), initial.nbytes());
     require_same(host, "the initial weights", hash.hex(), "use hosts with the same C library");
+    if (memory.local_rank() == 0) state.parameters.copy_(initial);
+    memory.meet();
+    if (state.ema.defined()) state.ema.copy_(state.own_parameters());
   }
   state.replica.copy_(state.parameters);
   attach(*workload.model, workload.layout, state.replica);
@@ -179,34 +181,31 @@ void require_finite(bool finite, const StepSums& sums, std::int64_t step) {
 
 }  // namespace
 
-int train(Transport& host, const Compute& compute, Controller& controller, const Plan& plan) {
+int train(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan) {
+  auto& host = memory.transport();
   const auto workload = load_workload(host, compute, plan);
-  auto state = start_state(host, compute, *workload, plan);
+  auto state = start_state(memory, compute, *workload, plan);
   controller.begin(*workload, plan, state);
 
   const auto& config = plan.config;
   auto& transport = compute.transport(host);  // of the gradients and the weights
   const auto own = rank_range(workload->micro_batches, host.rank(), host.world_size());
-  const auto shards = workload->layout.shards(host.world_size());
-  GradientTree tree(workload->layout, workload->micro_batches, compute.device);
-  const auto sum_there = at::zeros({state.shard.size()}, compute.device);
-  const auto gradient_sum =
-      compute.between_gpus ? at::zeros({state.shard.size()}) : sum_there;  // on the host
+  LeafDelivery leaf(*workload->model, workload->layout);
+  GradientSum gradient_sum(memory, compute, *workload, leaf);
 
-  // The sum over the step's micro-batches of what `leaf_of` yields for each: this rank's shard of it.
-  const auto sum_over_micro_batches = [&](const auto& leaf_of) {
-    tree.restart();
+  // The sum over the step's micro-batches of what `compute_leaf` delivers for each: this rank's shard of it.
+  const auto sum_over_micro_batches = [&](const auto& compute_leaf) {
+    gradient_sum.start();
     for (auto micro_batch = own.begin; micro_batch < own.end; ++micro_batch) {
       const auto samples = workload->samples_of(state.step, micro_batch);
       const AugmentationKey key(config.run.seed, workload->epoch_of(state.step), state.step, micro_batch);
       const auto batch = workload->train.augmented(samples, key, config.augmentation);
       workload->model->draws = draw_key(config.run.seed, state.step, micro_batch);
-      tree.add_leaf(micro_batch, leaf_of(batch, micro_batch));
+      gradient_sum.begin_leaf(micro_batch);
+      compute_leaf(batch, micro_batch);
+      gradient_sum.end_leaf();
     }
-    reduce_scatter(transport, workload->micro_batches, tree.pieces(), shards, sum_there.data_ptr<float>());
-    if (compute.between_gpus)
-      transport.copy(gradient_sum.data_ptr(), sum_there.data_ptr(), gradient_sum.nbytes());
-    return gradient_sum.data_ptr<float>();
+    return gradient_sum.finish();
   };
 
   std::optional<Accuracy> accuracy;  // of the last evaluation, which the last step always has
@@ -216,13 +215,13 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
     const auto start = Clock::now();
     if (orders.estimate_curvature) {
       update_curvature(state, *workload, sum_over_micro_batches([&](const auto& batch, auto micro_batch) {
-                         return sampled_backward(*workload, batch, state.step, micro_batch);
+                         sampled_backward(*workload, batch, state.step, micro_batch);
                        }));
     }
     const bool scales_loss = workload->precision.scales_loss();
     const double loss_scale = scales_loss ? state.decisions.loss_scale : 1;
     auto* gradients = sum_over_micro_batches(
-        [&](const auto& batch, auto) { return forward_backward(*workload, batch, loss_scale); });
+        [&](const auto& batch, auto) { forward_backward(*workload, batch, loss_scale, leaf); });
     const auto sums = gather_sums(host, state, gradients, loss_scale);
     const bool finite = std::isfinite(sums.loss) && std::isfinite(sums.gradient_norm);
     if (!scales_loss) require_finite(finite, sums, state.step);
@@ -230,7 +229,7 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
       const auto scale = gradient_scale(config.training, sums, loss_scale);
       clip_values(config.training, state, gradients, scale);
       update_shard(host, state, *workload, orders.scalars, orders.ema_decay, gradients, scale);
-      share_parameters(transport, state);
+      share_parameters(memory, transport, state);
     }
     if (orders.add_to_mean) {
       add_to_mean(state.swa.data_ptr<float>(), state.own_parameters().data_ptr<float>(), state.shard.size(),
@@ -263,9 +262,10 @@ int train(Transport& host, const Compute& compute, Controller& controller, const
   return 0;
 }
 
-void evaluate_run(Transport& host, const Compute& compute, Controller& controller, const Plan& plan) {
+void evaluate_run(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan) {
+  auto& host = memory.transport();
   const auto workload = load_workload(host, compute, plan);
-  const auto state = start_state(host, compute, *workload, plan);
+  const auto state = start_state(memory, compute, *workload, plan);
   controller.note_accuracy(*workload, state.step,
                            outcome_of(host, compute, *workload, state, std::nullopt).accuracy);
 }

@@ -69,6 +69,45 @@ class HostReductionTest : public testing::Test {
     }
   }
 
+  /// The tree of leaves that are rounded, rounded at every node; elements above 3000 are not.
+  static float rounded_sum(const Gradient& gradient, GradientFormat format, std::int64_t i,
+                           std::int64_t begin, std::int64_t end) {
+    const auto rounded = [&](float value) {
+      if (i >= 3000) return value;
+      return format == GradientFormat::bf16 ? rounded_to_bf16(value) : rounded_to_fp16(value);
+    };
+    if (end - begin == 1) return rounded(gradient(begin, i));
+    const auto half = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(end - begin)) / 2);
+    return rounded(rounded_sum(gradient, format, i, begin, begin + half) +
+                   rounded_sum(gradient, format, i, begin + half, end));
+  }
+
+  void expect_rounded_tree_sum(HostMemory& host, GradientFormat format, std::int64_t leaves,
+                               std::int64_t elements, std::int64_t bucket) {
+    const auto shards = shards_of(elements, true);
+    const auto shard = shards[rank];
+    HostReduction reduction(host, leaves, shards, elements, bucket, {format, 3000});
+    std::vector<float> sum(shard.size());
+    const Gradient gradient = [](std::int64_t leaf, std::int64_t i) {  // within the range of 16 bits
+      return static_cast<float>(mixed(leaf * 65536 + i) % 2000001) * 1e-5F - 10;
+    };
+    // The sum of a node from its leaves: the reduction starts where the ranks' own sums end.
+    reduction.start(sum.data());
+    const auto own = walk_over(leaves, rank_range(leaves, rank, world_size));
+    for (const auto& held : own.held()) {
+      const auto begin = held.node.index << held.node.level;
+      const auto end = std::min(leaves, (held.node.index + 1) << held.node.level);
+      for (std::int64_t i = 0; i < elements; ++i)
+        reduction.buffers()[held.slot][i] = rounded_sum(gradient, format, i, begin, end);
+    }
+    reduction.finish();
+    for (auto i = shard.begin; i < shard.end; ++i) {
+      const float expected = rounded_sum(gradient, format, i, 0, leaves);
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(sum[i - shard.begin]), std::bit_cast<std::uint32_t>(expected))
+          << "element " << i;
+    }
+  }
+
   MpiTransport transport;
   int rank, world_size;
 };
@@ -93,6 +132,15 @@ TEST_F(HostReductionTest, GivesTheBitsOfTheTreeForEveryDivisionIntoHosts) {
   }
   HostMemory pairs(transport, [&](int r, int other) { return r / 2 == other / 2; });
   for (const std::int64_t leaves : {3, 8, 33}) expect_tree_sum(pairs, leaves, 4999, 700, false);
+}
+
+TEST_F(HostReductionTest, RoundsEveryNodeAlikeForEveryDivisionIntoHosts) {
+  for (const auto format : {GradientFormat::bf16, GradientFormat::fp16}) {
+    for (const int size : {1, 2, 8}) {
+      HostMemory host(transport, [&](int r, int other) { return r / size == other / size; });
+      expect_rounded_tree_sum(host, format, 12, 5003, 300);
+    }
+  }
 }
 
 TEST_F(HostReductionTest, SharedMemoryIsZeroAtFirstAndSeenByTheWholeGroup) {

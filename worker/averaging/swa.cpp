@@ -47,9 +47,14 @@ at::Tensor with_exact_statistics(Transport& host, const Compute& compute, const 
   const auto model = workload.another_model();
   attach(*model, workload.layout, weights.to(compute.device));
   train_statistics_alone(*model);
-  GradientTree tree(workload.layout, micro_batches, compute.device);
   const auto own = rank_range(micro_batches, host.rank(), host.world_size());
-  for (auto i = own.begin; i < own.end; ++i) tree.add_leaf(i, statistics_of(workload, *model, i));
+  GradientTree tree(workload.layout, micro_batches, own, compute.device);
+  for (auto i = own.begin; i < own.end; ++i) {
+    const auto statistics = statistics_of(workload, *model, i);
+    tree.begin_leaf(i);
+    for (std::size_t entry = 0; entry < statistics.size(); ++entry) tree.add(entry, statistics[entry]);
+    tree.end_leaf();
+  }
   const auto shards = workload.layout.shards(host.world_size());
   auto sum = at::zeros({shards[host.rank()].size()}, compute.device);
   reduce_scatter(compute.transport(host), micro_batches, tree.pieces(), shards, sum.data_ptr<float>());
