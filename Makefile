@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests configure build train test bench ablation docs format clean
+.PHONY: help setup setup-tests configure build train test bench bench-all ablation docs format clean
 
 ARGS ?=
 CONFIG ?= configs/quickstart.toml
@@ -11,6 +11,10 @@ PROGRAMS := lockstep lockstep-worker
 # Ninja keeps to one line on a terminal; elsewhere it says nothing unless something fails.
 NINJA_QUIET = $$([[ -t 1 ]] || echo --quiet)
 SOURCES = $$(git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh')
+
+# What is measured is built first.
+BENCH = $(MAKE) --no-print-directory configure && ninja -C build $(NINJA_QUIET) programs_to_measure && \
+	.venv/bin/python3 tests/performance/bench.py
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,10 +51,11 @@ docs: setup ## write what is derived from the table of parameters (docs/paramete
 	@build/bin/lockstep docs parameters > docs/parameters.md
 	@build/bin/lockstep schema > configs/parameters.schema.json
 
-bench: setup-tests ## measure training against PyTorch DDP on this machine (ARGS)
-	@$(MAKE) --no-print-directory configure
-	@ninja -C build $(NINJA_QUIET) $(PROGRAMS)
-	@.venv/bin/python3 tests/performance/bench.py $(ARGS)
+bench: setup-tests ## measure whole runs beside PyTorch DDP, MPI and gloo, in about 10 minutes (ARGS)
+	@$(BENCH) short $(ARGS) && .venv/bin/python3 tests/performance/table.py
+
+bench-all: setup-tests ## measure everything, simulated hosts too (root; ARGS)
+	@$(BENCH) all $(ARGS) && .venv/bin/python3 tests/performance/table.py
 
 format: ## format all C++ and CUDA sources
 	@clang-format -i $(SOURCES)

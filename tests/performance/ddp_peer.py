@@ -122,6 +122,8 @@ def train(network, images, labels, options, steps):
         optimizer.step()
         schedule.step()
         seconds.append(time.perf_counter() - start)
+        if options.announce_first_step and step == 0 and rank == 0:
+            print(json.dumps({"event": "first_step"}), flush=True)
     return seconds
 
 
@@ -138,6 +140,11 @@ def accuracy(network, images, labels, chunk=500):
     return correct.item() / len(images)
 
 
+def allocator():
+    """What malloc() is, since a library to preload that is not found is only warned of."""
+    return "jemalloc" if "libjemalloc" in Path("/proc/self/maps").read_text() else "the C library's"
+
+
 def options_from_command_line():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", choices=("resnet20", "resnet18", "mlp"), default="resnet20")
@@ -146,6 +153,7 @@ def options_from_command_line():
     parser.add_argument("--steps", type=int, default=0, help="train so many steps instead of whole epochs")
     parser.add_argument("--lr", type=float, default=0.1, help="highest learning rate of the one cycle")
     parser.add_argument("--test-samples", type=int, default=0, help="evaluate on the first so many; 0 takes all")
+    parser.add_argument("--announce-first-step", action="store_true", help="print a JSON line after the first step")
     parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     return parser.parse_args()
 
@@ -171,6 +179,7 @@ def main():
         "ranks": world_size,
         "batch": options.batch,
         "steps": steps,
+        "allocator": allocator(),
         "threads_per_rank": torch.get_num_threads(),
         "images_per_s": round(options.batch * len(measured) / sum(measured), 1),
         "ms_per_step": round(statistics.median(measured) * 1e3, 3),

@@ -1,10 +1,14 @@
-"""The benchmark with both programs replaced by scripts that only say what a run would say."""
+"""The measure of training with all programs replaced by scripts that only say what a run would say, and what all measures
+share. Nothing here measures."""
 import json
 import shlex
 import sys
 
 import bench
+import commands
+import measuring
 import pytest
+import training
 
 RESULT = {"state_hash": "0" * 31 + "1", "weights_hash": "2" * 32, "steps": 10, "ranks": 2, "test_accuracy": 0.5,
           "images_per_second": 800.0, "step_ms_median": 320.0, "seconds": 4.0}
@@ -20,89 +24,170 @@ def writing(folder, result):
     return shell(f"mkdir {folder} && echo {shlex.quote(json.dumps(result))} > {folder}/result.json")
 
 
+def saying(line):
+    """As the peer does: with the allocator that it finds."""
+    plain, preloaded = (shlex.quote(json.dumps(line | {"allocator": name})) for name in ("the C library's", "jemalloc"))
+    return f'echo warming up; if [ "$LD_PRELOAD" ]; then echo {preloaded}; else echo {plain}; fi'
+
+
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """Runs the benchmark of the mlp. `lockstep(ranks, folder)` gives the command that stands for lockstep."""
-    program = tmp_path / "lockstep"
-    for path in (program, tmp_path / "lockstep-worker"):
-        path.write_text("#!/bin/bash\necho fake\n")
-        path.chmod(0o755)
-    monkeypatch.setattr(bench, "LOCKSTEP", program)
-    said_by_peer = f"echo warming up; echo {shlex.quote(json.dumps(PEER_LINE))}"
+    """Measures the training of the mlp. `lockstep(ranks, folder)` gives the command that stands for lockstep."""
+    for name in ("lockstep", "lockstep-worker"):
+        (tmp_path / name).write_text("#!/bin/bash\necho fake\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(measuring, "PROGRAMS", tmp_path)
 
-    def run(*arguments, lockstep=lambda ranks, folder: writing(folder, RESULT | {"ranks": ranks}), peer=said_by_peer):
-        monkeypatch.setattr(bench, "lockstep_command", lambda options, model, ranks, folder: lockstep(ranks, folder))
-        monkeypatch.setattr(bench, "peer_command", lambda options, model: shell(peer))
-        output = tmp_path / "bench" / "training.json"
-        status = bench.main(["--models", "mlp", "--steps", "10", "--output", str(output), *arguments])
-        return status, json.loads(output.read_text()) if output.exists() else None
+    def run(*arguments, lockstep=lambda ranks, folder: writing(folder, RESULT | {"ranks": ranks}), peer=saying(PEER_LINE)):
+        monkeypatch.setattr(training, "lockstep_command", lambda options, model, ranks, folder: lockstep(ranks, folder))
+        monkeypatch.setattr(training, "peer_command", lambda options, model: shell(peer))
+        output = tmp_path / "bench" / "results.json"
+        status = bench.main(["training", "--models", "mlp", "--steps", "10", "--output", str(output), *arguments])
+        return status, json.loads(output.read_text())["training/mlp"] if output.exists() else None
 
     return run
 
 
-def test_the_report_holds_medians_spread_and_the_ratio_of_medians(run, tmp_path):
+def test_a_part_holds_medians_spread_rows_and_what_they_were_taken_on(run, tmp_path):
     rates = iter([810.0, 700.0, 800.0])
-    status, report = run(lockstep=lambda ranks, folder: writing(folder, RESULT | {"images_per_second": next(rates, 0)}))
+    status, part = run(lockstep=lambda ranks, folder: writing(folder, RESULT | {"images_per_second": next(rates, 0)}))
     assert status == 0
-    rate = report["models"]["mlp"]["lockstep"]["images_per_second"]
-    assert rate == {"median": 800.0, "lowest": 700.0, "highest": 810.0}
-    assert report["models"]["mlp"]["images_per_second_ratio"] == 2.0
-    assert report["models"]["mlp"]["step_time_ratio"] == 2.0
-    assert report["models"]["mlp"]["configuration"]["model"]["name"] == "mlp"
-    assert report["machine"]["usable_cores"] >= 1 and report["machine"]["torch"]
-    assert [path.name for path in (tmp_path / "bench").iterdir()] == ["training.json"]
+    assert part["images_per_second"]["lockstep"] == {"median": 800.0, "lowest": 700.0, "highest": 810.0}
+    assert [(row["value"], row["goal"], row["met"]) for row in part["rows"]] == [
+        (2.0, "at least 2", True), (2.0, "above 1", True)]
+    assert part["rows"][0]["figure"] == "800 and 400 images/s: 2.00 times"
+    assert part["step_time_ratio"] == 2.0 and [len(runs) for runs in part["runs"].values()] == [3, 3, 3]
+    assert part["settings"]["configuration"]["model"]["name"] == "mlp"
+    assert part["machine"]["usable_cores"] >= 1 and part["machine"]["torch"]
+    assert part["command"].startswith(".venv/bin/python3 tests/performance/bench.py training --models mlp")
+    assert [path.name for path in (tmp_path / "bench").iterdir()] == ["results.json"]
 
 
-def test_the_two_programs_take_turns(run, tmp_path):
+def test_the_three_programs_take_turns(run, tmp_path):
     journal = tmp_path / "journal"
     ours = lambda ranks, folder: shell(f"echo -n A >> {journal}; {writing(folder, RESULT)[2]}")
-    assert run(lockstep=ours, peer=f"echo -n B >> {journal}; echo {shlex.quote(json.dumps(PEER_LINE))}")[0] == 0
-    assert journal.read_text() == "ABABAB"
+    theirs = f'[ "$LD_PRELOAD" ] && echo -n C >> {journal} || echo -n B >> {journal}; {saying(PEER_LINE)}'
+    assert run(lockstep=ours, peer=theirs)[0] == 0
+    assert journal.read_text() == "ABCABCABC"
+
+
+def test_a_peer_on_another_allocator_than_it_was_given_is_not_measured(run, capfd):
+    peer = f"echo {shlex.quote(json.dumps(PEER_LINE | {'allocator': 'the C library' + chr(39) + 's'}))}"
+    assert run(peer=peer)[0] == measuring.RUN_FAILED
+    assert "not on jemalloc" in capfd.readouterr().err
+
+
+def test_a_missed_goal_is_no_failure_but_is_said(run, capfd):
+    status, part = run(lockstep=lambda ranks, folder: writing(folder, RESULT | {"images_per_second": 480.0}))
+    assert status == 0 and [row["met"] for row in part["rows"]] == [False, True]
+    assert "at least 2: MISSED" in capfd.readouterr().out
 
 
 def test_a_run_that_fails_is_shown_with_its_last_words(run, capfd):
-    status, report = run(lockstep=lambda ranks, folder: shell("echo the disk is full >&2; exit 4"))
-    assert status == bench.RUN_FAILED and report is None
+    status, part = run(lockstep=lambda ranks, folder: shell("echo the disk is full >&2; exit 4"))
+    assert status == measuring.RUN_FAILED and part is None
     assert "exit status 4" in (said := capfd.readouterr().err) and "the disk is full" in said
 
 
 @pytest.mark.parametrize("peer, message", [
     ("echo done", "not JSON"), ("true", "no output"), ("echo '{\"ranks\": 2}'", "lacks images_per_s"),
-    (f"echo {shlex.quote(json.dumps(PEER_LINE | {'ranks': 1}))}", "ranks = 1, but was asked for 2")])
+    (saying(PEER_LINE | {"ranks": 1}), "ranks = 1, but was asked for 2")])
 def test_a_peer_that_says_nothing_usable_is_named(run, capfd, peer, message):
-    assert run(peer=peer)[0] == bench.RUN_FAILED
+    assert run(peer=peer)[0] == measuring.RUN_FAILED
     assert message in capfd.readouterr().err
 
 
 def test_a_missing_result_file_is_named(run, capfd):
-    assert run(lockstep=lambda ranks, folder: shell("true"))[0] == bench.RUN_FAILED
+    assert run(lockstep=lambda ranks, folder: shell("true"))[0] == measuring.RUN_FAILED
     assert "result.json" in capfd.readouterr().err
 
 
+def test_a_program_that_is_not_built_is_named_with_the_remedy(run, capfd, monkeypatch, tmp_path):
+    (tmp_path / "lockstep-worker").unlink()
+    assert run()[0] == measuring.CANNOT_START
+    assert "ninja -C build lockstep-worker" in capfd.readouterr().err
+
+
 def test_a_run_that_does_not_end_is_given_up(run, capfd):
-    assert run("--timeout", "0.2", lockstep=lambda ranks, folder: ["tail", "-f", "/dev/null"])[0] == bench.RUN_FAILED
+    never = lambda ranks, folder: ["tail", "-f", "/dev/null"]
+    assert run("--timeout", "0.2", lockstep=never)[0] == measuring.RUN_FAILED
     assert "no end within 0.2 s" in capfd.readouterr().err
 
 
 def test_two_runs_that_end_in_different_states_are_a_failure_of_their_own(run, capfd):
     hashes = iter("ab")
     ours = lambda ranks, folder: writing(folder, RESULT | {"state_hash": next(hashes)})
-    assert run("--pairs", "2", lockstep=ours)[0] == bench.HASHES_DIFFER
+    assert run("--rounds", "2", lockstep=ours)[0] == measuring.HASHES_DIFFER
     assert "different states" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("hash_on_1_rank, status", [(RESULT["state_hash"], 0), ("other", bench.HASHES_DIFFER)])
+@pytest.mark.parametrize("hash_on_1_rank, status", [(RESULT["state_hash"], 0), ("other", measuring.HASHES_DIFFER)])
 def test_check_equal_compares_with_the_state_hash_of_one_rank(run, hash_on_1_rank, status):
     def ours(ranks, folder):
         return writing(folder, RESULT | {"ranks": ranks} | ({"state_hash": hash_on_1_rank} if ranks == 1 else {}))
-    assert run("--pairs", "1", "--check-equal", lockstep=ours)[0] == status
+    assert run("--rounds", "1", "--check-equal", lockstep=ours)[0] == status
 
 
 def test_the_commands_start_both_programs_with_the_same_steps_batch_and_ranks():
-    options = bench.options_from_command_line(["--steps=300", "--ranks=3", "--set=training.micro_batch_size=64"])
-    ours = bench.lockstep_command(options, "mlp", 3, "out")
-    theirs = bench.peer_command(options, "mlp")
+    options = bench.parser().parse_args(["training", "--steps=300", "--ranks=3", "--set=training.micro_batch_size=64"])
+    ours = commands.lockstep_command(options, "mlp", 3, "out")
+    theirs = commands.peer_command(options, "mlp")
     assert {"training.max_steps=300", "training.batch_size=256", "training.epochs=2"} <= set(ours)
     assert ours[ours.index("--ranks") + 1] == theirs[theirs.index("--nproc-per-node") + 1] == "3"
     assert ours[-2:] == ["--set", "training.micro_batch_size=64"]
     assert theirs[theirs.index("--steps") + 1] == "300" and theirs[0] == sys.executable
+
+
+def test_each_model_has_a_configuration_steps_a_goal_and_a_title():
+    assert commands.STEPS.keys() == training.GOALS.keys() == commands.TITLES.keys()
+    assert all(f'name = "{model}"' in commands.config_of(model).read_text() for model in commands.STEPS)
+
+
+@pytest.mark.parametrize("line", [*bench.SHORT, *bench.ALL, *(e for m in bench.MEASURES.values() for e in m.EXAMPLES)])
+def test_every_example_and_every_line_of_short_and_all_is_a_correct_command(line):
+    assert bench.parser().parse_args(shlex.split(line)).measure in bench.MEASURES
+
+
+@pytest.mark.parametrize("measure", [*bench.MEASURES, "short", "all"])
+def test_every_measure_explains_itself_with_examples(measure, capsys):
+    with pytest.raises(SystemExit) as left:
+        bench.main([measure, "--help"])
+    assert left.value.code == 0 and "example" in capsys.readouterr().out
+
+
+def test_short_goes_on_after_a_failure_and_ends_with_its_status(monkeypatch, tmp_path):
+    done = []
+
+    def do(arguments):
+        done.append(arguments[0])
+        if arguments[0] == "training":
+            raise measuring.Failure(measuring.RUN_FAILED, "not today")
+    monkeypatch.setattr(bench, "do", do)
+    assert bench.main(["short"]) == measuring.RUN_FAILED
+    assert done == [line.split()[0] for line in bench.SHORT]
+
+
+def test_what_was_printed_keeps_the_time_at_which_it_came():
+    slow = 'echo first; read -t 0.2 < <(tail -f /dev/null --pid=$$) || true; echo second'
+    (first, a), (second, b) = measuring.lines_of(shell(slow), 10)
+    assert (a, b) == ("first", "second") and second - first > 0.1
+
+
+def test_settings_of_the_shell_that_would_slow_one_side_reach_none(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("MALLOC_CONF", "dirty_decay_ms:0")
+    assert measuring.lines_of(shell('echo "$OMP_NUM_THREADS$MALLOC_CONF"'), 10)[0][1] == ""
+
+
+def test_recording_replaces_the_part_of_that_name_and_keeps_the_others(tmp_path):
+    path = tmp_path / "new" / "results.json"
+    measuring.record(path, {"a": {"rows": [1]}, "b": {"rows": []}})
+    measuring.record(path, {"a": {"rows": [2]}})
+    assert measuring.read_results(path) == {"a": {"rows": [2]}, "b": {"rows": []}}
+
+
+@pytest.mark.parametrize("goal, value, met", [
+    (("at least", 1.5), 1.5, True), (("at least", 1.5), 1.49, False), (("at most", 1.03), 1.03, True),
+    (("at most", 1.03), 1.04, False), (("above", 1), 1, False), (("below", 1), 0.9, True), (None, 3, None)])
+def test_a_row_says_whether_its_goal_is_met(goal, value, met):
+    assert measuring.row("a", value, "b", goal)["met"] is met

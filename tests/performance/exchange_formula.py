@@ -1,0 +1,105 @@
+"""The counts of docs/collectives.md, derived a second time: what the exchange of a step sends.
+
+Nothing here is shared with the programs: left-over nodes come from the definition of the tree (docs/numerics.md), not
+from the walk that the workers do, so that a mistake in either shows.
+"""
+from typing import NamedTuple
+
+BLOCK = 4096  # elements; shards end where a block does
+ALIGNMENT = 16  # elements; where each tensor of the flat buffer starts
+BUCKET = 2**18  # elements of a shard that go in one message
+METRICS = 3  # elements at the end of the flat buffer
+
+
+class Exchange(NamedTuple):
+    messages: int
+    bytes: int
+
+
+def rank_range(count, rank, ranks):
+    """The part of range(count) that `rank` owns: contiguous, in rank order, sizes differing by one at most."""
+    return range(count * rank // ranks, count * (rank + 1) // ranks)
+
+
+def cover(leaves, owned):
+    """The nodes (level, index) that are wholly in the range `owned`, but whose parents are not, from left to right. Node
+    (l, i) has the leaves from i 2^l to min((i + 1) 2^l, leaves) - 1."""
+    def within(level, index):
+        begin, end = index << level, min((index + 1) << level, leaves)
+        if end <= owned.start or begin >= owned.stop or begin >= end:
+            return []
+        if owned.start <= begin and end <= owned.stop:
+            return [(level, index)]
+        return within(level - 1, 2 * index) + within(level - 1, 2 * index + 1)
+    return within(max(leaves - 1, 0).bit_length(), 0)
+
+
+def pieces(leaves, ranks):
+    """Left-over nodes on each rank."""
+    return [len(cover(leaves, rank_range(leaves, rank, ranks))) for rank in range(ranks)]
+
+
+def flat_blocks(counts):
+    """Where the blocks of a flat buffer start, and its length. counts: elements of each tensor, in order."""
+    starts, size = [], 0
+    for count in [*counts, METRICS]:
+        starts += range(size, size + count, BLOCK)
+        size += -(-count // ALIGNMENT) * ALIGNMENT
+    return starts, size
+
+
+def shards(counts, ranks):
+    """Elements of each rank's shard: whole blocks, the first being the first that starts at rank/ranks of the length or later."""
+    starts, size = flat_blocks(counts)
+    borders = [next((start for start in starts if start >= size * rank // ranks), size) for rank in range(ranks)] + [size]
+    return [end - begin for begin, end in zip(borders, borders[1:])]
+
+
+def equal_shards(elements, ranks):
+    return [len(rank_range(elements, rank, ranks)) for rank in range(ranks)]
+
+
+def mlp_tensors(inputs, hidden, classes):
+    """Elements of the weights and biases of a perceptron, in the order of registration."""
+    sizes = [inputs, *hidden, classes]
+    return [count for before, after in zip(sizes, sizes[1:]) for count in (before * after, after)]
+
+
+def between_ranks(owned_pieces, shard_sizes):
+    """What each rank sends in reduce_scatter and all_gather when every rank sends for itself."""
+    def of(rank):
+        others = [size for peer, size in enumerate(shard_sizes) if peer != rank]
+        own, held = shard_sizes[rank], owned_pieces[rank]
+        return Exchange(held * sum(-(-size // BUCKET) for size in others) + len(others) * (own > 0),
+                        4 * held * sum(others) + 4 * len(others) * own)
+    return [of(rank) for rank in range(len(shard_sizes))]
+
+
+def on_hosts(ranks, ranks_of_host):
+    """The ranks of each host: contiguous, as mpirun places them. ranks_of_host: how many each host has."""
+    assert sum(ranks_of_host) == ranks
+    firsts = [sum(ranks_of_host[:host]) for host in range(len(ranks_of_host))]
+    return [range(first, first + count) for first, count in zip(firsts, ranks_of_host)]
+
+
+def host_pieces(leaves, ranks, ranks_of_host):
+    """Left-over nodes on each host, of its ranks' micro-batches taken together."""
+    def of(members):
+        first, last = rank_range(leaves, members[0], ranks), rank_range(leaves, members[-1], ranks)
+        return len(cover(leaves, range(first.start, last.stop)))
+    return [of(members) for members in on_hosts(ranks, ranks_of_host)]
+
+
+def between_hosts(leaves, shard_sizes, ranks_of_host):
+    """The bytes that each host sends when its ranks share their memory: host a has the left-over nodes p_a and the
+    elements S_a of its ranks' shards; of L elements on H hosts it sends 4 p_a (L - S_a) + 4 S_a (H - 1). Within a host
+    nothing is sent."""
+    ranks, elements, peers = len(shard_sizes), sum(shard_sizes), len(ranks_of_host) - 1
+    own = [sum(shard_sizes[rank] for rank in members) for members in on_hosts(ranks, ranks_of_host)]
+    return [4 * held * (elements - size) + 4 * size * peers
+            for held, size in zip(host_pieces(leaves, ranks, ranks_of_host), own)]
+
+
+def ring_bytes(elements, members):
+    """What each member of a ring all-reduce sends."""
+    return 2 * (members - 1) * 4 * elements / members
