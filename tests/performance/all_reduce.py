@@ -1,4 +1,4 @@
-"""Sums over the ranks of this machine, 4 KiB to 256 MiB: lockstep's fixed order beside MPI_Allreduce, gloo, and the floor.
+"""Sums over the ranks of this machine, 4 KiB to 256 MiB: lockstep beside MPI_Allreduce, gloo, and the floor.
 
 all_reduce_bench (under mpirun: lockstep, MPI_Allreduce, and the copying of memory that nothing can go below) and
 gloo_all_reduce.py (under torchrun, the same sizes) take turns."""
@@ -91,8 +91,8 @@ def rows_of(times, ranks):
     above_floor = {size: 1 / ratio for size, ratio in ratios(times, FLOOR).items()}
     value, at = worst(above_floor, max)
     largest = max(above_floor)
-    yield row(f"sum over {ranks} ranks, any size, beside copying the memory", value,
-              f"{value:.2f} times the floor (the most, at {at}); {above_floor[largest]:.2f} at {in_words(largest)}", ("at most", 1.5))
+    yield row(f"sum over {ranks} ranks, any size, beside copying the memory", value, f"{value:.2f} times the floor "
+              f"(the most, at {at}); {above_floor[largest]:.2f} at {in_words(largest)}", ("at most", 1.5))
 
 
 def table(times, sizes):
@@ -104,6 +104,11 @@ def table(times, sizes):
     return "\n".join(lines)
 
 
+def listed(times):
+    """As JSON can say it."""
+    return [{"what": what, "bytes": size, "median": seconds} for (what, size), seconds in times.items()]
+
+
 def measure_ranks(options, ranks):
     def bench():
         lines = [line for _, line in lines_of(bench_command(options, ranks), options.timeout)]
@@ -113,14 +118,12 @@ def measure_ranks(options, ranks):
         lines = [line for _, line in lines_of(gloo_command(options, ranks), options.timeout)]
         return medians_in(lines, ranks, options.bytes, ("gloo",), GLOO.name)
     largest = max(options.bytes)
-    runs = alternate(options.rounds, {"bench": bench, "gloo": gloo}, lambda turn: f"{ranks} ranks, {in_words(largest)}, ms: "
-                     f"lockstep {turn['bench'][OURS, largest] * 1e3:.2f}, gloo {turn['gloo']['gloo', largest] * 1e3:.2f}")
+    runs = alternate(options.rounds, {"bench": bench, "gloo": gloo}, lambda turn: f"{ranks} ranks, {in_words(largest)}: "
+                     f"{turn['bench'][OURS, largest] * 1e3:.2f} ms, gloo {turn['gloo']['gloo', largest] * 1e3:.2f} ms")
     times = medians_over(runs["bench"]) | medians_over(runs["gloo"])
     print(table(times, options.bytes))
     return {"rows": list(rows_of(times, ranks)),
-            "seconds": [{"what": what, "bytes": size, "median": seconds} for (what, size), seconds in times.items()],
-            "runs": {side: [[{"what": what, "bytes": size, "median": seconds} for (what, size), seconds in run.items()]
-                            for run in those] for side, those in runs.items()},
+            "seconds": listed(times), "runs": {side: [listed(run) for run in those] for side, those in runs.items()},
             "settings": {"bench": shown(bench_command(options, ranks)), "gloo": shown(gloo_command(options, ranks))}}
 
 

@@ -22,8 +22,8 @@ def rank_range(count, rank, ranks):
 
 
 def cover(leaves, owned):
-    """The nodes (level, index) that are wholly in the range `owned`, but whose parents are not, from left to right. Node
-    (l, i) has the leaves from i 2^l to min((i + 1) 2^l, leaves) - 1."""
+    """The nodes (level, index) that are wholly in the range `owned`, but whose parents are not, from left to right.
+    Node (l, i) has the leaves from i 2^l to min((i + 1) 2^l, leaves) - 1."""
     def within(level, index):
         begin, end = index << level, min((index + 1) << level, leaves)
         if end <= owned.start or begin >= owned.stop or begin >= end:
@@ -49,9 +49,10 @@ def flat_blocks(counts):
 
 
 def shards(counts, ranks):
-    """Elements of each rank's shard: whole blocks, the first being the first that starts at rank/ranks of the length or later."""
+    """Elements of each rank's shard: whole blocks, from the first that starts at rank/ranks of the length or later."""
     starts, size = flat_blocks(counts)
-    borders = [next((start for start in starts if start >= size * rank // ranks), size) for rank in range(ranks)] + [size]
+    borders = [next((start for start in starts if start >= size * rank // ranks), size) for rank in range(ranks)]
+    borders.append(size)
     return [end - begin for begin, end in zip(borders, borders[1:])]
 
 

@@ -1,21 +1,41 @@
-"""A stated model of how the exchange of a step grows, for numbers of ranks that no machine here has.
+#!/usr/bin/env python3
+"""docs/growth.md: how the exchange of a step grows with the number of ranks, by a stated model. It measures nothing.
 
-It predicts; it measures nothing. print_table() prints its assumptions with the table.
+  .venv/bin/python3 tests/performance/exchange_model.py > docs/growth.md
+  .venv/bin/python3 tests/performance/exchange_model.py --model-ranks 64 --bandwidth-gbit 25 --elements 22372544
 """
+import argparse
 from typing import NamedTuple
 
 from exchange_formula import BUCKET, between_hosts, equal_shards, host_pieces, ring_bytes
 
-ASSUMPTIONS = """\
-Assumed, not measured: {ranks_per_host} ranks a host, all of which share its memory; equal shards of {elements} elements;
-{micro_batches} micro-batches a rank, so K grows with N. A message costs the host that sends it {latency_us:g} us, one after
-another; a host has one link of {bandwidth_gbit:g} Gbit/s each way, which only its own bytes occupy (no contention inside the
-network); within a host every rank's gradients are read once and the sum and the parameters written once, at
-{memory_gbyte:g} GB/s. Control are the orders (a binomial tree, ceil(log2 N) messages deep) and the gathers of sizes and
-block sums, in which every rank writes to all others: 2 (N - 1) messages, from all ranks of a host over its link.
-Nothing overlaps with computation, nothing waits for a slow rank. The ring is one all-reduce over the hosts."""
-HEADER = ("N", "hosts", "K", "messages a host", "MiB a host", "control messages a host", "in memory, ms", "exchange, ms",
-          "control, ms", "together, ms", "ring, ms")
+DOCUMENT = """\
+# Growth, by a model
+
+Nothing on this page was measured: no machine with so many ranks was at hand. Counts follow from the formula of
+[collectives](collectives.md), which `tests/performance/bench.py growth` compares with what runs of up to 32 ranks send;
+times follow from the assumptions below. `tests/performance/exchange_model.py` makes this page, and takes other numbers.
+
+{table}
+
+All counts are for a host and a step; MiB are those of the host that sends most. The gradients grow to no more than twice
+their size, but the gathers in which each rank writes to all others come to cost more than they do from some hundred
+ranks on: there they would have to go by one rank of each host.
+
+Assumed:
+
+- {ranks_per_host} ranks a host, which share its memory; {elements} elements (ResNet-18 has 11173962) in equal shards;
+  {micro_batches} micro-batches a rank, so that K grows with N.
+- A message costs the host that sends it {latency_us:g} us, one after the other. A host has one link of
+  {bandwidth_gbit:g} Gbit/s in each direction, used by its own bytes alone: no contention inside the network.
+- Within a host, the gradients of all ranks are read once, and sum and parameters written once, at {memory_gbyte:g} GB/s.
+- Control are rank 0's orders, a binomial tree ceil(log2 N) messages deep, and the gathers of sizes and block sums, in
+  which each rank writes to all others: 2 (N - 1) messages each. Those that leave a host leave it one after the other.
+- Nothing overlaps with computation, and no rank is late.
+- The ring is an all-reduce over the hosts, 2 (H - 1) messages, beside which it would need the same work in memory.
+"""
+HEADER = ("N", "hosts", "K", "messages", "MiB sent", "control messages", "in memory, ms", "exchange, ms", "control, ms",
+          "together, ms", "ring between hosts, ms")
 
 
 class Model(NamedTuple):
@@ -54,28 +74,32 @@ def model_of(options):
     return Model(**{name: getattr(options, name) for name in Model._fields})
 
 
+def ranks_of_hosts(model, ranks):
+    full, rest = divmod(ranks, model.ranks_per_host)
+    return [model.ranks_per_host] * full + [rest] * (rest > 0)
+
+
 def predicted(model, ranks):
-    per_host = min(model.ranks_per_host, ranks)
-    hosts = -(-ranks // per_host)
-    members = [per_host] * (hosts - 1) + [ranks - per_host * (hosts - 1)]
-    leaves = ranks * model.micro_batches
+    members = ranks_of_hosts(model, ranks)
+    per_host, peers, leaves = members[0], len(members) - 1, ranks * model.micro_batches
     sizes = equal_shards(model.elements, ranks)
     sent = max(between_hosts(leaves, sizes, members))
-    own = per_host * sizes[0]
-    peers = hosts - 1
-    messages = peers * (max(host_pieces(leaves, ranks, members)) * -(-own // BUCKET) + 1)
-    control = per_host * 2 * (ranks - per_host) + (ranks - 1).bit_length() if hosts > 1 else 0
-    seconds = lambda messages, sent: messages * model.latency_us * 1e-6 + sent * 8 / (model.bandwidth_gbit * 1e9)
+    buckets = -(-per_host * max(sizes) // BUCKET)
+    messages = peers * (max(host_pieces(leaves, ranks, members)) * buckets + 1)
+    control = per_host * 2 * (ranks - per_host) + (ranks - 1).bit_length() if peers else 0
+
+    def seconds(messages, sent):
+        return messages * model.latency_us * 1e-6 + sent * 8 / (model.bandwidth_gbit * 1e9)
     memory = 4 * model.elements * (per_host + 2) / (model.memory_gbyte * 1e9)
-    return Growth(ranks, hosts, leaves, messages, sent, control, memory, seconds(messages, sent), seconds(control, 0),
-                  seconds(2 * peers, ring_bytes(model.elements, hosts)))
+    return Growth(ranks, len(members), leaves, messages, sent, control, memory, seconds(messages, sent),
+                  seconds(control, 0), seconds(2 * peers, ring_bytes(model.elements, len(members))))
 
 
 def cells(growth):
     together = growth.memory_s + growth.exchange_s + growth.control_s
-    return [str(value) for value in (growth.ranks, growth.hosts, growth.leaves, growth.messages)] + [
-        f"{growth.bytes / 2**20:.1f}", str(growth.control_messages)] + [
-        f"{seconds * 1e3:.2f}" for seconds in (growth.memory_s, growth.exchange_s, growth.control_s, together, growth.ring_s)]
+    times = (growth.memory_s, growth.exchange_s, growth.control_s, together, growth.ring_s)
+    return [str(growth.ranks), str(growth.hosts), str(growth.leaves), str(growth.messages),
+            f"{growth.bytes / 2**20:.1f}", str(growth.control_messages), *(f"{seconds * 1e3:.2f}" for seconds in times)]
 
 
 def table(model, numbers):
@@ -83,8 +107,16 @@ def table(model, numbers):
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def print_table(options):
-    model = model_of(options)
-    print(ASSUMPTIONS.format(**model._asdict()))
-    print(table(model, options.model_ranks))
-    return [predicted(model, ranks)._asdict() for ranks in options.model_ranks]
+def document(model, numbers):
+    return DOCUMENT.format(table=table(model, numbers), **model._asdict())
+
+
+def options_from_command_line(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    given = options_from_command_line()
+    print(document(model_of(given), given.model_ranks), end="")

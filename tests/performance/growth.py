@@ -1,10 +1,10 @@
-"""Growth with the number of ranks, oversubscribed: memory of a rank, messages and bytes of a step against the formula of
-docs/collectives.md, and a table for more ranks than there are by a stated model.
+"""Growth with the number of ranks, oversubscribed: memory of a rank, and what a step sends beside the formula.
 
 Memory is read while steps run: the proportional set size (pages that ranks share are divided among them) and the
-high-water mark of resident memory, in which every rank counts shared pages in full. Messages and bytes are those of the
-rank that sends most, as result.json tells them in "exchange"; the formula is computed here, by exchange_formula.py.
-With --place hosts every rank is a simulated host of its own (root), so that all that is exchanged must be sent."""
+high-water mark of resident memory, in which every rank counts shared pages in full. Messages and bytes are those of
+the rank that sends most, as result.json tells them in "exchange"; the formula of docs/collectives.md is computed here, by
+exchange_formula.py. With --place hosts every rank is a simulated host of its own (root), so that all that is exchanged
+must be sent. A table for more ranks than there are follows from a stated model (exchange_model.py, docs/growth.md)."""
 import os
 import tomllib
 from pathlib import Path
@@ -86,8 +86,8 @@ def exchange_in(result):
     """(messages, bytes) of a step, of the rank that sends most."""
     exchange = result.get("exchange")
     if not isinstance(exchange, dict):
-        raise Failure(RUN_FAILED, 'result.json has no "exchange" (what a step sends, which is compared with the formula); '
-                                  "the program measured is of a build that does not count it")
+        raise Failure(RUN_FAILED, 'result.json has no "exchange" (what a step sends, which is compared with the '
+                                  "formula); the program measured is of a build that does not count it")
     counts = picked(exchange, {"messages": "messages_per_step", "bytes": "bytes_per_step"}, 'result.json\'s "exchange"')
     return formula.Exchange(counts["messages"], counts["bytes"])
 
@@ -124,7 +124,7 @@ def one_number(options, ranks):
     due = expected(ranks, sends=options.place == "hosts" or options.path == "messages")
     found = {"ranks": ranks, **watch.largest(), "sent": sent._asdict(), "formula": due._asdict(), "equal": sent == due}
     print(f"  {ranks} ranks: {found['pss_mib']:.0f} MiB a rank (proportional), {found['high_water_mib']:.0f} MiB at most; "
-          f"sent {tuple(sent)}, formula {tuple(due)}: {'equal' if found['equal'] else 'DIFFERENT'}", flush=True)
+          f"messages and bytes {tuple(sent)}, formula {tuple(due)}", flush=True)
     return found
 
 
@@ -132,8 +132,9 @@ def rows_of(options, numbers):
     shown_ranks = ", ".join(str(found["ranks"]) for found in numbers)
     where = "one machine" if options.place == "machine" else "as many simulated hosts"
     different = [found["ranks"] for found in numbers if not found["equal"]]
-    yield row(f"messages and bytes of a step beside the formula, {shown_ranks} ranks on {where}", len(different),
-              f"different on {', '.join(map(str, different))} ranks" if different else "equal on each", ("at most", 0), "equal")
+    said = f"different on {', '.join(map(str, different))} ranks" if different else "equal on each"
+    yield row(f"messages and bytes of a step beside the formula, {shown_ranks} ranks on {where}", len(different), said,
+              ("at most", 0), "equal")
     yield row(f"memory of a rank, small MLP, {shown_ranks} ranks on {where} (proportional set size)",
               numbers[-1]["pss_mib"], ", ".join(f"{found['pss_mib']:.0f}" for found in numbers) + " MiB")
 
@@ -141,10 +142,11 @@ def rows_of(options, numbers):
 def measure(options):
     require_programs(options.program)
     numbers = [one_number(options, ranks) for ranks in options.ranks]
-    model = exchange_model.print_table(options)
+    model = exchange_model.model_of(options)
+    print(exchange_model.document(model, options.model_ranks))
     if numbers:
         command = [*mpirun_prefix(max(options.ranks)), str(options.program), str(CONFIG)]
         yield f"growth/{options.place}", {"rows": list(rows_of(options, numbers)), "numbers": numbers,
                                           "settings": {"command": shown(command), "path": options.path}}
-    yield "growth/model", {"rows": [], "predicted": model, "settings": exchange_model.model_of(options)._asdict(),
-                           "assumptions": exchange_model.ASSUMPTIONS.format(**exchange_model.model_of(options)._asdict())}
+    yield "growth/model", {"rows": [], "settings": model._asdict(), "predicted": [
+        exchange_model.predicted(model, ranks)._asdict() for ranks in options.model_ranks]}

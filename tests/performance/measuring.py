@@ -1,7 +1,7 @@
 """What all measures share: programs run to their end, alternating runs, medians, and the file of results.
 
-build/bench/results.json is {part: {"rows", "command", "machine", "settings", "runs", ...}}. Each measure replaces its own
-parts and leaves the others. table.py makes the README's table of the rows; see row().
+build/bench/results.json is {part: {"rows", "command", "machine", "settings", "runs", ...}}. Each measure replaces its
+own parts and leaves the others. table.py makes the README's table of the rows; see row().
 """
 import contextlib
 import datetime
@@ -51,7 +51,7 @@ def stop(process):
 
 @contextlib.contextmanager
 def stopped_after(process, timeout_s):
-    """Ends the process when the time is up, or when the block is left early. Yields an event that tells of the former."""
+    """Ends the process when the time is up, or when the block is left early. Yields an event: that the time was up."""
     late = threading.Event()
     alarm = threading.Timer(timeout_s, lambda: (late.set(), stop(process)))
     alarm.start()
@@ -78,7 +78,8 @@ def lines_of(command, timeout_s, extra=None, watch=lambda process, line: None):
                     watch(process, line)
                 process.wait()
         errors.seek(0)
-        require_success(command, process.returncode, late.is_set() and timeout_s, [line for _, line in lines], errors.read())
+        said = [line for _, line in lines]
+        require_success(command, process.returncode, late.is_set() and timeout_s, said, errors.read())
     return lines
 
 
@@ -146,6 +147,11 @@ def alternate(rounds, sides, said):
     return runs
 
 
+def figures_of(turn, key):
+    """One round in words: {side: run} -> "a 1.00, b 2.00"."""
+    return ", ".join(f"{side} {run[key]:.2f}" for side, run in turn.items())
+
+
 def spread(values):
     values = sorted(values)
     return {"median": statistics.median(values), "lowest": values[0], "highest": values[-1]}
@@ -163,8 +169,8 @@ def require_one_hash(name, runs):
 
 
 def row(measure, value, figure, goal=None, goal_said=None):
-    """One line of the README's table. goal: None or for example ("at least", 1.5), which `value` has to meet; goal_said:
-    the goal in better words."""
+    """One line of the README's table. goal: None or for example ("at least", 1.5), which `value` has to meet;
+    goal_said: the goal in better words."""
     met = None if goal is None else GOALS[goal[0]](value, goal[1])
     said = goal_said or (goal and f"{goal[0]} {goal[1]:g}")
     return {"measure": measure, "value": value, "figure": figure, "goal": said, "met": met}

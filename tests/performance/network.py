@@ -1,9 +1,10 @@
-"""Sums over 2, 3 and 4 simulated hosts with one rank each, their cables shaped to 1 Gbit/s: time beside that of the bytes on
-the wire alone, beside MPI_Allreduce and gloo, and the bytes that each host sent beside the formula (root).
+"""Sums over 2, 3 and 4 simulated hosts with one rank each, their cables shaped to 1 Gbit/s (root).
 
-all_reduce_bench is run once for each operation, so that the count is of that operation alone. A run of more repetitions
-less a run of fewer leaves what the repetitions sent, without start-up and warm-up. Counted is the payload of TCP: bytes
-of /proc/net/dev without 66 bytes of headers a packet. MPI frames its messages, hence the allowance of one per cent."""
+The time is set beside that of the bytes on the wire alone, MPI_Allreduce and gloo, and the bytes that each host sent
+beside the formula. all_reduce_bench is run once for each operation, so that the count is of that operation alone. A run
+of more repetitions less a run of fewer leaves what the repetitions sent, without start-up and warm-up. Counted is the
+payload of TCP: bytes of /proc/net/dev without 66 bytes of headers a packet. MPI frames its messages, hence the allowance
+of one per cent."""
 import shlex
 import sys
 
@@ -35,14 +36,14 @@ def run_bench(options, cluster, what, repetitions):
 
 
 def gloo_environment(cluster, rank):
-    return {"MASTER_ADDR": cluster.host_names[0], "MASTER_PORT": PORT, "WORLD_SIZE": len(cluster.host_names), "RANK": rank,
-            "GLOO_SOCKET_IFNAME": NETWORK_DEVICE}
+    return {"MASTER_ADDR": cluster.host_names[0], "MASTER_PORT": PORT, "WORLD_SIZE": len(cluster.host_names),
+            "RANK": rank, "GLOO_SOCKET_IFNAME": NETWORK_DEVICE}
 
 
 def run_gloo(options, cluster):
     command = [sys.executable, str(GLOO), "--bytes", str(options.bytes), "--repetitions", str(options.repetitions[1])]
-    started = [cluster.start(host, command, env=gloo_environment(cluster, rank), timeout=options.timeout, start_new_session=True)
-               for rank, host in enumerate(cluster.host_names)]
+    started = [cluster.start(host, command, env=gloo_environment(cluster, rank), timeout=options.timeout,
+                             start_new_session=True) for rank, host in enumerate(cluster.host_names)]
     lines = [line for process in started for line in follow(process, command, options.timeout)]
     return medians_in(lines, len(cluster.host_names), [options.bytes], ("gloo",), GLOO.name)
 
@@ -65,30 +66,41 @@ def bytes_of_formula(options, hosts):
     return [sent.bytes for sent in between_ranks(pieces(hosts, hosts), equal_shards(options.bytes // 4, hosts))]
 
 
+def milliseconds(ours, theirs):
+    return f"{ours * 1e3:.0f} and {theirs * 1e3:.0f} ms"
+
+
+def mebibytes(counts):
+    return ", ".join(f"{count / 2**20:.2f}" for count in counts)
+
+
 def rows_of(options, hosts, times, sent):
     due = bytes_of_formula(options, hosts)
     wire = 8 * max(due) / (options.mbit * 1e6)
     what = f"sum of {in_words(options.bytes)} over {hosts} hosts at {options.mbit / 1000:g} Gbit/s"
     ours = times[OURS, options.bytes]
-    yield row(f"{what}, beside bytes / bandwidth", ours / wire, f"{ours * 1e3:.0f} and {wire * 1e3:.0f} ms: {ours / wire:.3f} times", GOAL)
+    yield row(f"{what}, beside bytes / bandwidth", ours / wire, f"{milliseconds(ours, wire)}: {ours / wire:.3f} times",
+              GOAL)
     for peer, (label, _) in PEERS.items():
         theirs = times[peer, options.bytes]
-        yield row(f"{what}, beside {label}", theirs / ours, f"{ours * 1e3:.0f} and {theirs * 1e3:.0f} ms: {theirs / ours:.2f} times as fast")
+        yield row(f"{what}, beside {label}", theirs / ours,
+                  f"{milliseconds(ours, theirs)}: {theirs / ours:.2f} times as fast")
     off = max(abs(count - formula) / formula for count, formula in zip(sent, due))
-    yield row(f"{what}: bytes on the wire beside the formula", off,
-              f"{', '.join(f'{count / 2**20:.2f}' for count in sent)} and {', '.join(f'{count / 2**20:.2f}' for count in due)} MiB: "
-              f"{off:.2%} apart at most", BYTES_GOAL, "equal to 1 %")
+    yield row(f"{what}: bytes each host sent beside the formula", off,
+              f"{mebibytes(sent)} and {mebibytes(due)} MiB: {off:.2%} apart at most", BYTES_GOAL, "equal to 1 %")
 
 
 def measure_hosts(options, hosts):
+    def bench(what):
+        return lambda: run_bench(options, cluster, what, options.repetitions[1])
     with simulated_hosts(hosts, options.mbit) as cluster:
-        sides = {what: lambda what=what: run_bench(options, cluster, what, options.repetitions[1]) for what in (OURS, "mpi_allreduce")}
-        runs = alternate(options.rounds, sides | {"gloo": lambda: run_gloo(options, cluster)}, lambda turn: f"{hosts} hosts, ms: "
-                         + ", ".join(f"{side} {run[side, options.bytes] * 1e3:.0f}" for side, run in turn.items()))
+        sides = {OURS: bench(OURS), "mpi_allreduce": bench("mpi_allreduce"), "gloo": lambda: run_gloo(options, cluster)}
+        runs = alternate(options.rounds, sides, lambda turn: f"{hosts} hosts, ms: " + ", ".join(
+            f"{side} {run[side, options.bytes] * 1e3:.0f}" for side, run in turn.items()))
         sent = sent_by_one_sum(options, cluster)
     times = {key: value for those in runs.values() for key, value in medians_over(those).items()}
-    return {"rows": list(rows_of(options, hosts, times, sent)), "sent": sent, "formula": bytes_of_formula(options, hosts),
-            "seconds": {what: seconds for (what, _), seconds in times.items()},
+    return {"rows": list(rows_of(options, hosts, times, sent)), "sent": sent,
+            "formula": bytes_of_formula(options, hosts), "seconds": {what: value for (what, _), value in times.items()},
             "runs": {side: [run[side, options.bytes] for run in those] for side, those in runs.items()},
             "settings": {"bytes": options.bytes, "mbit": options.mbit, "repetitions": options.repetitions}}
 

@@ -1,4 +1,4 @@
-"""Hosts in namespaces of this machine for measurements, with cables of a given speed and a count of what goes over them.
+"""Hosts in namespaces of this machine to measure on, with cables of a given speed and a count of what they send.
 
 The hosts are those of tests/cluster (root; see cluster.py there)."""
 import contextlib
@@ -29,8 +29,8 @@ def simulated_hosts(count, mbit=None):
 
 def shape(cluster, host, device, mbit):
     # A smaller burst than 128 kb costs throughput; what is beyond the rate waits in the queue instead of being dropped.
-    done = cluster.run(host, ["tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{mbit}mbit", "burst", "128kb",
-                              "latency", "200ms"])
+    done = cluster.run(host, ["tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{mbit}mbit",
+                              "burst", "128kb", "latency", "200ms"])
     if done.exit_code != 0:
         raise Failure(CANNOT_START, f"tc cannot shape {device} of {host}: {done.output.strip()}")
 
@@ -38,7 +38,8 @@ def shape(cluster, host, device, mbit):
 def lines_on_cluster(cluster, words, timeout_s, watch=lambda process, line: None, env=None):
     """The lines that a program prints under mpirun on the head, with one rank on each host."""
     command = cluster.mpirun_command(words, [1] * len(cluster.host_names))
-    return follow(cluster.start("head", command, env=env, timeout=timeout_s, start_new_session=True), command, timeout_s, watch)
+    process = cluster.start("head", command, env=env, timeout=timeout_s, start_new_session=True)
+    return follow(process, command, timeout_s, watch)
 
 
 def follow(process, command, timeout_s, watch=lambda process, line: None):

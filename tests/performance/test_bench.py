@@ -1,5 +1,5 @@
-"""The measure of training with all programs replaced by scripts that only say what a run would say, and what all measures
-share. Nothing here measures."""
+"""The measure of training with all programs replaced by scripts that only say what a run would say, and what all
+measures share. Nothing here measures."""
 import json
 import shlex
 import sys
@@ -38,7 +38,10 @@ def run(monkeypatch, tmp_path):
         (tmp_path / name).chmod(0o755)
     monkeypatch.setattr(measuring, "PROGRAMS", tmp_path)
 
-    def run(*arguments, lockstep=lambda ranks, folder: writing(folder, RESULT | {"ranks": ranks}), peer=saying(PEER_LINE)):
+    def usual(ranks, folder):
+        return writing(folder, RESULT | {"ranks": ranks})
+
+    def run(*arguments, lockstep=usual, peer=saying(PEER_LINE)):
         monkeypatch.setattr(training, "lockstep_command", lambda options, model, ranks, folder: lockstep(ranks, folder))
         monkeypatch.setattr(training, "peer_command", lambda options, model: shell(peer))
         output = tmp_path / "bench" / "results.json"

@@ -1,4 +1,4 @@
-"""What the figures are made of: the formula of what an exchange sends, the model of growth, what programs print, the table."""
+"""What the figures are made of: the formula of an exchange, the model of growth, what programs print, and the table."""
 import argparse
 import json
 from pathlib import Path
@@ -105,6 +105,12 @@ def test_the_table_of_the_model_has_a_line_for_each_number_of_ranks():
     assert len({line.count("|") for line in lines}) == 1
 
 
+def test_docs_growth_is_what_the_model_says():
+    options = exchange_model.options_from_command_line([])
+    made = exchange_model.document(exchange_model.model_of(options), options.model_ranks)
+    assert (measuring.ROOT / "docs/growth.md").read_text() == made
+
+
 def test_a_build_that_does_not_count_its_exchange_is_named():
     with pytest.raises(measuring.Failure, match='result.json has no "exchange"'):
         growth.exchange_in({"steps": 6})
@@ -132,7 +138,8 @@ def bench_lines(ranks=2, **seconds):
 
 
 def test_times_are_read_by_operation_and_size_from_what_a_program_prints():
-    found = all_reduce.medians_in(bench_lines(lockstep={4096: 1e-6, 8192: 2e-6}), 2, [4096, 8192], ("lockstep",), "bench")
+    lines = bench_lines(lockstep={4096: 1e-6, 8192: 2e-6})
+    found = all_reduce.medians_in(lines, 2, [4096, 8192], ("lockstep",), "bench")
     assert found == {("lockstep", 4096): 1e-6, ("lockstep", 8192): 2e-6}
 
 
@@ -144,8 +151,9 @@ def test_a_program_that_does_not_say_what_was_asked_is_named(lines, message):
         all_reduce.medians_in(lines, 2, [4096], ("lockstep",), "bench")
 
 
-TIMES = {("lockstep", 4096): 2e-6, ("lockstep", 2**24): 1e-3, ("mpi_allreduce", 4096): 3e-6, ("mpi_allreduce", 2**24): 6e-3,
-         ("gloo", 4096): 1e-6, ("gloo", 2**24): 7e-3, ("memcpy_floor", 4096): 1e-6, ("memcpy_floor", 2**24): 8e-4}
+TIMES = {("lockstep", 4096): 2e-6, ("lockstep", 2**24): 1e-3, ("mpi_allreduce", 4096): 3e-6,
+         ("mpi_allreduce", 2**24): 6e-3, ("gloo", 4096): 1e-6, ("gloo", 2**24): 7e-3,
+         ("memcpy_floor", 4096): 1e-6, ("memcpy_floor", 2**24): 8e-4}
 
 
 def test_each_goal_of_all_reduce_is_judged_at_its_worst_size():
@@ -164,7 +172,7 @@ def test_sizes_are_said_in_binary_units():
 
 
 def test_bytes_and_packets_are_read_from_proc_net_dev():
-    text = ("Inter-|   Receive    |  Transmit\n face |bytes packets errs drop fifo frame compressed multicast|bytes packets\n"
+    text = ("Inter-|   Receive    |  Transmit\n face |bytes packets errs drop fifo frame compressed multicast|bytes\n"
             "    lo: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n  eth0: 500 5 0 0 0 0 0 0 9000 7 0 0 0 0 0 0\n")
     assert simulated_hosts.sent_in(text) == (9000, 7)
     with pytest.raises(measuring.Failure, match="eth1"):
@@ -189,7 +197,8 @@ def test_the_time_of_a_step_is_that_of_its_line():
         commands.seconds_until(run, commands.is_step(3), "the peer")
 
 
-PART = {"command": "bench.py x", "machine": {"usable_cores": 2, "processor": "P", "date": "2026-01-02", "commit": "abc"},
+FACTS = {"usable_cores": 2, "processor": "P", "date": "2026-01-02", "commit": "abc"}
+PART = {"command": "bench.py x", "machine": FACTS,
         "rows": [measuring.row("speed", 2, "2 times", ("at least", 1.5)), measuring.row("memory", 7, "7 MiB")]}
 
 

@@ -4,9 +4,9 @@ Compared are the images per second; the peer's first three steps are left out, o
 and evaluation are in neither figure. All runs of lockstep on one model must end with one state hash."""
 import tomllib
 
-from commands import (TITLES, add_run_options, config_of, lockstep_command, peer_command, program_named, run_lockstep, run_peer,
-                      shown, steps_of, without_lines)
-from measuring import (CANNOT_START, RUN_FAILED, Failure, alternate, lines_of, medians_of, require_one_hash,
+from commands import (TITLES, add_run_options, config_of, lockstep_command, peer_command, program_named, run_lockstep,
+                      run_peer, shown, steps_of, without_lines)
+from measuring import (CANNOT_START, RUN_FAILED, Failure, alternate, figures_of, lines_of, medians_of, require_one_hash,
                        require_programs, row)
 
 EXAMPLES = ("training --rounds 3 --models resnet20", "training --models mlp --steps 16 --check-equal")
@@ -26,7 +26,7 @@ def require_jemalloc():
     """The dynamic linker only warns of a library to preload that it does not find."""
     maps = lines_of(["cat", "/proc/self/maps"], 10, {"LD_PRELOAD": JEMALLOC})
     if not any("libjemalloc" in line for _, line in maps):
-        raise Failure(CANNOT_START, f"{JEMALLOC} cannot be preloaded (it is not found); install the package libjemalloc2")
+        raise Failure(CANNOT_START, f"{JEMALLOC} cannot be preloaded (it is not found); install libjemalloc2")
 
 
 def run_ours(options, model, ranks):
@@ -53,8 +53,8 @@ def measure_model(options, model):
     sides = {"lockstep": lambda: run_ours(options, model, options.ranks)}
     for side, (_, allocator, extra) in PEERS.items():
         sides[side] = lambda allocator=allocator, extra=extra: run_theirs(options, model, allocator, extra)
-    runs = alternate(options.rounds, sides, lambda turn: f"{model}, images/s: " + ", ".join(
-        f"{side} {run['images_per_second']:.1f}" for side, run in turn.items()))
+    runs = alternate(options.rounds, sides, lambda turn: f"{model}, images/s: "
+                     + figures_of(turn, "images_per_second"))
     require_one_hash(model, runs["lockstep"])
     if options.check_equal:
         require_one_hash(model, runs["lockstep"] + [run_ours(options, model, 1)])
