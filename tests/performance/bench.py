@@ -13,6 +13,7 @@ of runs that must be equal differ. `short` and `all` go on after a failure and e
 """
 import argparse
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def do_and_tell(arguments):
 
 
 def main(arguments=None):
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # unwinds, so that what runs is ended
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
     several = {"short": SHORT, "all": ALL}.get(options.measure)

@@ -2,7 +2,10 @@
 measures share. Nothing here measures."""
 import json
 import shlex
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import bench
 import commands
@@ -168,6 +171,20 @@ def test_short_goes_on_after_a_failure_and_ends_with_its_status(monkeypatch, tmp
     monkeypatch.setattr(bench, "do", do)
     assert bench.main(["short"]) == measuring.RUN_FAILED
     assert done == [line.split()[0] for line in bench.SHORT]
+
+
+def test_a_measure_that_is_ended_ends_what_it_started():
+    """The program that is measured tells its process id; upon that the benchmark is sent SIGTERM, by itself."""
+    measure = ("import bench, measuring, os\n"
+               "def ended(process, line):\n"
+               "    print(line, flush=True)\n"
+               "    os.kill(os.getpid(), 15)\n"
+               "command = ['bash', '-c', 'echo $$; exec tail -f /dev/null']\n"
+               "bench.do = lambda arguments: measuring.lines_of(command, 60, watch=ended)\n"
+               "bench.main(['growth'])")
+    done = subprocess.run([sys.executable, "-c", measure], cwd=measuring.HERE, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert not Path(f"/proc/{done.stdout.strip()}").exists()
 
 
 def test_what_was_printed_keeps_the_time_at_which_it_came():
