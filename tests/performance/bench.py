@@ -24,7 +24,7 @@ import network
 import promise
 import startup
 import training
-from measuring import RESULTS, Failure, machine, record
+from measuring import RESULTS, Failure, busy, machine, record
 
 MEASURES = {"training": training, "promise": promise, "checkpoints": checkpoints, "startup": startup, "growth": growth,
             "all-reduce": all_reduce, "network": network}
@@ -70,6 +70,8 @@ def do(arguments):
     options = parser().parse_args(arguments)
     facts = {"command": f"{PROGRAM} {shlex.join(arguments)}", "machine": machine()}
     print(f"bench.py {shlex.join(arguments)}", flush=True)
+    if said := busy(facts["machine"]):
+        print(f"  warning: {said}", flush=True)
     for name, part in MEASURES[options.measure].measure(options):
         record(options.output, {name: part | facts})
         report(part)

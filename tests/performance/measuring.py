@@ -206,6 +206,12 @@ def machine():
             "load_average_before": round(os.getloadavg()[0], 2)}
 
 
+def busy(facts):
+    """In words, when other work had the machine before a measure began: its figures then mean little."""
+    load, cores = facts["load_average_before"], facts["usable_cores"]
+    return f"other work kept the machine busy: load average {load:g} on {cores} cores" if load > cores / 2 else ""
+
+
 def read_results(path):
     try:
         return json.loads(path.read_text()) if path.exists() else {}

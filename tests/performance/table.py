@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from measuring import RESULTS, ROOT, Failure, read_results
+from measuring import RESULTS, ROOT, Failure, busy, read_results
 
 BEGIN = "<!-- Made by tests/performance/table.py from the last measurements; do not edit. -->"
 END = "<!-- End of what table.py made. -->"
@@ -31,20 +31,23 @@ def lines_of_table(results):
 
 
 def machines(results):
-    """On what the figures were taken, each machine and day once."""
-    seen = {}
-    for part in results.values():
-        if part["rows"] and (facts := part.get("machine")):
-            key = f"{facts['usable_cores']} cores of {facts['processor']}, {facts['date']}, commit {facts['commit']}"
-            seen[key] = facts
-    return list(seen)
+    """On what the figures were taken, each machine, commit and day once."""
+    all_facts = [part["machine"] for part in results.values() if part["rows"]]
+    return list(dict.fromkeys(f"{facts['usable_cores']} cores of {facts['processor']}, {facts['date']}, "
+                              f"commit {facts['commit']}" for facts in all_facts))
+
+
+def busy_measures(results):
+    """A sentence about those that had to share the machine, if any."""
+    names = [name for name, part in results.items() if part["rows"] and busy(part["machine"])]
+    return f" Other work kept the machine busy during {', '.join(names)}." if names else ""
 
 
 def table(results):
     if not any(part["rows"] for part in results.values()):
         raise Failure(1, "there are no measurements yet; take some with `make bench`")
     where = "; ".join(machines(results))
-    return "\n".join([HEADER, *lines_of_table(results), "", f"Ratios of medians of runs in turn, on {where}."])
+    return "\n".join([HEADER, *lines_of_table(results), "", f"Ratios of medians of runs in turn, on {where}." + busy_measures(results)])
 
 
 def with_table(text, new):

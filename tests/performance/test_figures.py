@@ -197,7 +197,8 @@ def test_the_time_of_a_step_is_that_of_its_line():
         commands.seconds_until(run, commands.is_step(3), "the peer")
 
 
-FACTS = {"usable_cores": 2, "processor": "P", "date": "2026-01-02", "commit": "abc"}
+FACTS = {"usable_cores": 2, "processor": "P", "date": "2026-01-02", "commit": "abc",
+         "load_average_before": 0.5}
 PART = {"command": "bench.py x", "machine": FACTS,
         "rows": [measuring.row("speed", 2, "2 times", ("at least", 1.5)), measuring.row("memory", 7, "7 MiB")]}
 
@@ -206,6 +207,13 @@ def test_the_table_has_a_line_for_each_figure_with_goal_and_command():
     made = table.table({"a": PART, "b": PART | {"rows": []}})
     assert "| speed | 2 times | at least 1.5: met | `bench.py x` |\n| memory | 7 MiB |  | `bench.py x` |" in made
     assert made.endswith("on 2 cores of P, 2026-01-02, commit abc.")
+
+
+def test_the_table_says_which_measures_had_to_share_the_machine():
+    shared = PART | {"machine": FACTS | {"load_average_before": 1.5}}
+    made = table.table({"a": PART, "b": shared})
+    assert made.endswith("commit abc. Other work kept the machine busy during b.")
+    assert "load average 1.5 on 2 cores" in measuring.busy(shared["machine"])
 
 
 def test_a_missed_goal_is_shown_as_missed():
