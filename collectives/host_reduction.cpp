@@ -320,7 +320,11 @@ void HostReduction::reduce() {
 }
 
 std::vector<int> HostReduction::awaited(const PendingMessages& messages) const {
-  auto ranks = messages.peers();
+  std::vector<int> ranks;
+  for (const int peer : messages.peers()) {  // it may itself wait for any rank of its host
+    const auto& group = host_.group_of(peer);
+    for (int rank = group.first; rank < group.first + group.size; ++rank) ranks.push_back(rank);
+  }
   for (int local = 0; local < host_.local_size(); ++local) {
     if (final_from(local) > 0) ranks.push_back(host_.group().first + local);
   }

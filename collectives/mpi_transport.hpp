@@ -44,6 +44,10 @@ class MpiTransport final : public Transport {
   /// What has been sent since the start, not counting what shared memory saved.
   struct Sent {
     std::int64_t messages = 0, bytes = 0;
+    void add(const Sent& from, const Sent& to) {  // what was sent between two moments
+      messages += to.messages - from.messages;
+      bytes += to.bytes - from.bytes;
+    }
   };
   const Sent& sent() const { return sent_; }
 

@@ -222,7 +222,7 @@ void Controller::note_stopped(std::int64_t steps_done, int signal) {
 }
 
 void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t steps_done,
-                        const StateHashes& hashes, const Accuracy& accuracy) {
+                        const StateHashes& hashes, const Accuracy& accuracy, const Exchanged& exchanged) {
   if (transport_.rank() != 0) return;
   const auto samples = static_cast<double>(workload.micro_batches * workload.micro_batch_size);
   const auto steps = static_cast<double>(step_seconds_.size());
@@ -234,6 +234,8 @@ void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t
   add_accuracy(result, accuracy);
   result["images_per_second"] = in_steps > 0 ? samples * steps / in_steps : 0.0;
   result["step_ms_median"] = median(step_seconds_) * 1e3;
+  result["exchange"] = {{"messages_per_step", exchanged.messages_per_step},
+                        {"bytes_per_step", exchanged.bytes_per_step}};
   result["seconds"] = seconds_since(start_);
   result["epochs"] = workload.config.training.epochs;
   result["max_steps"] = workload.config.training.max_steps;

@@ -38,6 +38,11 @@ struct Orders {
   int signal;                        ///< the signal that asked rank 0 to end, or 0
 };
 
+/// What one rank has sent of gradients and weights over MPI, on average of its steps.
+struct Exchanged {
+  double messages_per_step = 0, bytes_per_step = 0;
+};
+
 /// Exists on every rank; decides, writes and speaks on rank 0 only.
 class Controller {
  public:
@@ -59,7 +64,7 @@ class Controller {
   void note_saved(std::int64_t steps_done, const StateHashes& hashes);
   /// Rank 0: writes result.json and says how the run ended.
   void finish(const Workload& workload, const Plan& plan, std::int64_t steps_done, const StateHashes& hashes,
-              const Accuracy& accuracy);
+              const Accuracy& accuracy, const Exchanged& exchanged);
   /// Rank 0: says that a signal stopped the run.
   void note_stopped(std::int64_t steps_done, int signal);
   /// Rank 0: shows the result of a run that was complete before.

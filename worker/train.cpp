@@ -8,6 +8,7 @@
 #include "configs/print.hpp"
 #include "worker/agreement.hpp"
 #include "worker/averaging/swa.hpp"
+#include "worker/block_sums.hpp"
 #include "worker/checkpoint/export.hpp"
 #include "worker/checkpoint/safetensors.hpp"
 #include "worker/gradient_sum.hpp"
@@ -170,6 +171,19 @@ nlohmann::json about(const Workload& workload, const Compute& compute, const Pla
           {"build", build_identity()}};
 }
 
+/// Collective: what the rank that sends most has sent in a step.
+Exchanged most_exchanged(Transport& host, const MpiTransport::Sent& own, std::int64_t steps) {
+  Exchanged most;
+  const auto all =
+      gather_numbers(host, std::vector{static_cast<double>(own.messages), static_cast<double>(own.bytes)});
+  for (std::size_t rank = 0; rank < all.size(); rank += 2) {
+    const auto share = 1.0 / static_cast<double>(std::max<std::int64_t>(steps, 1));
+    if (all[rank + 1] * share > most.bytes_per_step || rank == 0)
+      most = {all[rank] * share, all[rank + 1] * share};
+  }
+  return most;
+}
+
 void require_finite(bool finite, const StepSums& sums, std::int64_t step) {
   if (finite) return;
   throw Error(ExitCode::diverged,
@@ -193,8 +207,12 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   LeafDelivery leaf(*workload->model, workload->layout);
   GradientSum gradient_sum(memory, compute, *workload, leaf);
 
+  MpiTransport::Sent exchanged;  // gradients and weights, in the steps of this process
+  const auto first_step = state.step;
+
   // The sum over the step's micro-batches of what `compute_leaf` delivers for each: this rank's shard of it.
   const auto sum_over_micro_batches = [&](const auto& compute_leaf) {
+    const auto before = host.sent();
     gradient_sum.start();
     for (auto micro_batch = own.begin; micro_batch < own.end; ++micro_batch) {
       const auto samples = workload->samples_of(state.step, micro_batch);
@@ -205,7 +223,9 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
       compute_leaf(batch, micro_batch);
       gradient_sum.end_leaf();
     }
-    return gradient_sum.finish();
+    auto* const sum = gradient_sum.finish();
+    exchanged.add(before, host.sent());
+    return sum;
   };
 
   std::optional<Accuracy> accuracy;  // of the last evaluation, which the last step always has
@@ -229,7 +249,9 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
       const auto scale = gradient_scale(config.training, sums, loss_scale);
       clip_values(config.training, state, gradients, scale);
       update_shard(host, state, *workload, orders.scalars, orders.ema_decay, gradients, scale);
+      const auto before = host.sent();
       share_parameters(memory, transport, state);
+      exchanged.add(before, host.sent());
     }
     if (orders.add_to_mean) {
       add_to_mean(state.swa.data_ptr<float>(), state.own_parameters().data_ptr<float>(), state.shard.size(),
@@ -258,7 +280,8 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   }
   const auto outcome = outcome_of(host, compute, *workload, state, accuracy);
   export_outcome(host, *workload, plan, state, outcome);
-  controller.finish(*workload, plan, state.step, hash_state(host, state), outcome.accuracy);
+  controller.finish(*workload, plan, state.step, hash_state(host, state), outcome.accuracy,
+                    most_exchanged(host, exchanged, state.step - first_step));
   return 0;
 }
 

@@ -36,6 +36,8 @@ FEATURES = {
     "swa": CONVOLUTIONS | {"averaging.use_swa": True, "averaging.swa_start_epoch": 0, "averaging.swa_lr": 0.05},
     "int8": CONVOLUTIONS | {"quantization.quantization_aware": True},
     "bf16": {"precision.mixed_precision": "bf16"},
+    "bf16-gradients": {"distributed.gradient_format": "bf16"},
+    "fp16-gradients": CONVOLUTIONS | {"distributed.gradient_format": "fp16"},
     "fp16-with-skipped-steps": {"precision.mixed_precision": "fp16", "training.micro_batch_size": 16}}
 
 
@@ -64,6 +66,29 @@ def test_the_state_is_that_of_one_rank_across_a_stop_and_a_resume(small_data, pl
     assert result_of(one)["state_hash"] != plain, "the feature does nothing"
     assert numbers_of(three) == numbers_of(one)
     assert steps_of(stopped)[-1]["loss"] == steps_of(one)[-1]["loss"]
+
+
+@pytest.mark.parametrize("gradients", ["float32", "bf16", "fp16"])
+def test_the_state_is_the_same_in_shared_memory_and_over_messages(small_data, tmp_path, gradients):
+    settings = SETTINGS | {"data.path": str(small_data), "distributed.gradient_format": gradients}
+    train(tmp_path / "shared", 3, settings)
+    train(tmp_path / "messages", 3, settings | {"distributed.shared_memory": False})
+    shared, messages = (result_of(tmp_path / name) for name in ("shared", "messages"))
+    assert messages["state_hash"] == shared["state_hash"]
+    assert shared["exchange"] == {"messages_per_step": 0, "bytes_per_step": 0}
+    assert messages["exchange"]["bytes_per_step"] > 0
+
+
+def test_gradients_of_16_bits_are_half_the_bytes_on_the_way_to_the_sum(small_data, tmp_path):
+    # Of the rank that sends most: shards are whole blocks, so not quite equal; the metrics stay float32.
+    settings = SETTINGS | {"data.path": str(small_data), "model.hidden_sizes": [512], "training.max_steps": 2,
+                           "distributed.shared_memory": False}
+    sent = {}
+    for gradients in ("float32", "bf16"):
+        train(tmp_path / gradients, 2, settings | {"distributed.gradient_format": gradients})
+        sent[gradients] = result_of(tmp_path / gradients)["exchange"]["bytes_per_step"]
+    # Gradients and weights are as many bytes in float32; the weights stay so.
+    assert sent["bf16"] / sent["float32"] == pytest.approx(0.75, abs=0.005)
 
 
 def test_a_taught_network_ends_in_one_state(small_data, tmp_path):

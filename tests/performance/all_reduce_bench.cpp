@@ -1,6 +1,6 @@
 // all_reduce_bench: the deterministic sum over all ranks beside MPI_Allreduce and beside copying as many
 // bytes.
-//   mpirun -np 2 all_reduce_bench [--repetitions 15] [--largest BYTES] [--smallest BYTES] [--apart]
+//   mpirun -np 2 all_reduce_bench [--repetitions 15] [--bytes N,N,...] [--only MEASURE] [--apart]
 // Prints a JSON line for each measure and size. --apart: ranks share no memory. In one repetition each
 // measure has its turn, from a barrier until the last rank is done; small sizes are repeated within it.
 #include <mpi.h>
@@ -20,7 +20,8 @@ namespace {
 
 struct Settings {
   int repetitions = 15;
-  std::int64_t smallest = 4096, largest = std::int64_t{256} << 20;
+  std::vector<std::int64_t> bytes;
+  std::string only;
   std::int64_t bucket = std::int64_t{1} << 18;
   bool apart = false;
 };
@@ -74,11 +75,14 @@ void measure(HostMemory& host, const Settings& settings, std::int64_t bytes) {
   std::map<std::string, std::vector<double>> seconds;
   for (int repetition = -2; repetition < settings.repetitions; ++repetition) {
     std::map<std::string, double> once;
-    once["lockstep"] = seconds_of(times, sum);
-    once["mpi_allreduce"] = seconds_of(times, [&] {
+    const auto measured = [&](const std::string& what, auto&& action) {
+      if (settings.only.empty() || settings.only == what) once[what] = seconds_of(times, action);
+    };
+    measured("lockstep", sum);
+    measured("mpi_allreduce", [&] {
       MPI_Allreduce(from.data(), to.data(), static_cast<int>(elements), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
     });
-    once["memcpy_floor"] = seconds_of(times, [&] { std::memcpy(to.data(), from.data(), copied); });
+    measured("memcpy_floor", [&] { std::memcpy(to.data(), from.data(), copied); });
     for (const auto& [what, value] : once) {
       if (repetition >= 0) seconds[what].push_back(value);  // the first ones touch the memory
     }
@@ -105,8 +109,9 @@ int main(int argc, char** argv) {
   Settings settings;
   CLI::App app("all_reduce_bench: the deterministic sum beside MPI_Allreduce and memcpy.");
   app.add_option("--repetitions", settings.repetitions);
-  app.add_option("--smallest", settings.smallest, "bytes");
-  app.add_option("--largest", settings.largest, "bytes");
+  app.add_option("--bytes", settings.bytes, "sizes of the buffer; by default 4 KiB to 256 MiB")
+      ->delimiter(',');
+  app.add_option("--only", settings.only, "lockstep, mpi_allreduce or memcpy_floor");
   app.add_option("--bucket", settings.bucket, "elements sent and added at a time");
   app.add_flag("--apart", settings.apart, "ranks of a host share no memory");
   CLI11_PARSE(app, argc, argv);
@@ -115,8 +120,11 @@ int main(int argc, char** argv) {
   {
     MpiTransport transport(MPI_COMM_WORLD, std::chrono::seconds(120));
     HostMemory host(transport, !settings.apart);
-    for (auto bytes = settings.smallest; bytes <= settings.largest; bytes *= 4)
-      measure(host, settings, bytes);
+    if (settings.bytes.empty()) {
+      for (auto bytes = std::int64_t{4096}; bytes <= std::int64_t{256} << 20; bytes *= 4)
+        settings.bytes.push_back(bytes);
+    }
+    for (const auto bytes : settings.bytes) measure(host, settings, bytes);
   }
   MPI_Finalize();
 }

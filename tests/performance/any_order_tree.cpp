@@ -1,6 +1,6 @@
-// In the place of collectives/tree.cpp: sums in the order in which values come along, so that a rank has one sum left
-// over whatever its share of the micro-batches is. What the fixed tree costs is measured against this. Results then
-// depend on the number of ranks, so it is no part of lockstep.
+// In the place of collectives/tree.cpp: sums in the order in which values come along, so that a rank has one
+// sum left over whatever its share of the micro-batches is. What the fixed tree costs is measured against
+// this. Results then depend on the number of ranks, so it is no part of lockstep.
 #include "collectives/tree.hpp"
 
 namespace lockstep {
