@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "collectives/add_tree.hpp"
@@ -215,7 +216,9 @@ void HostReduction::finish() {
   publish(0);
   if (thread_.joinable()) {
     hurry_ = true;
+    const auto begin = Clock::now();
     thread_.join();
+    host_.transport().note_waited(Clock::now() - begin);
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
   } else {
     reduce();
@@ -302,16 +305,21 @@ void HostReduction::reduce() {
   Patience patience(host_.transport());
   const auto arrived = [this](std::int64_t index) { ++arrived_[index]; };
   auto ready = elements_;
+  std::optional<Clock::time_point> idle_since;
+  const bool beside =
+      host_.groups().size() > 1;  // in a thread of its own: it is not the main thread that waits
   for (;;) {
     const auto before = std::exchange(ready, final_from_in_group());
     bool progress = ready < before;
     progress |= send_ready(messages, ready);
     progress |= messages.poll(arrived);
     progress |= add_ready(ready);
+    if (progress && idle_since) host_.transport().note_waited(Clock::now() - *std::exchange(idle_since, {}));
     if (added_ == std::ssize(done_) && messages.empty() && ready == 0) return;
+    if (!progress && !beside && !idle_since) idle_since = Clock::now();
     if (progress) {
       patience.restart();
-    } else if (host_.groups().size() > 1 && !hurry_) {
+    } else if (beside && !hurry_) {
       patience.sleep([&] { return awaited(messages); });
     } else {
       patience.pause([&] { return awaited(messages); });

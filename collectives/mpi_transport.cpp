@@ -56,8 +56,10 @@ MpiTransport::~MpiTransport() {
 }
 
 void MpiTransport::exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
+  const auto start = Clock::now();
   post(outgoing, incoming);
   wait();
+  time_waited_ += Clock::now() - start;
 }
 
 void MpiTransport::post(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
@@ -101,6 +103,8 @@ void MpiTransport::wait() {
 
 void MpiTransport::wait_until(const std::function<bool()>& done,
                               const std::function<std::vector<int>()>& awaited) {
+  if (done()) return;
+  const auto start = Clock::now();
   Patience patience(*this);
   while (!done()) {
     if (patience.pause(awaited)) {  // others may wait for what MPI has not yet passed on for this rank
@@ -108,6 +112,7 @@ void MpiTransport::wait_until(const std::function<bool()>& done,
       check(MPI_Iprobe(MPI_ANY_SOURCE, tag, communicator_, &none, MPI_STATUS_IGNORE));
     }
   }
+  note_waited(Clock::now() - start);
 }
 
 void MpiTransport::check(int mpi_error) {

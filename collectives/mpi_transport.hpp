@@ -41,6 +41,9 @@ class MpiTransport final : public Transport {
   /// CollectiveError.
   void wait_until(const std::function<bool()>& done, const std::function<std::vector<int>()>& awaited);
 
+  /// Adds to time_waited() what the main thread has waited without calling exchange().
+  void note_waited(Clock::duration time) { time_waited_ += time; }
+
   /// What has been sent since the start, not counting what shared memory saved.
   struct Sent {
     std::int64_t messages = 0, bytes = 0;

@@ -80,7 +80,9 @@ void NcclTransport::exchange(std::span<const Outgoing> outgoing, std::span<const
   const auto end_result = ncclGroupEnd();
   check_nccl(result);
   check_nccl(end_result);
+  const auto start = Clock::now();
   wait(Await::stream);
+  time_waited_ += Clock::now() - start;
 }
 
 void NcclTransport::wait(Await what) {

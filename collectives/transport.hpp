@@ -8,6 +8,7 @@
 #include <string>
 
 #include "collectives/tree.hpp"
+#include "common/clock.hpp"
 #include "common/error.hpp"
 
 namespace lockstep {
@@ -73,6 +74,13 @@ class Transport {
 
   /// For messages: "mpi", "nccl".
   virtual std::string name() const = 0;
+
+  /// How long this rank has stood still in exchanges since the transport was made: for peers that were not
+  /// there yet, and for bytes on their way.
+  Clock::duration time_waited() const { return time_waited_; }
+
+ protected:
+  Clock::duration time_waited_{};  ///< each wait of a transport adds itself
 };
 
 }  // namespace lockstep

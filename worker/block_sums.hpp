@@ -12,7 +12,11 @@ namespace lockstep {
 /// Sum of squares in double, in eight fixed lanes: the same bits whatever the compiler vectorises.
 double sum_of_squares(const float* values, std::int64_t count);
 
-/// Collective: every rank's numbers, in rank order, which is the order of the blocks. Throws CollectiveError.
+/// Collective: every rank's numbers. Throws CollectiveError.
+std::vector<std::vector<double>> gather_numbers_by_rank(Transport& transport, std::span<const double> own);
+
+/// Collective: every rank's numbers, one after the other, in rank order, which is the order of the blocks.
+/// Throws CollectiveError.
 std::vector<double> gather_numbers(Transport& transport, std::span<const double> own);
 
 }  // namespace lockstep

@@ -157,6 +157,11 @@ Orders Controller::orders(const Workload& workload, const TrainingState& state) 
   return orders;
 }
 
+bool Controller::logs(const Workload& workload, std::int64_t steps_done) {
+  return steps_done == workload.extent.last_step ||
+         is_multiple(steps_done, workload.config.training.log_every_steps);
+}
+
 void Controller::note_step(const Workload& workload, const TrainingState& state, const StepSums& sums,
                            double learning_rate, double seconds) {
   if (transport_.rank() != 0) return;
@@ -173,7 +178,7 @@ void Controller::note_step(const Workload& workload, const TrainingState& state,
       {epoch, workload.config.training.epochs, steps_done, workload.extent.last_step, samples / pace,
        pace * static_cast<double>(workload.extent.last_step - steps_done), loss},
       last);
-  if (!last && !is_multiple(steps_done, workload.config.training.log_every_steps)) return;
+  if (!logs(workload, steps_done)) return;
   nlohmann::ordered_json line = {{"step", steps_done},
                                  {"epoch", epoch},
                                  {"loss", loss},
@@ -186,6 +191,7 @@ void Controller::note_step(const Workload& workload, const TrainingState& state,
     line["loss_scale"] = state.decisions.loss_scale;
     line["skipped_steps"] = state.decisions.skipped_steps;
   }
+  line.update(phase_columns(sums.reports));
   folder_->append_metrics(line);
   progress_->emit("step", line);
 }
@@ -207,10 +213,13 @@ void Controller::note_early_stop(std::int64_t steps_done, const Decisions& decis
   progress_->say("early stopping: no improvement for " + epochs + " epochs");
 }
 
-void Controller::note_saved(std::int64_t steps_done, const StateHashes& hashes) {
+void Controller::note_saved(const Saved& saved) {
   if (transport_.rank() != 0) return;
-  progress_->emit("checkpoint", {{"step", steps_done}, {"state_hash", hashes.state.hex()}});
-  log_info("saved step " + std::to_string(steps_done) + ", state hash " + hashes.state.hex());
+  const auto hash = saved.hashes.state.hex();
+  const auto stopped_ms = saved.stopped_seconds * 1e3;
+  progress_->emit("checkpoint", {{"step", saved.step}, {"state_hash", hash}, {"stopped_ms", stopped_ms}});
+  log_info("saved step " + std::to_string(saved.step) + ", state hash " + hash +
+           "; the steps stood still for " + std::to_string(std::llround(stopped_ms)) + " ms");
 }
 
 void Controller::note_stopped(std::int64_t steps_done, int signal) {
@@ -222,7 +231,8 @@ void Controller::note_stopped(std::int64_t steps_done, int signal) {
 }
 
 void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t steps_done,
-                        const StateHashes& hashes, const Accuracy& accuracy, const Exchanged& exchanged) {
+                        const StateHashes& hashes, const Accuracy& accuracy, const Exchanged& exchanged,
+                        const nlohmann::ordered_json& phases) {
   if (transport_.rank() != 0) return;
   const auto samples = static_cast<double>(workload.micro_batches * workload.micro_batch_size);
   const auto steps = static_cast<double>(step_seconds_.size());
@@ -236,6 +246,7 @@ void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t
   result["step_ms_median"] = median(step_seconds_) * 1e3;
   result["exchange"] = {{"messages_per_step", exchanged.messages_per_step},
                         {"bytes_per_step", exchanged.bytes_per_step}};
+  result["phases_ms"] = phases;
   result["seconds"] = seconds_since(start_);
   result["epochs"] = workload.config.training.epochs;
   result["max_steps"] = workload.config.training.max_steps;
@@ -266,6 +277,8 @@ void Controller::show_result(const json& result) const {
   }
   progress_->say("test accuracy  " + progress_->highlighted(percent(result.value("test_accuracy", 0.0))) +
                  averages);
+  const auto phases = phases_in_words(result.value("phases_ms", json::object()));
+  if (!phases.empty()) progress_->say("where the time went  " + phases);
   progress_->say("state hash     " + text("state_hash"));
   progress_->say("run folder     " + text("run"));
 }

@@ -9,7 +9,7 @@
 
 #include "collectives/transport.hpp"
 #include "configs/load.hpp"
-#include "worker/checkpoint/checkpoint.hpp"
+#include "worker/checkpoint/saving.hpp"
 #include "worker/evaluate.hpp"
 #include "worker/plan.hpp"
 #include "worker/progress.hpp"
@@ -55,16 +55,19 @@ class Controller {
   void begin(const Workload& workload, const Plan& plan, const TrainingState& state);
   /// Collective: the orders for the next step. A signal that asks rank 0 to end becomes a save and a stop.
   Orders orders(const Workload& workload, const TrainingState& state);
+  /// True when note_step() writes a line for the step with which `steps_done` are done; on any rank.
+  static bool logs(const Workload& workload, std::int64_t steps_done);
   /// Rank 0: reports a finished step.
   void note_step(const Workload& workload, const TrainingState& state, const StepSums& sums,
                  double learning_rate, double seconds);
   void note_accuracy(const Workload& workload, std::int64_t steps_done, const Accuracy& accuracy);
   /// Rank 0: says that early stopping has ended the run.
   void note_early_stop(std::int64_t steps_done, const Decisions& decisions);
-  void note_saved(std::int64_t steps_done, const StateHashes& hashes);
-  /// Rank 0: writes result.json and says how the run ended.
+  /// Rank 0: reports a checkpoint that has been published.
+  void note_saved(const Saved& saved);
+  /// Rank 0: writes result.json and says how the run ended. `phases`: phase_columns() of the whole run.
   void finish(const Workload& workload, const Plan& plan, std::int64_t steps_done, const StateHashes& hashes,
-              const Accuracy& accuracy, const Exchanged& exchanged);
+              const Accuracy& accuracy, const Exchanged& exchanged, const nlohmann::ordered_json& phases);
   /// Rank 0: says that a signal stopped the run.
   void note_stopped(std::int64_t steps_done, int signal);
   /// Rank 0: shows the result of a run that was complete before.

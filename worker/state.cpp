@@ -7,25 +7,6 @@
 namespace lockstep {
 namespace {
 
-/// The hashes of this rank's blocks of one array, of which `values` holds this rank's shard.
-std::vector<Hash128> hash_blocks(const TrainingState& state, const float* values) {
-  std::vector<Hash128> hashes;
-  for (const auto& block : state.blocks) {
-    if (block.kind == Kind::metric) continue;
-    hashes.push_back(hash_bytes(values + (block.offset - state.shard.begin), block.count * sizeof(float)));
-  }
-  return hashes;
-}
-
-Hash128 hash_array(Transport& transport, const TrainingState& state, const float* shard) {
-  const auto own = hash_blocks(state, shard);
-  std::vector<std::byte> all;
-  for (const auto& part : gather_bytes(transport, std::as_bytes(std::span(own)))) {
-    all.insert(all.end(), part.begin(), part.end());
-  }
-  return hash_bytes(all.data(), all.size());
-}
-
 /// Calls `action(entry, tensor)` for every parameter and running statistic of the model.
 template <class Action>
 void for_each_tensor(const Model& model, const Layout& layout, const Action& action) {
@@ -105,19 +86,46 @@ at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::T
   return flat;
 }
 
-StateHashes hash_state(Transport& transport, const TrainingState& state) {
+BlockHashes hash_blocks(const std::string& name, std::span<const Block> blocks, const float* values,
+                        std::int64_t begin) {
+  BlockHashes array{name, {}};
+  for (const auto& block : blocks) {
+    if (block.kind == Kind::metric) continue;
+    array.hashes.push_back(hash_bytes(values + (block.offset - begin), block.count * sizeof(float)));
+  }
+  return array;
+}
+
+StateHashes gather_hashes(Transport& transport, std::int64_t step, const Decisions& decisions,
+                          std::span<const BlockHashes> own) {
+  std::vector<Hash128> own_hashes;  // array after array
+  for (const auto& array : own) own_hashes.insert(own_hashes.end(), array.hashes.begin(), array.hashes.end());
+  const auto parts = gather_bytes(transport, std::as_bytes(std::span(own_hashes)));
   StateHashes hashes;
-  std::vector<Hash128> in_order{hash_bytes(&state.step, sizeof state.step)};
-  const auto add = [&](const std::string& name, const float* shard) {
-    in_order.push_back(hashes.array[name] = hash_array(transport, state, shard));
-  };
-  add("weights", state.parameters.data_ptr<float>() + state.shard.begin);
-  for (const auto& array : state.optimizer_state) add(array.name, array.shard.data_ptr<float>());
-  for (const auto& array : state.other_weights()) add(array.name, array.shard.data_ptr<float>());
-  if (state.decisions != Decisions{})
-    in_order.push_back(hash_bytes(&state.decisions, sizeof state.decisions));
+  std::vector<Hash128> in_order{hash_bytes(&step, sizeof step)};
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    std::vector<std::byte> of_array;
+    for (const auto& part : parts) {
+      const auto bytes = static_cast<std::ptrdiff_t>(part.size() / own.size());  // a rank's arrays are alike
+      const auto begin = part.begin() + static_cast<std::ptrdiff_t>(i) * bytes;
+      of_array.insert(of_array.end(), begin, begin + bytes);
+    }
+    in_order.push_back(hashes.array[own[i].name] = hash_bytes(of_array.data(), of_array.size()));
+  }
+  if (decisions != Decisions{}) in_order.push_back(hash_bytes(&decisions, sizeof decisions));
   hashes.state = hash_of_hashes(in_order);
   return hashes;
+}
+
+StateHashes hash_state(Transport& transport, const TrainingState& state) {
+  std::vector<BlockHashes> own;
+  const auto add = [&](const std::string& name, const at::Tensor& shard) {
+    own.push_back(hash_blocks(name, state.blocks, shard.data_ptr<float>(), state.shard.begin));
+  };
+  add("weights", state.own_parameters());
+  for (const auto& array : state.optimizer_state) add(array.name, array.shard);
+  for (const auto& array : state.other_weights()) add(array.name, array.shard);
+  return gather_hashes(transport, state.step, state.decisions, own);
 }
 
 }  // namespace lockstep

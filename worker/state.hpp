@@ -78,6 +78,21 @@ struct StateHashes {
   std::map<std::string, Hash128> array;  ///< "weights" (with running statistics), the optimiser's, "ema", ...
 };
 
+/// The hashes of this rank's blocks of one array.
+struct BlockHashes {
+  std::string name;
+  std::vector<Hash128> hashes;  ///< in block order, metrics left out
+};
+
+/// Hashes `blocks` one by one; `values` is the array from element `begin` of the flat buffer on. Not
+/// collective, and safe beside other threads.
+BlockHashes hash_blocks(const std::string& name, std::span<const Block> blocks, const float* values,
+                        std::int64_t begin);
+
+/// Collective: `own` has the same arrays on all ranks, in their order in the state. Throws CollectiveError.
+StateHashes gather_hashes(Transport& transport, std::int64_t step, const Decisions& decisions,
+                          std::span<const BlockHashes> own);
+
 /// Collective: hashes every block of every array on its owner, then the hashes in block order; the same for
 /// any world size. Padding and metrics are left out, and the decisions while none has been made. Throws
 /// CollectiveError.

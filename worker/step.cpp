@@ -43,7 +43,8 @@ std::vector<at::Tensor> statistic_leaves(Model& model, const Layout& layout) {
 }
 
 void forward_backward(const Workload& workload, const MicroBatch& batch, double loss_scale,
-                      const LeafDelivery& leaf) {
+                      const LeafDelivery& leaf, PhaseClock& clock) {
+  clock.enter(Phase::forward);
   const auto& config = workload.config;
   const auto logits = workload.precision.forward(*workload.model, batch.images);
   auto sums = loss_sums(logits, batch, config.loss, workload.class_weights);
@@ -57,31 +58,42 @@ void forward_backward(const Workload& workload, const MicroBatch& batch, double 
   for (auto entry = values.size(); entry-- > 0;) {
     if (values[entry].defined()) leaf.deliver(entry, values[entry]);
   }
+  clock.enter(Phase::backward);
   (loss_scale == 1 ? sums.loss : sums.loss * loss_scale).backward();
 }
 
 void sampled_backward(const Workload& workload, const MicroBatch& batch, std::int64_t step,
-                      std::int64_t micro_batch) {
+                      std::int64_t micro_batch, PhaseClock& clock) {
+  clock.enter(Phase::forward);
   const auto logits = workload.precision.forward(*workload.model, batch.images);
   const auto seed = static_cast<std::uint64_t>(workload.config.run.seed);
   const auto labels = drawn_labels(logits, {seed, Purpose::sampled_labels, static_cast<std::uint64_t>(step),
                                             static_cast<std::uint64_t>(micro_batch)});
+  clock.enter(Phase::backward);
   at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum).backward();
 }
 
 StepSums gather_sums(Transport& transport, const TrainingState& state, const float* gradient_sum,
-                     double loss_scale) {
-  std::vector<double> own;  // one number a block of parameters, then the metrics where this rank owns them
+                     double loss_scale, const std::vector<double>& report) {
+  auto own = report;  // then one number a block of parameters, then the metrics where this rank owns them
   for (const auto& block : state.blocks) {
     const float* values = gradient_sum + (block.offset - state.shard.begin);
     if (block.kind == Kind::metric) own.insert(own.end(), values, values + metric_count);
     if (block.is_parameter()) own.push_back(sum_of_squares(values, block.count));
   }
-  const auto all = gather_numbers(transport, own);
+  StepSums sums;
+  std::vector<double> all;
+  for (const auto& part : gather_numbers_by_rank(transport, own)) {
+    const auto numbers = part.begin() + static_cast<std::ptrdiff_t>(report.size());
+    if (!report.empty()) sums.reports.emplace_back(part.begin(), numbers);
+    all.insert(all.end(), numbers, part.end());
+  }
   const auto metrics = all.end() - metric_count;  // the metrics are the last entry of the layout
   double squares = 0;
   for (auto sum = all.begin(); sum != metrics; ++sum) squares += *sum;
-  StepSums sums{metrics[metric_loss], metrics[metric_weight], metrics[metric_correct], 0};
+  sums.loss = metrics[metric_loss];
+  sums.weight = metrics[metric_weight];
+  sums.correct = metrics[metric_correct];
   if (sums.weight == 0) sums.weight = 1;  // no class of these samples counts: there is nothing to divide
   sums.gradient_norm = std::sqrt(squares) / sums.weight / loss_scale;
   return sums;

@@ -9,8 +9,10 @@
 #include "worker/agreement.hpp"
 #include "worker/averaging/swa.hpp"
 #include "worker/block_sums.hpp"
+#include "worker/checkpoint/checkpoint.hpp"
 #include "worker/checkpoint/export.hpp"
 #include "worker/checkpoint/safetensors.hpp"
+#include "worker/checkpoint/saving.hpp"
 #include "worker/gradient_sum.hpp"
 #include "worker/models/fake_quantization.hpp"
 #include "worker/models/pretrained.hpp"
@@ -184,13 +186,12 @@ Exchanged most_exchanged(Transport& host, const MpiTransport::Sent& own, std::in
   return most;
 }
 
-void require_finite(bool finite, const StepSums& sums, std::int64_t step) {
-  if (finite) return;
-  throw Error(ExitCode::diverged,
-              "step " + std::to_string(step + 1) + " has a loss or a gradient that is not finite",
-              "loss " + std::to_string(sums.loss / sums.weight) + ", gradient norm " +
-                  std::to_string(sums.gradient_norm),
-              "lower optimizer.learning_rate, lengthen the warm-up, or set training.gradient_clip_norm");
+Error not_finite(const StepSums& sums, std::int64_t step) {
+  return {ExitCode::diverged,
+          "step " + std::to_string(step + 1) + " has a loss or a gradient that is not finite",
+          "loss " + std::to_string(sums.loss / sums.weight) + ", gradient norm " +
+              std::to_string(sums.gradient_norm),
+          "lower optimizer.learning_rate, lengthen the warm-up, or set training.gradient_clip_norm"};
 }
 
 }  // namespace
@@ -207,6 +208,13 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   LeafDelivery leaf(*workload->model, workload->layout);
   GradientSum gradient_sum(memory, compute, *workload, leaf);
 
+  const auto trace = std::getenv("LOCKSTEP_TRACE_WIP") ? std::make_unique<Trace>(host, plan.output) : nullptr;
+  PhaseClock clock(host, transport, trace.get());
+  Saving saving(host, workload->layout, checkpoints_of(plan), config.checkpoint.keep,
+                about(*workload, compute, plan), trace.get());
+  const auto note_saved = [&](const std::optional<Saved>& saved) {
+    if (saved) controller.note_saved(*saved);
+  };
   MpiTransport::Sent exchanged;  // gradients and weights, in the steps of this process
   const auto first_step = state.step;
 
@@ -215,6 +223,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     const auto before = host.sent();
     gradient_sum.start();
     for (auto micro_batch = own.begin; micro_batch < own.end; ++micro_batch) {
+      clock.enter(Phase::data);
       const auto samples = workload->samples_of(state.step, micro_batch);
       const AugmentationKey key(config.run.seed, workload->epoch_of(state.step), state.step, micro_batch);
       const auto batch = workload->train.augmented(samples, key, config.augmentation);
@@ -223,6 +232,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
       compute_leaf(batch, micro_batch);
       gradient_sum.end_leaf();
     }
+    clock.enter(Phase::exchange);
     auto* const sum = gradient_sum.finish();
     exchanged.add(before, host.sent());
     return sum;
@@ -231,36 +241,50 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   std::optional<Accuracy> accuracy;  // of the last evaluation, which the last step always has
   workload->model->train();
   while (state.step < workload->extent.last_step && !state.decisions.stopped) {
+    clock.begin_step();
     const auto orders = controller.orders(*workload, state);
     const auto start = Clock::now();
     if (orders.estimate_curvature) {
       update_curvature(state, *workload, sum_over_micro_batches([&](const auto& batch, auto micro_batch) {
-                         sampled_backward(*workload, batch, state.step, micro_batch);
+                         sampled_backward(*workload, batch, state.step, micro_batch, clock);
                        }));
     }
     const bool scales_loss = workload->precision.scales_loss();
     const double loss_scale = scales_loss ? state.decisions.loss_scale : 1;
     auto* gradients = sum_over_micro_batches(
-        [&](const auto& batch, auto) { forward_backward(*workload, batch, loss_scale, leaf); });
-    const auto sums = gather_sums(host, state, gradients, loss_scale);
+        [&](const auto& batch, auto) { forward_backward(*workload, batch, loss_scale, leaf, clock); });
+    std::vector<double> report;
+    const bool logs = controller.logs(*workload, state.step + 1);
+    if (saving.under_way() || logs) report = report_of(saving.status(), logs ? clock.lap() : PhaseTimes{});
+    const auto sums = gather_sums(host, state, gradients, loss_scale, report);
+    clock.enter(Phase::checkpoint);
+    note_saved(saving.advance(saving_statuses(sums.reports)));
+    clock.enter(Phase::update);
     const bool finite = std::isfinite(sums.loss) && std::isfinite(sums.gradient_norm);
-    if (!scales_loss) require_finite(finite, sums, state.step);
+    if (!scales_loss && !finite) {
+      note_saved(saving.finish());
+      throw not_finite(sums, state.step);
+    }
     if (!scales_loss || judge_gradients(state.decisions, config, finite)) {
       const auto scale = gradient_scale(config.training, sums, loss_scale);
       clip_values(config.training, state, gradients, scale);
       update_shard(host, state, *workload, orders.scalars, orders.ema_decay, gradients, scale);
+      clock.enter(Phase::exchange);
       const auto before = host.sent();
       share_parameters(memory, transport, state);
       exchanged.add(before, host.sent());
+      clock.enter(Phase::update);
     }
     if (orders.add_to_mean) {
       add_to_mean(state.swa.data_ptr<float>(), state.own_parameters().data_ptr<float>(), state.shard.size(),
                   ++state.decisions.swa_members);
     }
     ++state.step;
+    clock.enter(Phase::other);
     controller.note_step(*workload, state, sums, orders.scalars.learning_rate, seconds_since(start));
 
     if (orders.evaluate) {
+      clock.enter(Phase::evaluation);
       accuracy = measure_all(host, compute, *workload, state);
       controller.note_accuracy(*workload, state.step, *accuracy);
       if (orders.judge && judge_epoch(state.decisions, config, *accuracy) && state.best.defined())
@@ -268,20 +292,24 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
       if (state.decisions.stopped) controller.note_early_stop(state.step, state.decisions);
     }
     if (orders.save || state.decisions.stopped) {
+      clock.enter(Phase::checkpoint);
       fetch_parameters(transport, state);
-      controller.note_saved(state.step,
-                            save_checkpoint(host, state, checkpoints_of(plan), config.checkpoint.keep,
-                                            about(*workload, compute, plan)));
+      note_saved(saving.begin(state));
+      if (orders.stop || state.decisions.stopped) note_saved(saving.finish());
     }
+    clock.end_step(state.step);
     if (orders.signal != 0 && state.step < workload->extent.last_step) {
+      if (trace) trace->finish();
       controller.note_stopped(state.step, orders.signal);
       return 128 + orders.signal;
     }
   }
+  if (trace) trace->finish();
+  const auto phases = phase_columns(gather_numbers_by_rank(host, report_of(saving.status(), clock.total())));
   const auto outcome = outcome_of(host, compute, *workload, state, accuracy);
   export_outcome(host, *workload, plan, state, outcome);
   controller.finish(*workload, plan, state.step, hash_state(host, state), outcome.accuracy,
-                    most_exchanged(host, exchanged, state.step - first_step));
+                    most_exchanged(host, exchanged, state.step - first_step), phases);
   return 0;
 }
 

@@ -6,7 +6,8 @@ import pytest
 from conftest import STEP_OF_8
 from launching import metrics_of, result_of, train
 
-TIMINGS = {"step_ms", "images_per_second"}
+PHASES = ("data", "forward", "backward", "exchange", "exposed", "update", "checkpoint", "evaluation", "other", "slowest")
+TIMINGS = {"step_ms", "images_per_second", "slowest_rank"} | {f"{phase}_ms" for phase in PHASES}
 SAME = ("state_hash", "weights_hash", "test_accuracy", "test_loss", "ema_test_accuracy", "ema_test_loss",
         "swa_test_accuracy", "swa_test_loss")
 

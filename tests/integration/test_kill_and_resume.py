@@ -32,10 +32,10 @@ def undisturbed(mlp, resnet, tmp_path_factory):
     return found
 
 
-def start_and_follow(output, ranks, settings, until_step):
-    """A run that has just said that it has done this step."""
+def start_and_follow(output, ranks, settings, until, event="step"):
+    """A run that has just said that it has done this step, or published the checkpoint of it."""
     started = Started(train_command(output, ranks, settings))
-    started.wait_for_event("step", step=until_step)
+    started.wait_for_event(event, step=until)
     return started
 
 
@@ -80,8 +80,8 @@ def test_a_run_whose_rank_is_killed_goes_on_on_other_ranks_to_the_same_end(undis
 def test_a_run_that_is_killed_again_and_again_comes_to_the_same_end(undisturbed, tmp_path):
     settings, state_hash = undisturbed["resnet"]
     draw = random.Random(f"{SEED}.again")
-    for done, ranks in ((2, 3), (5, 2), (8, 4)):
-        with start_and_follow(tmp_path / "run", ranks, settings, until_step=done) as started:
+    for saved, ranks in ((2, 3), (4, 2), (6, 4)):
+        with start_and_follow(tmp_path / "run", ranks, settings, until=saved, event="checkpoint") as started:
             os.kill(started.process_of_rank(draw.randrange(ranks)), signal.SIGKILL)
             assert started.finish().exit_code != 0
     first = expect_resumes(tmp_path / "run", 1, settings, state_hash)
@@ -90,7 +90,7 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same_end(undisturbed,
 
 def test_a_kill_of_the_launcher_leaves_no_process_and_the_run_goes_on(undisturbed, tmp_path):
     settings, state_hash = undisturbed["resnet"]
-    with start_and_follow(tmp_path / "run", 3, settings, until_step=5) as started:
+    with start_and_follow(tmp_path / "run", 3, settings, until=4, event="checkpoint") as started:
         assert len(started.named(WORKER.name)) == 3
         started.process.kill()
         assert started.finish().exit_code == -signal.SIGKILL  # and all that it started is gone
@@ -99,7 +99,7 @@ def test_a_kill_of_the_launcher_leaves_no_process_and_the_run_goes_on(undisturbe
 
 def test_a_kill_of_mpirun_leaves_no_process_and_the_run_goes_on(undisturbed, tmp_path):
     settings, state_hash = undisturbed["resnet"]
-    with start_and_follow(tmp_path / "run", 3, settings, until_step=5) as started:
+    with start_and_follow(tmp_path / "run", 3, settings, until=4, event="checkpoint") as started:
         [pid] = started.named("mpirun")
         os.kill(pid, signal.SIGKILL)
         outcome = started.finish()
@@ -112,7 +112,7 @@ def test_a_kill_of_mpirun_without_the_launcher_leaves_no_rank(undisturbed, tmp_p
     settings, state_hash = undisturbed["resnet"]
     options = [*set_options(settings), "--output", tmp_path / "run"]
     with Started(mpirun(3, [WORKER, QUICKSTART, *options]), environment=MPI_ENVIRONMENT) as started:
-        started.wait_for_event("step", step=5)
+        started.wait_for_event("checkpoint", step=4)
         started.process.kill()
         started.finish()
     assert expect_resumes(tmp_path / "run", 2, settings, state_hash) >= 4
@@ -140,7 +140,7 @@ def saved_at_the_end_only(resnet, tmp_path_factory):
 @pytest.mark.parametrize("ranks, number", [(1, signal.SIGINT), (3, signal.SIGTERM), (4, signal.SIGINT)])
 def test_a_signal_to_the_launcher_saves_the_step_and_stops(saved_at_the_end_only, tmp_path, ranks, number):
     settings, state_hash = saved_at_the_end_only
-    with start_and_follow(tmp_path / "run", ranks, settings, until_step=3) as started:
+    with start_and_follow(tmp_path / "run", ranks, settings, until=3) as started:
         begin = time.monotonic()
         started.process.send_signal(number)
         outcome = started.finish()
@@ -170,7 +170,7 @@ def test_a_worker_alone_stops_in_order_too(saved_at_the_end_only, tmp_path):
 def test_a_second_signal_ends_the_run_at_once_and_it_goes_on(saved_at_the_end_only, tmp_path):
     settings, state_hash = saved_at_the_end_only
     settings = settings | {"checkpoint.every_steps": 2}
-    with start_and_follow(tmp_path / "run", 3, settings, until_step=5) as started:
+    with start_and_follow(tmp_path / "run", 3, settings, until=4, event="checkpoint") as started:
         for _ in range(2):
             started.process.send_signal(signal.SIGTERM)
         assert started.finish().exit_code == 128 + signal.SIGTERM

@@ -2,7 +2,7 @@
 same numbers take another way: over a double of NCCL and of the GPUs."""
 
 import pytest
-from launching import AS_ROOT, PROGRAMS, QUICKSTART, mpirun, result_of, run, set_options
+from launching import AS_ROOT, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, mpirun, result_of, run, set_options
 
 SETTINGS = {"training.max_steps": 3, "data.test_samples": 100}
 
@@ -21,6 +21,16 @@ def state_of(program, ranks, data, output, **settings):
 def test_a_planted_mistake_changes_the_state(program, small_data, tmp_path):
     states = {state_of(program, ranks, small_data, tmp_path / str(ranks)) for ranks in (1, 3)}
     assert len(states) == 2
+
+
+@pytest.mark.parametrize("program, resumes", [("lockstep-worker", True), ("worker_publishing_early", False)])
+def test_a_checkpoint_published_before_all_parts_are_written_is_passed_over(small_data, tmp_path, program, resumes):
+    state_of(program, 2, small_data, tmp_path, **{"checkpoint.every_steps": 1})
+    more = set_options(SETTINGS | {"data.path": str(small_data), "checkpoint.every_steps": 1, "training.max_steps": 4})
+    outcome = run(mpirun(3, [PROGRAMS / "lockstep-worker", QUICKSTART, "--output", tmp_path, *more]),
+                  environment=MPI_ENVIRONMENT)
+    assert (outcome.exit_code == 0) == resumes, outcome.output
+    assert ("passing over checkpoint step-00000003" in outcome.stderr) != resumes, outcome.output
 
 
 def test_the_way_over_nccl_gives_the_state_of_the_way_over_mpi(small_data, tmp_path):

@@ -1,5 +1,5 @@
-// Checkpoints: RUN/checkpoint/step-NNNNNNNN/, written beside, synced, hashed, published by one rename. The
-// format is described in docs/checkpoint_format.md; it knows nothing of the world size.
+// Going on from a checkpoint, RUN/checkpoint/step-NNNNNNNN/, on any number of ranks. The format is described
+// in docs/checkpoint_format.md; saving.hpp writes it.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,13 +10,6 @@
 #include "worker/state.hpp"
 
 namespace lockstep {
-
-/// Collective: writes `state` under `folder` (RUN/checkpoint), each rank its own part, and publishes it; then
-/// removes all but the newest `keep`. `about` is added to the manifest (config, plan hash, data hash, build).
-/// Returns the hashes. Throws Error (io) on all ranks when any of them cannot write: nothing is published
-/// then, and older checkpoints stay.
-StateHashes save_checkpoint(Transport& transport, const TrainingState& state, const std::string& folder,
-                            std::int64_t keep, const nlohmann::json& about);
 
 /// Collective: fills `state` from the newest checkpoint under `folder` that verifies: sizes, headers, the
 /// hash of every block, the state hash. One that does not is passed over with a warning. Returns the

@@ -12,7 +12,7 @@ std::string counter_after(const Entry& entry) {
   return entry.name.substr(0, entry.name.size() - ending.size()) + "num_batches_tracked";
 }
 
-/// The tensors of a model file, paired with the layout entry they come from (null for counters).
+/// The tensors of a model file, paired with the layout entry they belong to (of a counter, the variance).
 std::vector<std::pair<TensorSpec, const Entry*>> model_tensors(const Layout& layout) {
   std::vector<std::pair<TensorSpec, const Entry*>> tensors;
   for (const auto& entry : layout.entries()) {
@@ -21,10 +21,25 @@ std::vector<std::pair<TensorSpec, const Entry*>> model_tensors(const Layout& lay
   }
   // Counters come last: they are 8 bytes long, and everything before them is a multiple of 4.
   for (const auto& entry : layout.entries()) {
-    if (const auto name = counter_after(entry); !name.empty())
-      tensors.push_back({{name, "I64", {}}, nullptr});
+    if (const auto name = counter_after(entry); !name.empty()) tensors.push_back({{name, "I64", {}}, &entry});
   }
   return tensors;
+}
+
+bool is_counter(const TensorSpec& spec) { return spec.dtype == "I64"; }
+
+bool begins_in(const Entry& entry, Range shard) {
+  return shard.begin <= entry.offset && entry.offset < shard.end;
+}
+
+/// A tensor of (out, height, width, in) as (out, in, height, width).
+void to_logical_order(const Entry& entry, const float* from, float* to) {
+  const auto in = entry.shape[1], pixels = entry.shape[2] * entry.shape[3];
+  for (std::int64_t out = 0; out < entry.shape[0]; ++out, from += in * pixels) {
+    for (std::int64_t i = 0; i < in; ++i) {
+      for (std::int64_t pixel = 0; pixel < pixels; ++pixel) *to++ = from[pixel * in + i];
+    }
+  }
 }
 
 }  // namespace
@@ -41,18 +56,35 @@ SafetensorsFile optimizer_file(const std::string& path, const TrainingState& sta
   return {path, specs};
 }
 
-void write_model_part(const SafetensorsFile& file, const Layout& layout, const at::Tensor& flat,
-                      std::int64_t step, Range part) {
+Range elements_to_write(const Layout& layout, Range shard) {
+  auto range = shard;
+  for (const auto& entry : layout.entries()) {
+    if (entry.channels_last && begins_in(entry, shard))
+      range.end = std::max(range.end, entry.offset + entry.count);
+  }
+  return range;
+}
+
+void write_model_part(const SafetensorsFile& file, const Layout& layout, Range shard, const float* values,
+                      std::int64_t step) {
   PartFile out(file.path(), PartFile::Mode::write);
-  const auto data_begin = file.offset(0);
   const auto tensors = model_tensors(layout);
+  std::vector<float> reordered;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const auto begin = file.offset(i) - data_begin, end = file.offset(i + 1) - data_begin;
-    const auto from = std::max(begin, part.begin), to = std::min(end, part.end);
-    if (from >= to) continue;
-    const auto* entry = tensors[i].second;
-    const auto values = entry ? layout.view(flat, *entry).contiguous() : at::scalar_tensor(step, at::kLong);
-    out.write(static_cast<const char*>(values.data_ptr()) + (from - begin), to - from, data_begin + from);
+    const auto& entry = *tensors[i].second;
+    if (is_counter(tensors[i].first)) {
+      if (begins_in(entry, shard)) out.write(&step, sizeof step, file.offset(i));
+    } else if (entry.channels_last) {
+      if (!begins_in(entry, shard)) continue;
+      reordered.resize(entry.count);
+      to_logical_order(entry, values + (entry.offset - shard.begin), reordered.data());
+      out.write(reordered.data(), entry.count * 4, file.offset(i));
+    } else {
+      const auto from = std::max(entry.offset, shard.begin);
+      const auto to = std::min(entry.offset + entry.count, shard.end);
+      if (from < to)
+        out.write(values + (from - shard.begin), (to - from) * 4, file.offset(i) + (from - entry.offset) * 4);
+    }
   }
   out.sync();
 }
@@ -61,19 +93,17 @@ void read_model(const SafetensorsFile& file, const Layout& layout, const at::Ten
   PartFile in(file.path(), PartFile::Mode::read);
   const auto tensors = model_tensors(layout);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    if (!tensors[i].second) continue;
+    if (is_counter(tensors[i].first)) continue;
     auto values = at::empty(tensors[i].first.shape);
     in.read(values.data_ptr(), tensors[i].first.bytes(), file.offset(i));
     layout.view(flat, *tensors[i].second).copy_(values);
   }
 }
 
-void write_optimizer_part(const SafetensorsFile& file, const TrainingState& state) {
+void write_optimizer_part(const SafetensorsFile& file, Range shard, std::span<const float* const> arrays) {
   PartFile out(file.path(), PartFile::Mode::write);
-  for (std::size_t i = 0; i < state.optimizer_state.size(); ++i) {
-    out.write(state.optimizer_state[i].shard.data_ptr(), state.shard.size() * 4,
-              file.offset(i) + state.shard.begin * 4);
-  }
+  for (std::size_t i = 0; i < arrays.size(); ++i)
+    out.write(arrays[i], shard.size() * 4, file.offset(i) + shard.begin * 4);
   out.sync();
 }
 

@@ -55,7 +55,6 @@ void SafetensorsFile::create() const {
   if (descriptor >= 0) close(descriptor);
   if (failure != 0)
     throw file_error("cannot reserve " + std::to_string(size()) + " bytes for", path_, failure);
-  file.sync();
 }
 
 void SafetensorsFile::check() const {

@@ -28,7 +28,8 @@ class SafetensorsFile {
   std::int64_t offset(std::size_t index) const { return offsets_[index]; }
   std::int64_t size() const { return offsets_.back(); }
 
-  /// Creates the file with its header and its full size, the space reserved. Throws Error (io).
+  /// Creates the file with its header and its full size, the space reserved; what is in it already stays. Not
+  /// synced. Throws Error (io).
   void create() const;
   /// Throws Error (io) unless the file on disk has exactly this header and size.
   void check() const;

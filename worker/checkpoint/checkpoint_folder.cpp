@@ -1,0 +1,142 @@
+#include "worker/checkpoint/checkpoint_folder.hpp"
+
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "common/error.hpp"
+#include "common/hash.hpp"
+#include "common/log.hpp"
+#include "worker/checkpoint/safetensors.hpp"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* in_progress = ".writing";
+constexpr int format = 1;
+
+std::string folder_name(std::int64_t step) {
+  auto digits = std::to_string(step);
+  digits.insert(0, digits.size() < 8 ? 8 - digits.size() : 0, '0');
+  return "step-" + digits;
+}
+
+bool is_checkpoint_name(const std::string& name) {
+  return name.starts_with("step-") && name.size() > 5 &&
+         name.find_first_not_of("0123456789", 5) == std::string::npos;
+}
+
+/// Longer numbers are larger; of equal length, the alphabet decides.
+bool newer(const std::string& a, const std::string& b) {
+  return a.size() != b.size() ? a.size() > b.size() : a > b;
+}
+
+/// The hash that a manifest carries of itself.
+std::string manifest_hash(json manifest) {
+  manifest.erase("manifest_hash");
+  return hash_text(manifest.dump()).hex();
+}
+
+void warn_if(const std::error_code& failure, const std::string& what) {
+  if (failure) log_warning("cannot " + what + " (" + failure.message() + ")");
+}
+
+/// Keeps the newest `keep` up to `current`. A newer one did not verify when the run was resumed: it is set
+/// aside.
+void tidy(const std::string& folder, const std::string& current, std::int64_t keep) {
+  std::int64_t kept = 0;
+  for (const auto& name : published_checkpoints(folder)) {
+    const auto path = fs::path(folder) / name;
+    std::error_code failure;
+    if (newer(name, current)) {
+      fs::rename(path, path.string() + ".damaged", failure);
+      warn_if(failure, "set aside the damaged checkpoint " + path.string());
+    } else if (++kept > keep) {
+      // Renamed first, so that a half-removed checkpoint is never taken for one.
+      fs::rename(path, path.string() + in_progress, failure);
+      if (!failure) fs::remove_all(path.string() + in_progress, failure);
+      warn_if(failure, "remove the old checkpoint " + path.string());
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> published_checkpoints(const std::string& folder) {
+  std::vector<std::string> found;
+  std::error_code none;
+  for (const auto& item : fs::directory_iterator(folder, none)) {
+    if (const auto name = item.path().filename().string(); is_checkpoint_name(name)) found.push_back(name);
+  }
+  std::sort(found.begin(), found.end(), newer);
+  return found;
+}
+
+std::string unfinished_checkpoint(const std::string& folder, std::int64_t step) {
+  return folder + "/" + folder_name(step) + in_progress;
+}
+
+void remove_unfinished_checkpoints(const std::string& folder) {
+  std::error_code none;
+  std::vector<fs::path> unfinished;
+  for (const auto& item : fs::directory_iterator(folder, none)) {
+    if (item.path().filename().string().ends_with(in_progress)) unfinished.push_back(item.path());
+  }
+  for (const auto& path : unfinished) {
+    std::error_code failure;
+    fs::remove_all(path, failure);
+    warn_if(failure, "remove " + path.string());
+  }
+}
+
+void create_unfinished_checkpoint(const std::string& path, std::int64_t bytes) {
+  std::error_code failure;
+  fs::create_directories(path, failure);
+  if (failure) throw file_error("cannot create", path, failure.value());
+  struct statvfs system {};
+  if (statvfs(path.c_str(), &system) != 0 || system.f_blocks == 0) return;  // then writing will show it
+  const auto blocks = geteuid() == 0 ? system.f_bfree : system.f_bavail;
+  if (static_cast<double>(blocks) * static_cast<double>(system.f_frsize) < static_cast<double>(bytes))
+    throw file_error("cannot reserve " + std::to_string(bytes) + " bytes for", path, ENOSPC);
+}
+
+json sealed_manifest(json manifest) {
+  manifest["format"] = format;
+  manifest["manifest_hash"] = manifest_hash(manifest);
+  return manifest;
+}
+
+void publish_checkpoint(const std::string& folder, const json& manifest, std::int64_t keep) {
+  const auto name = folder_name(manifest.at("step").get<std::int64_t>());
+  const auto final = folder + "/" + name, temporary = final + in_progress;
+  write_file(temporary + "/manifest.json", manifest.dump(2) + "\n");
+  sync_folder(temporary);
+  std::error_code failure;
+  if (fs::exists(final)) fs::rename(final, final + ".replaced" + in_progress, failure);
+  fs::rename(temporary, final, failure);
+  if (failure)
+    throw Error(ExitCode::io, "cannot publish " + final, failure.message(), "check the output folder");
+  fs::remove_all(final + ".replaced" + in_progress, failure);
+  sync_folder(fs::path(final).parent_path());
+  tidy(folder, name, keep);
+}
+
+json read_manifest(const std::string& path) {
+  const auto manifest = json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+  if (!manifest.is_object() || manifest.value("manifest_hash", json()) != manifest_hash(manifest)) {
+    throw Error(ExitCode::io, path + " is damaged", "its hash is not the one it carries");
+  }
+  if (manifest.value("format", json()) != format) {
+    throw Error(ExitCode::io, path + " has format " + manifest.value("format", json()).dump(),
+                "this version reads format " + std::to_string(format), "use the version that wrote it");
+  }
+  return manifest;
+}
+
+}  // namespace lockstep

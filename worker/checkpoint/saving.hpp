@@ -1,0 +1,78 @@
+// Saves checkpoints beside the steps: the loop stops for a copy of the state only.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/checkpoint/background.hpp"
+#include "worker/checkpoint/snapshot.hpp"
+#include "worker/trace.hpp"
+
+namespace lockstep {
+
+/// A checkpoint that has been published.
+struct Saved {
+  std::int64_t step = 0;
+  StateHashes hashes;
+  double stopped_seconds = 0;  ///< how long the loop of this rank stood still for it
+};
+
+/// A save goes through two stages, each in a thread of its own beside the loop: every rank hashes and writes
+/// its part; when all have, rank 0 publishes. The threads call no MPI. Between the stages the ranks speak in
+/// advance(), at a step that all agree on because each rank's status() is among the numbers that all ranks
+/// get in every step. A stage that fails on any rank is Error (io) on all ranks from the next collective call
+/// of this class: nothing is published then, and older checkpoints stay.
+class Saving {
+ public:
+  /// Under `folder` (RUN/checkpoint); the newest `keep` stay. `about` goes into every manifest (config, plan
+  /// hash, data hash, build). `layout` must outlive it, `transport` moves host memory, `trace` may be null.
+  Saving(Transport& transport, const Layout& layout, std::string folder, std::int64_t keep,
+         nlohmann::json about, Trace* trace);
+  /// Waits for this rank's thread.
+  ~Saving() = default;
+  Saving(const Saving&) = delete;
+  Saving& operator=(const Saving&) = delete;
+
+  /// A save that is not published yet; the same on all ranks.
+  bool under_way() const { return stage_ != Stage::none; }
+  /// How this rank's part of the stage stands, for advance().
+  double status() const { return background_.status(); }
+
+  /// Collective: waits for the save under way, whose result it returns, then copies `state` and starts to
+  /// write it. `state.parameters` must be on the host. Throws Error (io), CollectiveError.
+  std::optional<Saved> begin(const TrainingState& state);
+  /// Collective once a rank's status says that it failed, or all say that they are done; otherwise it returns
+  /// at once. `statuses` are those of all ranks, and so the same everywhere. Returns what has been published.
+  std::optional<Saved> advance(std::span<const double> statuses);
+  /// Collective: waits for the save under way, if any, and returns it. Throws Error (io), CollectiveError.
+  std::optional<Saved> finish();
+
+ private:
+  enum class Stage { none, writing, publishing };
+  struct Span {
+    const char* name;
+    Clock::time_point begin, end;
+  };
+
+  void timed(const char* name, const std::function<void()>& action);
+  void join();
+  std::optional<Saved> next_stage();
+  nlohmann::json manifest() const;
+
+  Transport& transport_;
+  std::string folder_;
+  std::int64_t keep_;
+  nlohmann::json about_;
+  Trace* trace_;
+  Snapshot snapshot_;
+  Stage stage_ = Stage::none;
+  Saved saved_;
+  std::vector<Span> spans_;  ///< what the thread has done; of the thread until it is joined
+  Background background_;    ///< last: its end is waited for before anything that it uses goes
+};
+
+}  // namespace lockstep

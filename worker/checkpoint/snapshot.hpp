@@ -1,0 +1,56 @@
+// A copy of what a rank's part of a checkpoint is made from, so that it can be written beside the next steps.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "collectives/transport.hpp"
+#include "worker/checkpoint/safetensors.hpp"
+#include "worker/state.hpp"
+
+namespace lockstep {
+
+/// Copies of a state's arrays in host memory: of a model those elements that this rank writes or hashes, of
+/// the optimiser its shard. The memory is kept from one snapshot to the next.
+class Snapshot {
+ public:
+  /// `layout` must outlive the snapshot.
+  Snapshot(const Layout& layout, int rank, int world_size);
+
+  /// Collective: copies `state`. Where a rank writes a tensor whole of which others own a part, they send it.
+  /// Throws CollectiveError.
+  void take(Transport& transport, const TrainingState& state);
+
+  /// The files that write() writes parts of, under `folder`; all of them, on any rank.
+  void place(const std::string& folder, const TrainingState& state);
+  std::int64_t bytes_of_files() const;
+  /// Creates the files with their headers, their space reserved. For rank 0. Throws Error (io).
+  void create_files() const;
+  /// Writes and syncs this rank's part of each file, which need not be there yet. Throws Error (io).
+  void write() const;
+  /// Hashes this rank's blocks.
+  void hash();
+
+  std::int64_t step() const { return step_; }
+  const Decisions& decisions() const { return decisions_; }
+  const std::vector<BlockHashes>& hashes() const { return hashes_; }  ///< of the last hash()
+
+ private:
+  struct Copy {
+    std::string name;
+    std::vector<float> values;
+  };
+  void exchange_ends(Transport& transport);
+
+  const Layout& layout_;
+  std::vector<Range> shards_, held_;  ///< of each rank: what it owns, what it holds of a model
+  int rank_;
+  std::int64_t step_ = 0;
+  Decisions decisions_;
+  std::vector<Copy> models_, optimizer_;  ///< the weights first
+  std::vector<SafetensorsFile> files_;    ///< of models_, then that of the optimiser
+  std::vector<BlockHashes> hashes_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,141 @@
+#include "worker/phases.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+constexpr std::array<const char*, phase_count> names = {"data",   "forward",    "backward",   "exchange",
+                                                        "update", "checkpoint", "evaluation", "other"};
+
+std::size_t index_of(Phase phase) { return static_cast<std::size_t>(phase); }
+
+bool keeps_its_waiting(Phase phase) { return phase == Phase::checkpoint || phase == Phase::evaluation; }
+
+double milliseconds_a_step(Clock::duration duration, std::int64_t steps) {
+  return std::chrono::duration<double, std::milli>(duration).count() /
+         static_cast<double>(std::max<std::int64_t>(steps, 1));
+}
+
+/// What a rank computes while nobody waits for it or keeps it waiting.
+double computing_ms(const std::vector<double>& report) {
+  double sum = 0;
+  for (const auto phase : {Phase::data, Phase::forward, Phase::backward, Phase::update})
+    sum += report[1 + index_of(phase)];
+  return sum;
+}
+
+double median_over_ranks(const Reports& reports, std::size_t place) {
+  std::vector<double> values;
+  for (const auto& report : reports) values.push_back(report[place]);
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+}  // namespace
+
+PhaseClock::PhaseClock(const Transport& host, const Transport& gradients, Trace* trace)
+    : host_(host), gradients_(gradients), trace_(trace) {}
+
+Clock::duration PhaseClock::time_waited() const {
+  return &host_ == &gradients_ ? host_.time_waited() : host_.time_waited() + gradients_.time_waited();
+}
+
+void PhaseClock::begin_step() {
+  ++steps_;
+  phase_ = Phase::other;
+  step_begin_ = phase_begin_ = Clock::now();
+  waited_before_ = time_waited();
+}
+
+void PhaseClock::enter(Phase phase) {
+  const auto now = Clock::now();
+  const auto spent = now - phase_begin_;
+  const auto waited = keeps_its_waiting(phase_) ? Clock::duration{} : time_waited() - waited_before_;
+  spent_[index_of(phase_)] += spent - waited;
+  spent_[index_of(Phase::exchange)] += waited;
+  spent_.back() += waited;
+  if (trace_) trace_->add(names[index_of(phase_)], Trace::Thread::main, phase_begin_, now);
+  phase_ = phase;
+  phase_begin_ = now;
+  waited_before_ = time_waited();
+}
+
+void PhaseClock::end_step(std::int64_t step) {
+  enter(Phase::other);
+  if (!trace_) return;
+  trace_->add("step " + std::to_string(step), Trace::Thread::main, step_begin_, phase_begin_, step);
+  trace_->end_step();
+}
+
+PhaseTimes PhaseClock::lap() {
+  enter(phase_);
+  PhaseTimes times;
+  const auto steps = steps_ - std::exchange(steps_before_lap_, steps_);
+  const auto before = std::exchange(spent_before_lap_, spent_);
+  for (std::size_t i = 0; i < phase_count; ++i)
+    times.ms[i] = milliseconds_a_step(spent_[i] - before[i], steps);
+  times.exposed_ms = milliseconds_a_step(spent_.back() - before.back(), steps);
+  return times;
+}
+
+PhaseTimes PhaseClock::total() const {
+  PhaseTimes times;
+  for (std::size_t i = 0; i < phase_count; ++i) times.ms[i] = milliseconds_a_step(spent_[i], steps_);
+  times.exposed_ms = milliseconds_a_step(spent_.back(), steps_);
+  return times;
+}
+
+std::vector<double> report_of(double saving_status, const PhaseTimes& times) {
+  std::vector<double> report = {saving_status};
+  report.insert(report.end(), times.ms.begin(), times.ms.end());
+  report.push_back(times.exposed_ms);
+  return report;
+}
+
+std::vector<double> saving_statuses(const Reports& reports) {
+  std::vector<double> statuses;
+  for (const auto& report : reports) statuses.push_back(report.front());
+  return statuses;
+}
+
+nlohmann::ordered_json phase_columns(const Reports& reports) {
+  auto columns = nlohmann::ordered_json::object();
+  if (reports.empty()) return columns;
+  for (std::size_t i = 0; i < phase_count; ++i)
+    columns[std::string(names[i]) + "_ms"] = median_over_ranks(reports, 1 + i);
+  columns["exposed_ms"] = median_over_ranks(reports, 1 + phase_count);
+  const auto slowest = std::ranges::max_element(reports, {}, computing_ms);
+  columns["slowest_rank"] = slowest - reports.begin();
+  columns["slowest_ms"] = computing_ms(*slowest);
+  return columns;
+}
+
+std::string phases_in_words(const nlohmann::json& columns) {
+  double sum = 0;
+  std::vector<std::pair<double, std::string>> parts;
+  for (const auto* name : names) {
+    const auto ms = columns.value(std::string(name) + "_ms", 0.0);
+    sum += ms;
+    parts.emplace_back(ms, name);
+  }
+  if (sum == 0) return "";
+  std::ranges::stable_sort(parts, std::ranges::greater(), [](const auto& part) { return part.first; });
+  const auto percent = [&](double ms) {
+    char text[16];
+    std::snprintf(text, sizeof text, "%.*f %%", ms < sum / 100 ? 1 : 0, 100 * ms / sum);
+    return std::string(text);
+  };
+  std::string words;
+  for (const auto& [ms, name] : parts) {
+    if (ms < sum / 2000) continue;
+    words += (words.empty() ? "" : ", ") + name + " " + percent(ms);
+    if (name == "exchange") words += " (waiting " + percent(columns.value("exposed_ms", 0.0)) + ")";
+  }
+  return words;
+}
+
+}  // namespace lockstep

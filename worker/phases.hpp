@@ -1,0 +1,82 @@
+// Where the time of a step goes, by rank (docs/timing.md). For reports only: nothing here steers the numbers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "collectives/transport.hpp"
+#include "common/clock.hpp"
+#include "worker/trace.hpp"
+
+namespace lockstep {
+
+enum class Phase : std::uint8_t {
+  data,        ///< samples into the input of a micro-batch
+  forward,     ///< of the micro-batches
+  backward,    ///< of the micro-batches
+  exchange,    ///< sums along the tree and new parameters to all, and all waiting for peers in a step
+  update,      ///< of this rank's shard, averages included
+  checkpoint,  ///< copies for a checkpoint, and waiting for it
+  evaluation,
+  other,
+};
+inline constexpr std::size_t phase_count = 8;
+
+/// Milliseconds of an average step.
+struct PhaseTimes {
+  std::array<double, phase_count> ms{};
+  double exposed_ms = 0;  ///< the part of the exchange in which this rank stood still
+};
+
+/// What each rank tells the others now and then: its Saving::status(), then its PhaseTimes. By rank.
+using Reports = std::vector<std::vector<double>>;
+
+/// The clock of this rank's main thread. Each call reads the time once, before whatever waits: so a slow peer
+/// shows as the exchange of the others and not as their computation.
+class PhaseClock {
+ public:
+  /// `host` and `gradients` are the run's transports, perhaps the same one; they tell how long they waited.
+  /// `trace` may be null.
+  PhaseClock(const Transport& host, const Transport& gradients, Trace* trace);
+
+  void begin_step();
+  /// Ends the phase before. What a phase other than checkpoint and evaluation waited for peers counts as
+  /// exchange.
+  void enter(Phase phase);
+  /// `step` steps are done.
+  void end_step(std::int64_t step);
+
+  /// Since the last call, over the steps begun since then.
+  PhaseTimes lap();
+  /// Over all steps.
+  PhaseTimes total() const;
+
+ private:
+  using Durations = std::array<Clock::duration, phase_count + 1>;  // by phase, then the exposed part
+  Clock::duration time_waited() const;
+
+  const Transport &host_, &gradients_;
+  Trace* trace_;
+  Phase phase_ = Phase::other;
+  Clock::time_point phase_begin_, step_begin_;
+  Clock::duration waited_before_{};
+  Durations spent_{}, spent_before_lap_{};
+  std::int64_t steps_ = 0, steps_before_lap_ = 0;
+};
+
+/// A rank's report.
+std::vector<double> report_of(double saving_status, const PhaseTimes& times);
+/// The first numbers of the reports.
+std::vector<double> saving_statuses(const Reports& reports);
+
+/// data_ms, forward_ms, ... exposed_ms: the median over the ranks; slowest_rank, and slowest_ms: who computed
+/// (data, forward, backward, update) for longest, and how long. Empty without reports.
+nlohmann::ordered_json phase_columns(const Reports& reports);
+/// "data 1 %, forward 30 %, ..." of such columns, the largest first; "" where there are none.
+std::string phases_in_words(const nlohmann::json& columns);
+
+}  // namespace lockstep
