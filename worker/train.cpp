@@ -208,7 +208,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   LeafDelivery leaf(*workload->model, workload->layout);
   GradientSum gradient_sum(memory, compute, *workload, leaf);
 
-  const auto trace = std::getenv("LOCKSTEP_TRACE_WIP") ? std::make_unique<Trace>(host, plan.output) : nullptr;
+  const auto trace = config.run.trace ? std::make_unique<Trace>(host, plan.output) : nullptr;
   PhaseClock clock(host, transport, trace.get());
   Saving saving(host, workload->layout, checkpoints_of(plan), config.checkpoint.keep,
                 about(*workload, compute, plan), trace.get());
