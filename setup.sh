@@ -7,7 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 packages=(build-essential cmake ninja-build ccache git libopenmpi-dev openmpi-bin libtomlplusplus-dev libspdlog-dev
-  libcli11-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev zlib1g-dev libhwloc-dev dataset-fashion-mnist
+  libcli11-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev zlib1g-dev libhwloc-dev
+  libturbojpeg0-dev libpng-dev libarchive-dev dataset-fashion-mnist
   python3 python3-venv)
 # The wheel is used for its C++ headers and libraries; of what it depends on, libtorch_cpu loads these two.
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)

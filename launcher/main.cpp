@@ -25,6 +25,7 @@ int run(int argc, char** argv) {
       "`lockstep COMMAND --help` shows the options of a command.");
   add_train(app, status);
   add_eval(app, status);
+  add_pack(app, status);
   add_validate(app, status);
   add_explain(app, status);
   add_template(app, status);

@@ -1,5 +1,7 @@
 #include "worker/agreement.hpp"
 
+#include <iostream>
+
 #include "collectives/all_gather.hpp"
 #include "common/log.hpp"
 
@@ -30,6 +32,11 @@ void on_all_ranks(Transport& transport, const std::function<void()>& action) {
     const auto blank = text.find(' ');
     throw Error(static_cast<ExitCode>(std::stoi(text.substr(0, blank))), text.substr(blank + 1));
   }
+}
+
+void say_alone(int rank, const Error& error) {
+  std::cerr << "error: on rank " + std::to_string(rank) + " (" + host_name() + "): " + error.what() + "\n"
+            << std::flush;
 }
 
 void require_same(Transport& transport, const std::string& what, const std::string& value,

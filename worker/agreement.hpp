@@ -15,6 +15,20 @@ namespace lockstep {
 /// passes through at once.
 void on_all_ranks(Transport& transport, const std::function<void()>& action);
 
+/// "error: on rank R (HOST): ..." on standard error.
+void say_alone(int rank, const Error& error);
+/// What `action` returns. An Error that it throws is said on standard error by a rank other than 0 too: its
+/// peers do not know of it, and will only miss this rank.
+template <class Action>
+auto speaking_for_itself(const Transport& transport, const Action& action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    if (transport.rank() != 0) say_alone(transport.rank(), error);
+    throw;
+  }
+}
+
 /// Collective: every rank's `text`, in rank order.
 std::vector<std::string> gather_texts(Transport& transport, const std::string& text);
 

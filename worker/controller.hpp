@@ -25,6 +25,7 @@ struct Request {
   std::vector<std::string> settings;  ///< --set key=value
   std::string output;                 ///< --output, or empty
   std::string run_to_evaluate;        ///< --eval, or empty
+  std::vector<std::string> pack;      ///< --pack DATA OUT, or empty
   bool fresh = false;
 };
 

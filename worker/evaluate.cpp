@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "collectives/all_gather.hpp"
+#include "worker/agreement.hpp"
 
 namespace lockstep {
 namespace {
@@ -14,11 +15,11 @@ struct ChunkResult {
   double loss_sum;
 };
 
-ChunkResult evaluate_chunk(Model& model, const MicroBatchMaker& maker, std::int64_t begin, std::int64_t end,
-                           const Precision& precision) {
+ChunkResult evaluate_chunk(const Transport& transport, Model& model, const MicroBatchMaker& maker,
+                           std::int64_t begin, std::int64_t end, const Precision& precision) {
   std::vector<std::int64_t> samples(end - begin);
   std::iota(samples.begin(), samples.end(), begin);
-  const auto batch = maker.plain(samples);
+  const auto batch = speaking_for_itself(transport, [&] { return maker.plain(samples); });
   const auto logits = precision.forward(model, batch.images);
   const auto loss = at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum);
   return {logits.argmax(1).eq(batch.labels).sum().item<std::int64_t>(), loss.item<double>()};
@@ -34,7 +35,7 @@ Evaluation evaluate(Transport& transport, Model& model, const MicroBatchMaker& m
   const auto range = rank_range(chunks, transport.rank(), transport.world_size());
   std::vector<ChunkResult> own;
   for (auto chunk = range.begin; chunk < range.end; ++chunk) {
-    own.push_back(evaluate_chunk(model, maker, chunk * chunk_size,
+    own.push_back(evaluate_chunk(transport, model, maker, chunk * chunk_size,
                                  std::min(samples, (chunk + 1) * chunk_size), precision));
   }
   model.train();

@@ -10,6 +10,7 @@
 #include "collectives/mpi_transport.hpp"
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
+#include "worker/data/pack.hpp"
 #include "worker/train.hpp"
 
 // jemalloc reads this. Pages that a step frees are what the next one allocates: giving them back to the
@@ -84,6 +85,24 @@ int run_ranks(const Request& request) {
   return static_cast<int>(code);
 }
 
+/// Needs no other rank, and no MPI.
+int run_pack(const Request& request) {
+  start_log(/*rank=*/0, /*to_terminal=*/true);
+  try {
+    pack(request.pack[0], request.pack[1], request.settings);
+    return 0;
+  } catch (const ConfigError& error) {
+    std::cerr << error.what() << std::endl;
+    return static_cast<int>(error.exit_code());
+  } catch (const Error& error) {
+    log_error(error.what());
+    return static_cast<int>(error.exit_code());
+  } catch (const std::exception& error) {
+    std::cerr << "internal error: " << error.what() << std::endl;
+    return static_cast<int>(ExitCode::bug);
+  }
+}
+
 Request parse(CLI::App& app, int argc, char** argv) {
   Request request;
   app.set_version_flag("--version", build_identity());
@@ -94,6 +113,8 @@ Request parse(CLI::App& app, int argc, char** argv) {
   app.add_flag("--fresh", request.fresh, "Start over in a new folder, and keep the old one");
   app.add_option("--eval", request.run_to_evaluate,
                  "Repeat the test accuracy of the run in this folder instead");
+  app.add_option("--pack", request.pack, "Write the data set DATA as the packed file OUT instead")
+      ->expected(2);
   app.footer(
       "Examples:\n"
       "  mpirun -np 2 --bind-to none lockstep-worker configs/quickstart.toml\n"
@@ -103,9 +124,8 @@ Request parse(CLI::App& app, int argc, char** argv) {
       "Exit status: 0, 1 usage, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 128 + signal after an "
       "orderly stop.");
   app.parse(argc, argv);
-  if (request.config.empty() == request.run_to_evaluate.empty()) {
-    throw CLI::RequiredError("one of CONFIG and --eval");
-  }
+  const auto tasks = !request.config.empty() + !request.run_to_evaluate.empty() + !request.pack.empty();
+  if (tasks != 1) throw CLI::RequiredError("one of CONFIG, --eval and --pack");
   return request;
 }
 
@@ -121,6 +141,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
   }
+  if (!request.pack.empty()) return run_pack(request);
   // Alone, Open MPI would start a daemon of its own that nothing here needs.
   if (!started_by_mpi()) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no further is an error of writing, like a full disk

@@ -79,9 +79,15 @@ void Progress::emit(const std::string& event, nlohmann::ordered_json fields) {
   std::cout << line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << std::endl;
 }
 
-void Progress::update(const Standing& standing, bool force) {
+void Progress::draw(std::string line, bool force) {
   if (!for_people_ || (!force && seconds_since(last_drawn_) < redraw_seconds)) return;
   last_drawn_ = Clock::now();
+  line = line.substr(0, columns_ - 1);
+  std::cout << "\r" << line << std::string(columns_ - 1 - line.size(), ' ') << std::flush;
+  bar_drawn_ = true;
+}
+
+void Progress::update(const Standing& standing, bool force) {
   char left[64], right[96];
   std::snprintf(left, sizeof left, "epoch %ld/%ld  step %ld/%ld ", standing.epoch, standing.epochs,
                 standing.step, standing.last_step);
@@ -95,9 +101,7 @@ void Progress::update(const Standing& standing, bool force) {
         static_cast<int>(width * standing.step / std::max<std::int64_t>(standing.last_step, 1));
     line += "[" + std::string(filled, '#') + std::string(width - filled, '.') + "]";
   }
-  line = (line + right).substr(0, columns_ - 1);
-  std::cout << "\r" << line << std::string(columns_ - 1 - line.size(), ' ') << std::flush;
-  bar_drawn_ = true;
+  draw(line + right, force);
 }
 
 std::string Progress::highlighted(const std::string& text) const {

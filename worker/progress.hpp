@@ -30,7 +30,9 @@ class Progress {
   void say(const std::string& text);
   /// One line for machines, or nothing. `event` becomes its first key.
   void emit(const std::string& event, nlohmann::ordered_json fields);
-  /// Redraws the bar, at most ten times a second unless `force`.
+  /// Redraws the line that stays at the bottom, at most ten times a second unless `force`.
+  void draw(std::string line, bool force);
+  /// The same with a bar.
   void update(const Standing& standing, bool force);
 
   /// `text` in bold green on a terminal that has colours.

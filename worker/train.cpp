@@ -1,5 +1,6 @@
 #include "worker/train.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "collectives/all_gather.hpp"
@@ -13,6 +14,7 @@
 #include "worker/checkpoint/export.hpp"
 #include "worker/checkpoint/safetensors.hpp"
 #include "worker/checkpoint/saving.hpp"
+#include "worker/data/loader.hpp"
 #include "worker/gradient_sum.hpp"
 #include "worker/models/fake_quantization.hpp"
 #include "worker/models/pretrained.hpp"
@@ -27,13 +29,16 @@ std::string teacher_hash(const Workload& workload) {
   return workload.teacher ? workload.teacher->hash().hex() : "";
 }
 
-std::unique_ptr<Workload> load_workload(Transport& host, const Compute& compute, const Plan& plan) {
+std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, const Compute& compute,
+                                        const Plan& plan) {
+  on_all_ranks(host, [&] { log_to_file(plan.output + "/log/rank-" + std::to_string(host.rank()) + ".log"); });
+  auto data = open_dataset(host, memory, plan.config.data);
+  if (host.rank() == 0) std::ranges::for_each(data.notes, log_warning);
   std::unique_ptr<Workload> workload;
   on_all_ranks(host, [&] {
-    log_to_file(plan.output + "/log/rank-" + std::to_string(host.rank()) + ".log");
     auto config = plan.config;
     if (plan.task == Task::evaluate) config.distillation.teacher.clear();  // it may be gone by now
-    workload = std::make_unique<Workload>(config, compute.device);
+    workload = std::make_unique<Workload>(config, std::move(data), compute.device);
   });
   require_same(host, "the data", workload->data.hash.hex(), "copy the same files to all hosts");
   require_same(host, "the teacher", teacher_hash(*workload), "copy the same files to all hosts");
@@ -198,7 +203,7 @@ Error not_finite(const StepSums& sums, std::int64_t step) {
 
 int train(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan) {
   auto& host = memory.transport();
-  const auto workload = load_workload(host, compute, plan);
+  const auto workload = load_workload(host, memory, compute, plan);
   auto state = start_state(memory, compute, *workload, plan);
   controller.begin(*workload, plan, state);
 
@@ -218,15 +223,24 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   MpiTransport::Sent exchanged;  // gradients and weights, in the steps of this process
   const auto first_step = state.step;
 
+  Loader loader(
+      [&](std::int64_t position) {
+        const auto step = position / own.size(), micro_batch = own.begin + position % own.size();
+        const AugmentationKey key(config.run.seed, workload->epoch_of(step), step, micro_batch);
+        return workload->train.augmented(workload->samples_of(step, micro_batch), key, config.augmentation);
+      },
+      workload->extent.last_step * own.size(), loader_threads(config, memory.local_size()),
+      config.data.prefetch_micro_batches);
+
   // The sum over the step's micro-batches of what `compute_leaf` delivers for each: this rank's shard of it.
   const auto sum_over_micro_batches = [&](const auto& compute_leaf) {
     const auto before = host.sent();
     gradient_sum.start();
     for (auto micro_batch = own.begin; micro_batch < own.end; ++micro_batch) {
       clock.enter(Phase::data);
-      const auto samples = workload->samples_of(state.step, micro_batch);
-      const AugmentationKey key(config.run.seed, workload->epoch_of(state.step), state.step, micro_batch);
-      const auto batch = workload->train.augmented(samples, key, config.augmentation);
+      const auto position = state.step * own.size() + micro_batch - own.begin;
+      const auto batch =
+          workload->train.on_device(speaking_for_itself(host, [&] { return loader.get(position); }));
       workload->model->draws = draw_key(config.run.seed, state.step, micro_batch);
       gradient_sum.begin_leaf(micro_batch);
       compute_leaf(batch, micro_batch);
@@ -315,7 +329,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
 
 void evaluate_run(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan) {
   auto& host = memory.transport();
-  const auto workload = load_workload(host, compute, plan);
+  const auto workload = load_workload(host, memory, compute, plan);
   const auto state = start_state(memory, compute, *workload, plan);
   controller.note_accuracy(*workload, state.step,
                            outcome_of(host, compute, *workload, state, std::nullopt).accuracy);

@@ -8,11 +8,11 @@
 namespace lockstep {
 namespace {
 
-ChannelStatistics statistics_of(const Config::Data& settings, const Images& train) {
-  if (settings.mean.empty()) return channel_statistics(train);
-  if (std::ssize(settings.mean) != train.channels) {
+ChannelStatistics statistics_of(const Config::Data& settings, const Dataset& data) {
+  if (settings.mean.empty()) return data.statistics;
+  if (std::ssize(settings.mean) != data.train.channels) {
     throw Error(ExitCode::config, "data.mean has " + std::to_string(settings.mean.size()) + " numbers",
-                "the images have " + std::to_string(train.channels) + " channels",
+                "the images have " + std::to_string(data.train.channels) + " channels",
                 "give one number per channel, or \"auto\"");
   }
   return {settings.mean, settings.std};
@@ -54,9 +54,9 @@ std::shared_ptr<Model> initialised(std::shared_ptr<Model> model, std::uint64_t s
 
 }  // namespace
 
-Workload::Workload(const Config& config_, at::Device device)
+Workload::Workload(const Config& config_, Dataset data_, at::Device device)
     : config(config_),
-      data(read_idx_dataset(config.data.path, config.data.train_samples, config.data.test_samples)),
+      data(std::move(data_)),
       extent(extent_of(config, data.train.count)),
       micro_batch_size(resolved_micro_batch_size(config)),
       micro_batches(micro_batches_per_step(config)),
@@ -66,8 +66,8 @@ Workload::Workload(const Config& config_, at::Device device)
       layout(*model, channels_last, optimizer_named(config.optimizer.name).update_matrix != nullptr),
       optimizer(optimizer_named(config.optimizer.name)),
       groups(parameter_groups(layout, config.optimizer)),
-      train(data.train, statistics_of(config.data, data.train), channels_last, device),
-      test(data.test, statistics_of(config.data, data.train), channels_last, device),
+      train(data.train, statistics_of(config.data, data), channels_last, device),
+      test(data.test, statistics_of(config.data, data), channels_last, device),
       class_weights(class_weights_of(config.loss, data, device)),
       precision(config, device),
       teacher(config.distillation.teacher.empty()

@@ -17,9 +17,9 @@ namespace lockstep {
 
 /// Follows from the configuration and the data alone, so it is the same on every rank.
 struct Workload {
-  /// Reads the data and builds the model with its initial weights, in host memory; micro-batches end up on
+  /// Builds the model for the data with its initial weights, in host memory; micro-batches end up on
   /// `device`. Not collective. Throws Error (config, io).
-  Workload(const Config& config, at::Device device);
+  Workload(const Config& config, Dataset data, at::Device device);
   Workload(const Workload&) = delete;
   Workload& operator=(const Workload&) = delete;
 

@@ -19,13 +19,26 @@ using namespace lockstep;
 
 Images read_images(const std::string& path, std::int64_t count, std::int64_t height, std::int64_t width,
                    std::int64_t channels) {
-  Images images{count, height, width, channels, {}, {}};
-  images.pixels.resize(count * height * width * channels);
+  Images images;
+  images.count = images.decoded = count;
+  images.height = height;
+  images.width = width;
+  images.channels = channels;
+  const std::shared_ptr<std::uint8_t[]> pixels(new std::uint8_t[count * height * width * channels]);
   std::ifstream(path, std::ios::binary)
-      .read(reinterpret_cast<char*>(images.pixels.data()), std::ssize(images.pixels));
+      .read(reinterpret_cast<char*>(pixels.get()), count * height * width * channels);
+  images.pixels = {pixels, pixels.get()};
   images.labels.resize(count);
   std::iota(images.labels.begin(), images.labels.end(), 0);
   return images;
+}
+
+ChannelStatistics statistics_of(const Images& images) {
+  std::vector<ImageRecord> records;
+  Decoder decoder;
+  for (std::int64_t i = 0; i < images.count; ++i)
+    records.push_back(record_of(images.image(i, decoder), images.shape(), i));
+  return channel_statistics(records, images.shape());
 }
 
 void write(std::ostream& out, const MicroBatch& batch) {
@@ -42,8 +55,8 @@ int main(int, char** argv) {
   const auto number = [&](int i) { return std::stoll(argv[i]); };
   const auto config = load_config(argv[1]).config;
   const auto images = read_images(argv[2], number(3), number(4), number(5), number(6));
-  const auto statistics = config.data.mean.empty() ? channel_statistics(images)
-                                                   : ChannelStatistics{config.data.mean, config.data.std};
+  const auto statistics =
+      config.data.mean.empty() ? statistics_of(images) : ChannelStatistics{config.data.mean, config.data.std};
   const MicroBatchMaker maker(images, statistics, true, at::kCPU);
   const auto seed = static_cast<std::uint64_t>(config.run.seed);
   const auto n = resolved_micro_batch_size(config), micro_batches = micro_batches_per_step(config);

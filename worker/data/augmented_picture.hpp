@@ -1,25 +1,34 @@
 // From an image as it is on disk to its augmented version, both of whole grey levels.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+
 #include "worker/data/augmentation.hpp"
 #include "worker/data/picture.hpp"
 
 namespace lockstep {
 
-/// Calls put(y, x, level of each channel) for every pixel of an image of height x width x channels, padded by
-/// `padding` zeros on each side, cropped back to its size and mirrored. (A template, so that each use
-/// compiles to one loop.)
+/// Calls put(y, x, level of each channel) for every pixel, row by row, of an image of height x width x
+/// channels, padded by `padding` zeros on each side, cropped back to its size and mirrored. (A template, so
+/// that each use compiles to loops without a branch.)
 template <class Put>
 void crop_and_flip(const std::uint8_t* from, std::int64_t height, std::int64_t width, std::int64_t channels,
                    const CropAndFlip& crop, std::int64_t padding, Put put) {
   static constexpr std::uint8_t outside_pixel[3] = {};
+  const auto shift = crop.left - padding;  // of the source against the result, before it is mirrored
+  const auto moved = crop.flip ? -shift : shift, step = crop.flip ? -channels : channels;
+  const auto begin = std::clamp<std::int64_t>(-moved, 0, width),
+             end = std::clamp(width - moved, begin, width);
+  const auto first = crop.flip ? width - 1 - begin + shift : begin + shift;  // in the source
   for (std::int64_t y = 0; y < height; ++y) {
     const auto source_y = y + crop.top - padding;
-    for (std::int64_t x = 0; x < width; ++x) {
-      const auto source_x = (crop.flip ? width - 1 - x : x) + crop.left - padding;
-      const bool inside = source_y >= 0 && source_y < height && source_x >= 0 && source_x < width;
-      put(y, x, inside ? from + (source_y * width + source_x) * channels : outside_pixel);
-    }
+    const bool inside = source_y >= 0 && source_y < height;
+    const auto left_end = inside ? begin : width, right_begin = inside ? end : width;
+    for (std::int64_t x = 0; x < left_end; ++x) put(y, x, outside_pixel);
+    const auto* pixel = inside ? from + (source_y * width + first) * channels : outside_pixel;
+    for (auto x = left_end; x < right_begin; ++x, pixel += step) put(y, x, pixel);
+    for (auto x = right_begin; x < width; ++x) put(y, x, outside_pixel);
   }
 }
 

@@ -1,23 +1,19 @@
 // The IDX format (LeCun, Cortes, Burges: the MNIST database): two zero bytes, a type (8: unsigned byte), the
 // number of dimensions, each dimension as a big-endian 32-bit number, then the data.
+#include "worker/data/idx.hpp"
+
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <cmath>
 #include <filesystem>
-#include <memory>
+#include <vector>
 
 #include "common/error.hpp"
-#include "worker/data/dataset.hpp"
 
 namespace lockstep {
 namespace {
-
-struct IdxArray {
-  std::vector<std::int64_t> shape;
-  std::vector<std::uint8_t> data;
-};
 
 class GzipFile {
  public:
@@ -73,8 +69,8 @@ std::string existing(const std::string& folder, const std::string& name) {
               "no such file", "set data.path to the folder that holds it, or install dataset-fashion-mnist");
 }
 
-IdxArray read_idx(const std::string& path, std::size_t dimensions) {
-  GzipFile file(path);
+/// Reads the header of a file of unsigned bytes with so many dimensions, and returns them.
+std::vector<std::int64_t> read_header(GzipFile& file, const std::string& path, std::size_t dimensions) {
   std::uint8_t magic[4];
   file.read(magic, sizeof magic);
   if (magic[0] != 0 || magic[1] != 0 || magic[2] != 8 || magic[3] != dimensions) {
@@ -82,50 +78,77 @@ IdxArray read_idx(const std::string& path, std::size_t dimensions) {
                 "it is not an IDX file of unsigned bytes with " + std::to_string(dimensions) + " dimensions",
                 "check data.path");
   }
-  IdxArray array;
+  std::vector<std::int64_t> shape;
   std::int64_t size = 1;
   for (std::size_t i = 0; i < dimensions; ++i) {
     std::uint8_t b[4];
     file.read(b, sizeof b);
-    array.shape.push_back((std::int64_t{b[0]} << 24) | (b[1] << 16) | (b[2] << 8) | b[3]);
-    size *= array.shape.back();
+    shape.push_back((std::int64_t{b[0]} << 24) | (b[1] << 16) | (b[2] << 8) | b[3]);
+    size *= shape.back();
     if (size <= 0 || size > (std::int64_t{1} << 40)) {
       throw Error(ExitCode::config, "cannot use " + path, "its header gives an impossible size",
                   "fetch the file again");
     }
   }
-  array.data.resize(static_cast<std::size_t>(size));
-  file.read(array.data.data(), array.data.size());
-  file.finish();
-  return array;
+  return shape;
 }
 
-Images read_part(const std::string& folder, const std::string& prefix) {
-  const auto image_path = existing(folder, prefix + "-images-idx3-ubyte");
-  const auto label_path = existing(folder, prefix + "-labels-idx1-ubyte");
-  auto pixels = read_idx(image_path, 3);
-  auto labels = read_idx(label_path, 1);
-  if (pixels.shape[0] != labels.shape[0]) {
-    throw Error(
-        ExitCode::config, "cannot use " + image_path + " with " + label_path,
-        std::to_string(pixels.shape[0]) + " images but " + std::to_string(labels.shape[0]) + " labels",
-        "fetch both again");
+std::vector<std::int64_t> shape_in(const std::string& path, std::size_t dimensions) {
+  GzipFile file(path);
+  return read_header(file, path, dimensions);
+}
+
+/// Reads what follows the header, which must still say the same as it did.
+void read_content(const std::string& path, std::vector<std::int64_t> shape, std::uint8_t* to) {
+  GzipFile file(path);
+  if (read_header(file, path, shape.size()) != shape) {
+    throw Error(ExitCode::io, "cannot use " + path, "it has changed while it was read", "start again");
   }
-  Images part;
-  part.count = pixels.shape[0];
-  part.height = pixels.shape[1];
-  part.width = pixels.shape[2];
-  part.channels = 1;
-  part.pixels = std::move(pixels.data);
-  part.labels.assign(labels.data.begin(), labels.data.end());
+  std::size_t size = 1;
+  for (const auto length : shape) size *= static_cast<std::size_t>(length);
+  file.read(to, size);
+  file.finish();
+}
+
+/// Finds one part, whose images have the shape `shape`, or gives it its first value.
+IdxPart find_part(const std::string& folder, const std::string& prefix, PixelShape& shape) {
+  IdxPart part{existing(folder, prefix + "-images-idx3-ubyte"),
+               existing(folder, prefix + "-labels-idx1-ubyte"), 0};
+  const auto images = shape_in(part.image_path, 3), labels = shape_in(part.label_path, 1);
+  if (images[0] != labels[0]) {
+    throw Error(ExitCode::config, "cannot use " + part.image_path + " with " + part.label_path,
+                std::to_string(images[0]) + " images but " + std::to_string(labels[0]) + " labels",
+                "fetch both again");
+  }
+  part.count = images[0];
+  const PixelShape found{images[1], images[2], 1};
+  if (shape.height != 0 && shape != found) {
+    throw Error(ExitCode::config, "cannot use " + folder, "training and test images differ in size",
+                "fetch it again");
+  }
+  shape = found;
   return part;
 }
 
-/// Labels must run from 0 without a gap over the whole training set, so that one damaged byte cannot add
-/// classes.
-std::int64_t count_classes(const std::vector<std::int64_t>& labels, const std::string& folder) {
-  std::vector<std::int64_t> first(256, -1);
-  for (std::size_t i = labels.size(); i-- > 0;) first[labels[i]] = static_cast<std::int64_t>(i);
+}  // namespace
+
+IdxFiles find_idx(const std::string& folder) {
+  IdxFiles files;
+  files.folder = folder;
+  files.train = find_part(folder, "train", files.shape);
+  files.test = find_part(folder, "t10k", files.shape);
+  return files;
+}
+
+void read_idx(const IdxPart& part, const PixelShape& shape, std::uint8_t* pixels, std::uint8_t* labels) {
+  read_content(part.image_path, {part.count, shape.height, shape.width}, pixels);
+  read_content(part.label_path, {part.count}, labels);
+}
+
+std::int64_t count_classes(std::span<const ImageRecord> train, const std::string& folder) {
+  std::array<std::int64_t, 256> first;
+  first.fill(-1);
+  for (auto i = std::ssize(train); i-- > 0;) first[static_cast<std::size_t>(train[i].label)] = i;
   const auto classes = std::find(first.begin(), first.end(), -1) - first.begin();
   const auto beyond =
       std::find_if(first.begin() + classes, first.end(), [](auto sample) { return sample >= 0; });
@@ -139,69 +162,14 @@ std::int64_t count_classes(const std::vector<std::int64_t>& labels, const std::s
   return classes;
 }
 
-void check_test_labels(const std::vector<std::int64_t>& labels, std::int64_t classes,
-                       const std::string& folder) {
-  const auto wrong = std::find_if(labels.begin(), labels.end(), [&](auto label) { return label >= classes; });
-  if (wrong == labels.end()) return;
+void check_test_labels(std::span<const ImageRecord> test, std::int64_t classes, const std::string& folder) {
+  const auto wrong = std::ranges::find_if(test, [&](const auto& record) { return record.label >= classes; });
+  if (wrong == test.end()) return;
   throw Error(ExitCode::config,
-              "label " + std::to_string(*wrong) + " is out of range in the test set of " + folder,
-              "sample " + std::to_string(wrong - labels.begin()) + "; the training set has classes 0 to " +
+              "label " + std::to_string(wrong->label) + " is out of range in the test set of " + folder,
+              "sample " + std::to_string(wrong - test.begin()) + "; the training set has classes 0 to " +
                   std::to_string(classes - 1),
               "check the label files");
-}
-
-void keep_first(Images& images, std::int64_t samples) {
-  if (samples == 0 || samples >= images.count) return;
-  images.count = samples;
-  images.pixels.resize(static_cast<std::size_t>(samples * images.height * images.width * images.channels));
-  images.labels.resize(static_cast<std::size_t>(samples));
-}
-
-Hash128 content_hash(const Dataset& data) {
-  std::vector<Hash128> parts;
-  for (const auto* images : {&data.train, &data.test}) {
-    const std::int64_t shape[] = {images->count, images->height, images->width, images->channels};
-    parts.push_back(hash_bytes(shape, sizeof shape));
-    parts.push_back(hash_bytes(images->pixels.data(), images->pixels.size()));
-    parts.push_back(hash_bytes(images->labels.data(), images->labels.size() * sizeof(std::int64_t)));
-  }
-  return hash_of_hashes(parts);
-}
-
-}  // namespace
-
-Dataset read_idx_dataset(const std::string& folder, std::int64_t train_samples, std::int64_t test_samples) {
-  Dataset data;
-  data.train = read_part(folder, "train");
-  data.test = read_part(folder, "t10k");
-  if (data.train.height != data.test.height || data.train.width != data.test.width) {
-    throw Error(ExitCode::config, "cannot use " + folder, "training and test images differ in size",
-                "fetch it again");
-  }
-  data.classes = count_classes(data.train.labels, folder);
-  check_test_labels(data.test.labels, data.classes, folder);
-  keep_first(data.train, train_samples);
-  keep_first(data.test, test_samples);
-  data.hash = content_hash(data);
-  return data;
-}
-
-ChannelStatistics channel_statistics(const Images& images) {
-  std::vector<std::uint64_t> sum(images.channels), squares(images.channels);
-  for (std::size_t i = 0; i < images.pixels.size(); ++i) {
-    const std::uint64_t value = images.pixels[i];
-    sum[i % images.channels] += value;
-    squares[i % images.channels] += value * value;
-  }
-  ChannelStatistics result;
-  const double pixels = static_cast<double>(images.count * images.height * images.width);
-  for (std::int64_t c = 0; c < images.channels; ++c) {
-    const double mean = static_cast<double>(sum[c]) / pixels;
-    const double variance = static_cast<double>(squares[c]) / pixels - mean * mean;
-    result.mean.push_back(mean / 255.0);
-    result.std.push_back(std::sqrt(std::max(variance, 1e-12)) / 255.0);
-  }
-  return result;
 }
 
 }  // namespace lockstep

@@ -36,14 +36,24 @@ MicroBatchMaker::MicroBatchMaker(const Images& images, const ChannelStatistics& 
   }
 }
 
+template <int channels>
+void MicroBatchMaker::normalise_channels(const std::uint8_t* from, const CropAndFlip& crop,
+                                         std::int64_t padding, float* to) const {
+  const auto width = images_.width, pixel_stride = pixel_stride_, channel_stride = channel_stride_;
+  const auto* value_of = value_of_.data();
+  crop_and_flip(from, images_.height, width, channels, crop, padding, [=](auto y, auto x, const auto* pixel) {
+    float* out = to + (y * width + x) * pixel_stride;
+    for (int c = 0; c < channels; ++c) out[c * channel_stride] = value_of[c * 256 + pixel[c]];
+  });
+}
+
 void MicroBatchMaker::normalise(const std::uint8_t* from, const CropAndFlip& crop, std::int64_t padding,
                                 float* to) const {
-  const auto width = images_.width, channels = images_.channels;
-  const auto pixel_stride = pixel_stride_, channel_stride = channel_stride_;
-  crop_and_flip(from, images_.height, width, channels, crop, padding, [&](auto y, auto x, const auto* pixel) {
-    float* out = to + (y * width + x) * pixel_stride;
-    for (std::int64_t c = 0; c < channels; ++c) out[c * channel_stride] = value_of_[c * 256 + pixel[c]];
-  });
+  if (images_.channels == 3) {
+    normalise_channels<3>(from, crop, padding, to);
+  } else {
+    normalise_channels<1>(from, crop, padding, to);
+  }
 }
 
 void MicroBatchMaker::erase(const Box& box, float* image) const {
@@ -70,8 +80,10 @@ MicroBatch MicroBatchMaker::on_device(const MicroBatch& batch) const {
 MicroBatch MicroBatchMaker::plain(std::span<const std::int64_t> samples) const {
   auto batch = uninitialised(std::ssize(samples));
   auto* out = batch.images.data_ptr<float>();
+  Decoder decoder;
   for (std::int64_t i = 0; i < std::ssize(samples); ++i) {
-    normalise(images_.image(samples[i]), {}, 0, out + i * images_.height * images_.width * images_.channels);
+    normalise(images_.image(samples[i], decoder), {}, 0,
+              out + i * images_.height * images_.width * images_.channels);
     batch.labels.data_ptr<std::int64_t>()[i] = images_.labels[samples[i]];
   }
   return on_device(batch);
@@ -83,8 +95,9 @@ MicroBatch MicroBatchMaker::augmented(std::span<const SampleCopy> samples, const
   const auto height = images_.height, width = images_.width, padding = settings.crop_padding;
   auto batch = uninitialised(std::ssize(samples));
   Picture picture(height, width, images_.channels), scratch = picture;
+  Decoder decoder;
   for (std::int64_t i = 0; i < std::ssize(samples); ++i) {
-    const auto* from = images_.image(samples[i].sample);
+    const auto* from = images_.image(samples[i].sample, decoder);
     auto* out = batch.images.data_ptr<float>() + i * std::ssize(picture.pixels);
     batch.labels.data_ptr<std::int64_t>()[i] = images_.labels[samples[i].sample];
     const auto drawn = draw_augmentation(key.seed, key.epoch, samples[i], settings, height, width);
@@ -98,7 +111,7 @@ MicroBatch MicroBatchMaker::augmented(std::span<const SampleCopy> samples, const
   }
   if (const auto drawn = draw_mix(key.seed, key.step, key.micro_batch, settings, height, width))
     mix(batch, *drawn);
-  return on_device(batch);
+  return batch;
 }
 
 }  // namespace lockstep

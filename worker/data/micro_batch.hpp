@@ -35,17 +35,21 @@ class MicroBatchMaker {
   MicroBatchMaker(const Images& images, const ChannelStatistics& statistics, bool channels_last,
                   at::Device device);
 
-  /// The given samples as they are.
+  /// The given samples as they are, on the device.
   MicroBatch plain(std::span<const std::int64_t> samples) const;
-  /// The given samples, augmented and mixed. Up to normalisation pixels are whole levels 0 .. 255, and those
-  /// from outside the image 0; an erased rectangle is 0 after it; mixing is in float32.
+  /// The given samples, augmented and mixed, in host memory. Up to normalisation pixels are whole levels 0 ..
+  /// 255, and those from outside the image 0; an erased rectangle is 0 after it; mixing is in float32.
   MicroBatch augmented(std::span<const SampleCopy> samples, const AugmentationKey& key,
                        const Config::Augmentation& asked) const;
+  /// The same batch where it is needed.
+  MicroBatch on_device(const MicroBatch& batch) const;
 
  private:
   MicroBatch uninitialised(std::int64_t n) const;
-  MicroBatch on_device(const MicroBatch& batch) const;
   void normalise(const std::uint8_t* from, const CropAndFlip& crop, std::int64_t padding, float* to) const;
+  template <int channels>
+  void normalise_channels(const std::uint8_t* from, const CropAndFlip& crop, std::int64_t padding,
+                          float* to) const;
   void erase(const Box& box, float* image) const;
 
   const Images& images_;

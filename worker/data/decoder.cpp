@@ -1,0 +1,154 @@
+#include "worker/data/decoder.hpp"
+
+#include <png.h>
+#include <turbojpeg.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "worker/data/resize.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr std::int64_t most_pixels = std::int64_t{1} << 28;  // beyond it a header is damaged, or an attack
+
+bool is_png(std::span<const std::byte> file) {
+  return file.size() >= 8 && png_sig_cmp(reinterpret_cast<png_const_bytep>(file.data()), 0, 8) == 0;
+}
+
+const unsigned char* begin_of_jpeg(std::span<const std::byte> file) {
+  if (file.empty()) throw DamagedImage("it is empty");
+  if (file.size() < 3 || file[0] != std::byte{0xff} || file[1] != std::byte{0xd8})
+    throw DamagedImage("it is neither JPEG nor PNG");
+  return reinterpret_cast<const unsigned char*>(file.data());
+}
+
+void require_decodable(std::int64_t height, std::int64_t width) {
+  if (height * width > most_pixels) throw DamagedImage("it has more than 2^28 pixels");
+}
+
+/// libpng's simplified reader on a file in memory.
+class PngReader {
+ public:
+  explicit PngReader(std::span<const std::byte> file) {
+    image_.version = PNG_IMAGE_VERSION;
+    png_image_begin_read_from_memory(&image_, file.data(), file.size());
+    check();
+    image_.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // 16 bits are of the same curve as 8
+    require_decodable(image_.height, image_.width);
+  }
+  ~PngReader() { png_image_free(&image_); }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
+
+  PixelShape shape() const {
+    return {image_.height, image_.width, image_.format & PNG_FORMAT_FLAG_COLOR ? 3 : 1};
+  }
+
+  /// Transparency is left out, as Pillow's convert("RGB") does it.
+  void read(std::int64_t channels, std::uint8_t* out) {
+    const bool alpha = image_.format & PNG_FORMAT_FLAG_ALPHA;
+    image_.format = (channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY) | (alpha ? PNG_FORMAT_FLAG_ALPHA : 0u);
+    if (!alpha) {
+      png_image_finish_read(&image_, nullptr, out, 0, nullptr);
+      return check();
+    }
+    std::vector<std::uint8_t> all(PNG_IMAGE_SIZE(image_));
+    png_image_finish_read(&image_, nullptr, all.data(), 0, nullptr);
+    check();
+    for (std::size_t at = 0; at < all.size(); at += channels + 1)
+      out = std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(at), channels, out);
+  }
+
+ private:
+  void check() const {
+    if (PNG_IMAGE_FAILED(image_)) throw DamagedImage(std::string("PNG: ") + image_.message);
+  }
+
+  png_image image_{};
+};
+
+/// The size an image gets before its middle is cut out.
+PixelShape around(const PixelShape& image, const PixelShape& target) {
+  const auto w = image.width, h = image.height;
+  if (w * target.height <= h * target.width) return {target.width * h / w, target.width, target.channels};
+  return {target.height, target.height * w / h, target.channels};
+}
+
+/// The smallest m/8 of a JPEG's size that is not below `wanted`, or its own size.
+PixelShape scaled_down(const PixelShape& image, const PixelShape& wanted) {
+  PixelShape best{image.height, image.width, wanted.channels};
+  int count = 0;
+  const auto* factors = tjGetScalingFactors(&count);
+  for (int i = 0; i < count; ++i) {
+    const std::int64_t height = TJSCALED(static_cast<int>(image.height), factors[i]),
+                       width = TJSCALED(static_cast<int>(image.width), factors[i]);
+    if (height >= wanted.height && width >= wanted.width && height < best.height)
+      best = {height, width, wanted.channels};
+  }
+  return best;
+}
+
+void cut_middle(const Picture& from, const PixelShape& target, std::uint8_t* out) {
+  const auto row = target.width * target.channels;
+  const auto top = std::lrint(static_cast<double>(from.height - target.height) / 2);
+  const auto left = std::lrint(static_cast<double>(from.width - target.width) / 2);
+  for (auto y = top; y < top + target.height; ++y) {
+    const auto* begin = from.pixels.data() + (y * from.width + left) * from.channels;
+    out = std::copy_n(begin, row, out);
+  }
+}
+
+}  // namespace
+
+Decoder::Decoder() : jpeg_(tjInitDecompress()) {
+  if (!jpeg_) throw std::bad_alloc();
+}
+Decoder::~Decoder() = default;
+
+void Decoder::Free::operator()(void* handle) const { tjDestroy(handle); }
+
+PixelShape Decoder::shape_of(std::span<const std::byte> file) {
+  if (is_png(file)) return PngReader(file).shape();
+  int width = 0, height = 0, subsampling = 0, colours = 0;
+  if (tjDecompressHeader3(jpeg_.get(), begin_of_jpeg(file), file.size(), &width, &height, &subsampling,
+                          &colours) != 0)
+    throw DamagedImage(std::string("JPEG: ") + tjGetErrorStr2(jpeg_.get()));
+  if (colours == TJCS_CMYK || colours == TJCS_YCCK) throw DamagedImage("it is a JPEG of CMYK colours");
+  require_decodable(height, width);
+  return {height, width, colours == TJCS_GRAY ? 1 : 3};
+}
+
+void Decoder::decode_jpeg(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out) {
+  const auto width = static_cast<int>(as.width), height = static_cast<int>(as.height);
+  const int format = as.channels == 3 ? TJPF_RGB : TJPF_GRAY;
+  if (tjDecompress2(jpeg_.get(), begin_of_jpeg(file), file.size(), out, width, 0, height, format,
+                    TJFLAG_ACCURATEDCT) != 0)
+    throw DamagedImage(std::string("JPEG: ") + tjGetErrorStr2(jpeg_.get()));
+}
+
+void Decoder::decode_to(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out) {
+  if (!is_png(file)) return decode_jpeg(file, as, out);
+  PngReader reader(file);
+  if (reader.shape().height != as.height || reader.shape().width != as.width)
+    throw DamagedImage("its size has changed");
+  reader.read(as.channels, out);
+}
+
+void Decoder::decode(std::span<const std::byte> file, const PixelShape& target, bool has_that_size,
+                     std::uint8_t* out) {
+  const auto image = has_that_size ? target : shape_of(file);
+  if (image.height == target.height && image.width == target.width) return decode_to(file, target, out);
+  const auto wanted = around(image, target);
+  const auto as =
+      is_png(file) ? PixelShape{image.height, image.width, target.channels} : scaled_down(image, wanted);
+  Picture picture(as.height, as.width, as.channels);
+  decode_to(file, as, picture.pixels.data());
+  cut_middle(resized(picture, wanted.height, wanted.width), target, out);
+}
+
+}  // namespace lockstep

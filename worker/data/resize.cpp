@@ -1,0 +1,79 @@
+#include "worker/data/resize.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lockstep {
+namespace {
+
+constexpr int precision_bits = 32 - 8 - 2;
+
+/// The pixels that one pixel of the result mixes, with weights of `precision_bits` bits.
+struct Window {
+  std::int64_t first = 0;
+  std::vector<std::int32_t> weights;
+};
+
+Window window_of(std::int64_t i, std::int64_t from, std::int64_t to) {
+  const double scale = static_cast<double>(from) / static_cast<double>(to);
+  const double support = std::max(scale, 1.0), centre = (static_cast<double>(i) + 0.5) * scale;
+  Window window;
+  window.first = std::max<std::int64_t>(static_cast<std::int64_t>(centre - support + 0.5), 0);
+  const auto end = std::min<std::int64_t>(static_cast<std::int64_t>(centre + support + 0.5), from);
+  std::vector<double> weights;
+  double sum = 0;
+  for (auto j = window.first; j < end; ++j) {
+    const double distance = std::abs((static_cast<double>(j) - centre + 0.5) * (1.0 / support));
+    sum += weights.emplace_back(distance < 1 ? 1 - distance : 0.0);
+  }
+  for (const double weight : weights)
+    window.weights.push_back(static_cast<std::int32_t>(0.5 + weight / sum * (1 << precision_bits)));
+  return window;
+}
+
+std::vector<Window> windows_between(std::int64_t from, std::int64_t to) {
+  std::vector<Window> windows;
+  for (std::int64_t i = 0; i < to; ++i) windows.push_back(window_of(i, from, to));
+  return windows;
+}
+
+/// The levels to mix lie `stride` apart.
+std::uint8_t mixed(const std::uint8_t* level, const Window& window, std::int64_t stride) {
+  std::int32_t sum = 1 << (precision_bits - 1);
+  level += window.first * stride;
+  for (const auto weight : window.weights) {
+    sum += *level * weight;
+    level += stride;
+  }
+  return static_cast<std::uint8_t>(std::clamp(sum >> precision_bits, 0, 255));
+}
+
+Picture with_width(const Picture& from, std::int64_t width) {
+  Picture result(from.height, width, from.channels);
+  const auto windows = windows_between(from.width, width);
+  auto out = result.pixels.begin();
+  for (std::int64_t y = 0; y < from.height; ++y) {
+    const auto* row = from.pixels.data() + y * from.width * from.channels;
+    for (const auto& window : windows)
+      for (std::int64_t c = 0; c < from.channels; ++c) *out++ = mixed(row + c, window, from.channels);
+  }
+  return result;
+}
+
+Picture with_height(const Picture& from, std::int64_t height) {
+  Picture result(height, from.width, from.channels);
+  const auto row = from.width * from.channels;
+  auto out = result.pixels.begin();
+  for (const auto& window : windows_between(from.height, height))
+    for (std::int64_t i = 0; i < row; ++i) *out++ = mixed(from.pixels.data() + i, window, row);
+  return result;
+}
+
+}  // namespace
+
+Picture resized(const Picture& from, std::int64_t height, std::int64_t width) {
+  const auto wide = from.width == width ? from : with_width(from, width);
+  return from.height == height ? wide : with_height(wide, height);
+}
+
+}  // namespace lockstep

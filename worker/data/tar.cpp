@@ -1,0 +1,125 @@
+// A tar file of the same tree as a folder of images, mapped into memory: libarchive finds where the members
+// lie.
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "common/error.hpp"
+#include "worker/data/encoded_images.hpp"
+
+namespace lockstep {
+namespace {
+
+struct Free {
+  void operator()(archive* reader) const { archive_read_free(reader); }
+};
+using Reader = std::unique_ptr<archive, Free>;
+
+Error damaged(const MappedFile& file, const std::string& why) {
+  return Error(ExitCode::io, "cannot use " + file.path(), why, "fetch or write the file again");
+}
+
+Reader open_tar(const MappedFile& file) {
+  Reader reader(archive_read_new());
+  archive_read_support_format_tar(reader.get());
+  if (archive_read_open_memory(reader.get(), file.bytes().data(), file.bytes().size()) != ARCHIVE_OK)
+    throw damaged(file, archive_error_string(reader.get()));
+  return reader;
+}
+
+/// Where the member's content lies; libarchive gives it in place, as one block.
+std::span<const std::byte> content_of(archive* reader, const MappedFile& file, const std::string& name,
+                                      std::int64_t size) {
+  if (size == 0) return file.bytes().first(0);
+  const void* data = nullptr;
+  std::size_t length = 0;
+  la_int64_t offset = 0;
+  const int status = archive_read_data_block(reader, &data, &length, &offset);
+  const auto* begin = static_cast<const std::byte*>(data);
+  const bool whole = status == ARCHIVE_OK && offset == 0 && static_cast<std::int64_t>(length) == size;
+  if (!whole || begin < file.bytes().data() || begin + length > file.bytes().data() + file.bytes().size())
+    throw damaged(file, name + " is cut short, or stored in pieces");
+  return {begin, length};
+}
+
+struct Member {
+  std::string path;  ///< as it is, without "./" in front
+  bool folder;
+  std::span<const std::byte> bytes;
+};
+
+std::vector<Member> members_of(const MappedFile& file) {
+  const auto reader = open_tar(file);
+  std::vector<Member> members;
+  archive_entry* entry = nullptr;
+  int status;
+  while ((status = archive_read_next_header(reader.get(), &entry)) == ARCHIVE_OK) {
+    const char* name = archive_entry_pathname(entry);
+    std::string path = name ? name : "";
+    while (path.starts_with("./")) path.erase(0, 2);
+    const bool folder = archive_entry_filetype(entry) == AE_IFDIR;
+    while (path.ends_with('/')) path.pop_back();
+    Member member{path, folder, {}};
+    const bool regular = archive_entry_filetype(entry) == AE_IFREG && !archive_entry_hardlink(entry);
+    if (regular && has_image_name(path))
+      member.bytes = content_of(reader.get(), file, path, archive_entry_size(entry));
+    if (folder || regular) members.push_back(std::move(member));
+    if (!folder && !regular) throw damaged(file, path + " is a link, of which a tar file holds no content");
+  }
+  if (status != ARCHIVE_EOF) throw damaged(file, archive_error_string(reader.get()));
+  return members;
+}
+
+/// What follows `folder/` in a path, "" if it lies elsewhere.
+std::string below(const std::string& path, const std::string& folder) {
+  return path.starts_with(folder + "/") ? path.substr(folder.size() + 1) : "";
+}
+
+/// "" or the one folder, with a slash, that the tree lies in.
+std::string root_of(const std::vector<Member>& members) {
+  const auto has = [&](const std::string& folder) {
+    return std::ranges::any_of(members, [&](const Member& member) {
+      return member.path.starts_with(folder + "/") || (member.folder && member.path == folder);
+    });
+  };
+  if (members.empty() || has("train")) return "";
+  const auto first = members.front().path.substr(0, members.front().path.find('/'));
+  return has(first + "/train") ? first + "/" : "";
+}
+
+}  // namespace
+
+EncodedImages find_in_tar(const std::string& path, std::int64_t train_samples, std::int64_t test_samples) {
+  EncodedImages images;
+  images.place = path;
+  images.files.push_back(std::make_unique<MappedFile>(path));
+  const auto members = members_of(*images.files.front());
+  const auto root = root_of(members);
+  const bool has_test =
+      std::ranges::any_of(members, [&](const Member& m) { return !below(m.path, root + "test").empty(); });
+  FoundImages found{root + "train", root + (has_test ? "test" : "val"), {}, {}, {}};
+  std::set<std::string> folders, used;
+  for (const auto& member : members) {
+    const auto in_train = below(member.path, found.train_folder);
+    const auto inner = in_train.empty() ? below(member.path, found.test_folder) : in_train;
+    const bool in_class = inner.find('/') != std::string::npos;
+    if (member.folder) {
+      if (!in_train.empty() && !in_class) folders.insert(in_train);
+    } else if (!in_class || !has_image_name(member.path)) {
+      images.left_out.push_back(member.path);
+    } else {
+      (in_train.empty() ? found.test : found.train).push_back({inner, member.bytes});
+      if (!in_train.empty()) used.insert(inner.substr(0, inner.find('/')));
+    }
+  }
+  std::ranges::set_difference(folders, used, std::back_inserter(found.empty_classes));
+  set_samples(images, std::move(found), train_samples, test_samples);
+  std::ranges::sort(images.left_out);
+  return images;
+}
+
+}  // namespace lockstep

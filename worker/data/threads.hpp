@@ -1,0 +1,51 @@
+// One loop on several threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "collectives/tree.hpp"
+
+namespace lockstep {
+
+/// Calls work(i, own) once for every i of `range`, on `threads` threads, each of which has an `own` Own. When
+/// a call throws, what has not begun is left out and the exception of the lowest i that threw comes out.
+template <class Own, class Work>
+void for_each_on_threads(Range range, std::int64_t threads, Work work) {
+  std::atomic<std::int64_t> next = range.begin;
+  std::mutex mutex;
+  std::exception_ptr failure;
+  std::int64_t failed_at = range.end;
+  const auto loop = [&] {
+    try {
+      Own own;
+      for (std::int64_t i; (i = next++) < range.end;) {
+        try {
+          work(i, own);
+        } catch (...) {
+          const std::lock_guard lock(mutex);
+          next = range.end;
+          if (i < failed_at) {
+            failed_at = i;
+            failure = std::current_exception();
+          }
+        }
+      }
+    } catch (...) {  // no Own
+      const std::lock_guard lock(mutex);
+      next = range.end;
+      if (!failure) failure = std::current_exception();
+    }
+  };
+  std::vector<std::jthread> others;
+  for (std::int64_t i = 1; i < std::min(threads, range.size()); ++i) others.emplace_back(loop);
+  loop();
+  others.clear();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace lockstep
