@@ -42,7 +42,7 @@ HostReduction::HostReduction(HostMemory& host, std::int64_t leaves, std::vector<
 }
 
 HostReduction::~HostReduction() {
-  hurry_ = true;
+  abandoned_ = true;
   if (thread_.joinable()) thread_.join();
 }
 
@@ -315,7 +315,7 @@ void HostReduction::reduce() {
     progress |= messages.poll(arrived);
     progress |= add_ready(ready);
     if (progress && idle_since) host_.transport().note_waited(Clock::now() - *std::exchange(idle_since, {}));
-    if (added_ == std::ssize(done_) && messages.empty() && ready == 0) return;
+    if (abandoned_ || (added_ == std::ssize(done_) && messages.empty() && ready == 0)) return;
     if (!progress && !beside && !idle_since) idle_since = Clock::now();
     if (progress) {
       patience.restart();

@@ -39,7 +39,8 @@ class HostReduction {
   /// rounded already. Throws Error (config), CollectiveError.
   HostReduction(HostMemory& host, std::int64_t leaves, std::vector<Range> shards, std::int64_t elements,
                 std::int64_t bucket, Rounding rounding = {});
-  /// Waits for the thread, if an error has kept finish() from being called.
+  /// Where an error has kept finish() from being called, messages may still be under way: the transport is
+  /// lost.
   ~HostReduction();
 
   /// This rank's flat buffers, float32 [elements] each, zero-filled at first: one for each slot of its
@@ -122,7 +123,8 @@ class HostReduction {
   std::vector<bool> done_;             ///< of each bucket
   std::thread thread_;
   std::exception_ptr failure_;
-  std::atomic<bool> hurry_ = false;  ///< the main thread waits
+  std::atomic<bool> hurry_ = false;      ///< the main thread waits
+  std::atomic<bool> abandoned_ = false;  ///< there will be no finish()
 };
 
 }  // namespace lockstep
