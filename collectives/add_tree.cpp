@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "collectives/merge.hpp"
+#include "collectives/host_device.hpp"
 
 namespace lockstep {
 namespace {
@@ -15,7 +15,7 @@ constexpr std::int64_t block = 1024;  // elements: a few pieces' intermediate su
 template <class Rounded>
 void add(const float* left, const float* right, float* sum, std::int64_t count, const Rounded& rounded) {
 #pragma GCC ivdep
-  for (std::int64_t i = 0; i < count; ++i) sum[i] = rounded(sum_of(left[i], right[i]));
+  for (std::int64_t i = 0; i < count; ++i) sum[i] = rounded(added(left[i], right[i]));
 }
 
 void add(const float* left, const float* right, float* sum, std::int64_t count, GradientFormat format) {

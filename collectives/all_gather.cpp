@@ -5,6 +5,7 @@
 namespace lockstep {
 
 void all_gather(Transport& transport, void* buffer, std::span<const Range> byte_ranges) {
+  if (transport.gather_in_place(buffer, byte_ranges)) return;
   const int rank = transport.rank();
   const int world_size = transport.world_size();
   auto* const bytes = static_cast<std::byte*>(buffer);

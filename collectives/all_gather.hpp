@@ -12,8 +12,8 @@ namespace lockstep {
 
 /// Collective: in place; byte_ranges[r] of `buffer` is rank r's on entry, and on return all ranks hold all
 /// ranges. The ranges are the same on all ranks, do not overlap, and may be empty. `buffer` is the
-/// transport's memory. One step; each rank sends its own range to the N-1 others and receives theirs. Throws
-/// CollectiveError.
+/// transport's memory. One step: the transport's own all-gather, or each rank sends its range to the N-1
+/// others and receives theirs. Throws CollectiveError.
 void all_gather(Transport& transport, void* buffer, std::span<const Range> byte_ranges);
 
 /// Collective: the same where `buffer` is memory that the ranks of a group share: between the groups, once

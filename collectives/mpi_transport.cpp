@@ -7,7 +7,7 @@
 #include <cstring>
 #include <new>
 
-#include "collectives/merge.hpp"
+#include "collectives/add_tree.hpp"
 #include "collectives/pending_messages.hpp"
 
 namespace lockstep {
@@ -16,8 +16,6 @@ namespace {
 constexpr std::size_t message_bytes_max = std::size_t{1} << 30;  // MPI counts are int
 constexpr int tag = 1;
 constexpr auto peer_check_interval = std::chrono::milliseconds(50);
-constexpr std::int64_t merge_block =
-    4096;  // elements: 16 KiB a piece, so that all merges of a block stay in cache
 constexpr std::size_t alignment = 64;  // bytes: a cache line, and the widest vector register
 constexpr std::size_t ranks_named_max = 8;
 
@@ -209,16 +207,9 @@ std::string MpiTransport::describe_ranks(std::vector<int> ranks) const {
   return text;
 }
 
-void MpiTransport::merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) {
-  for (std::int64_t begin = 0; begin < count; begin += merge_block) {
-    const auto size = std::min(merge_block, count - begin);
-    for (const auto& merge : merges) {
-      float* const left = pieces[merge.left] + begin;
-      const float* const right = pieces[merge.right] + begin;
-#pragma GCC ivdep
-      for (std::int64_t i = 0; i < size; ++i) merge_element(left, right, i);
-    }
-  }
+void MpiTransport::add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+                            std::int64_t count) {
+  lockstep::add_tree(pieces, merges, sum, count);
 }
 
 void* MpiTransport::scratch(std::size_t bytes) {

@@ -30,7 +30,8 @@ class MpiTransport final : public Transport {
   int rank() const override { return rank_; }
   int world_size() const override { return world_size_; }
   void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override;
-  void merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) override;
+  void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+                std::int64_t count) override;
   void* scratch(std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
   void check_peers() override;

@@ -12,7 +12,7 @@
 
 #include "collectives/broadcast.hpp"
 #include "collectives/gpu.hpp"
-#include "collectives/merge_kernel.hpp"
+#include "collectives/tree_sum_kernel.hpp"
 #include "common/log.hpp"
 
 namespace lockstep {
@@ -46,7 +46,7 @@ NcclTransport::~NcclTransport() {
     check_nccl(ncclCommFinalize(communicator_));
     wait(Await::communicator);
     check_nccl(ncclCommDestroy(communicator_));
-    check_cuda(cudaFree(scratch_), "free memory");
+    for (const auto& memory : {scratch_, rest_}) check_cuda(cudaFree(memory.data), "free memory");
     check_cuda(cudaStreamDestroy(stream_), "end a stream");
   } catch (const Error& error) {
     log_warning(error.what());
@@ -160,25 +160,63 @@ void NcclTransport::abort() {
   done.wait_for(std::min<std::chrono::milliseconds>(deadline_, abort_patience));
 }
 
-void NcclTransport::merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) {
-  if (count == 0) return;
-  while (!merges.empty()) {
-    const auto part = merges.first(std::min<std::size_t>(merges.size(), MergeBatch::capacity));
-    MergeBatch batch;
-    for (const auto& merge : part) {
-      batch.left[batch.size] = pieces[merge.left];
-      batch.right[batch.size++] = pieces[merge.right];
+void NcclTransport::add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+                             std::int64_t count) {
+  const auto additions = additions_after(std::ssize(pieces), merges);
+  if (count == 0 || (pieces.size() == 1 && pieces[0] == sum)) return;
+  float* rest = nullptr;
+  if (pieces.size() > TreeSum::capacity) {
+    rest = static_cast<float*>(at_least(sizeof(float) * TreeSum::depth * count, rest_));
+  }
+  TreeSum launch;
+  for (std::size_t next = 0, held = 0; next < pieces.size();) {
+    launch.held = static_cast<std::int32_t>(held);
+    launch.rest = rest;
+    for (launch.size = 0; launch.size < TreeSum::capacity && next < pieces.size(); ++next, ++launch.size) {
+      launch.piece[launch.size] = pieces[next];
+      launch.additions[launch.size] = static_cast<std::uint8_t>(additions[next]);
+      if (held - additions[next] + 1 > TreeSum::depth) throw Error(ExitCode::bug, "the tree is too deep");
+      held = held - additions[next] + 1;
     }
-    check_cuda(launch_merge(batch, count, stream_), "add gradients");
-    merges = merges.subspan(part.size());
+    launch.sum = next == pieces.size() ? sum : nullptr;
+    check_cuda(launch_tree_sum(launch, count, stream_), "add gradients");
   }
 }
 
-void* NcclTransport::scratch(std::size_t bytes) {
-  if (bytes <= scratch_bytes_) return scratch_;
-  scratch_bytes_ = 0;
-  check_cuda(cudaFree(std::exchange(scratch_, nullptr)), "free memory");
-  const auto result = cudaMalloc(&scratch_, bytes);
+bool NcclTransport::gather_in_place(void* buffer, std::span<const Range> byte_ranges) {
+  await_all_ranks("the gathering over NCCL");
+  if (awaited_.empty()) return true;
+  auto* const bytes = static_cast<std::byte*>(buffer) + byte_ranges[0].begin;
+  const auto size = byte_ranges[0].size();
+  bool even = true;
+  for (int r = 0; r < world_size(); ++r) {
+    even = even && byte_ranges[r].size() == size && byte_ranges[r].begin == byte_ranges[0].begin + r * size;
+  }
+  auto result = ncclSuccess;
+  check_nccl(ncclGroupStart());
+  if (even && size > 0) {
+    result = ncclAllGather(bytes + rank() * size, bytes, size, ncclUint8, communicator_, stream_);
+  }
+  for (int root = 0; root < world_size() && !even && result == ncclSuccess; ++root) {
+    const auto& range = byte_ranges[root];
+    auto* const part = static_cast<std::byte*>(buffer) + range.begin;
+    if (range.size() == 0) continue;
+    result = ncclBroadcast(part, part, range.size(), ncclUint8, root, communicator_, stream_);
+  }
+  const auto end_result = ncclGroupEnd();
+  check_nccl(result);
+  check_nccl(end_result);
+  wait(Await::stream);
+  return true;
+}
+
+void* NcclTransport::scratch(std::size_t bytes) { return at_least(bytes, scratch_); }
+
+void* NcclTransport::at_least(std::size_t bytes, Memory& memory) {
+  if (bytes <= memory.bytes) return memory.data;
+  memory.bytes = 0;
+  check_cuda(cudaFree(std::exchange(memory.data, nullptr)), "free memory");
+  const auto result = cudaMalloc(&memory.data, bytes);
   if (result == cudaErrorMemoryAllocation) {
     throw Error(ExitCode::config,
                 "GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank()) + " has no " +
@@ -187,8 +225,8 @@ void* NcclTransport::scratch(std::size_t bytes) {
                 "lower training.micro_batch_size, or end what else uses this GPU");
   }
   check_cuda(result, "allocate memory");
-  scratch_bytes_ = bytes;
-  return scratch_;
+  memory.bytes = bytes;
+  return memory.data;
 }
 
 void NcclTransport::copy(void* to, const void* from, std::size_t bytes) {

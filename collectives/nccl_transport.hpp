@@ -21,7 +21,7 @@ namespace lockstep {
 /// Everything runs on one stream of its own, an ordinary (blocking) one: by the rules of CUDA it waits for
 /// all work that was given to the legacy default stream before, and work given to that later waits for it.
 /// The legacy default stream is where LibTorch computes, so neither needs to be synchronised by hand; this
-/// does not hold for LibTorch's pool streams. For the same reason merge() returns when the additions are
+/// does not hold for LibTorch's pool streams. For the same reason add_tree() returns when the additions are
 /// under way. Use from the thread that made it.
 class NcclTransport final : public Transport {
  public:
@@ -37,8 +37,11 @@ class NcclTransport final : public Transport {
   int rank() const override { return host_.rank(); }
   int world_size() const override { return host_.world_size(); }
   void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override;
-  /// One kernel for every 128 merges.
-  void merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) override;
+  /// One kernel for every 256 pieces.
+  void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+                std::int64_t count) override;
+  /// ncclAllGather where all ranges are of one size and lie in rank order, else a group of ncclBroadcast.
+  bool gather_in_place(void* buffer, std::span<const Range> byte_ranges) override;
   /// Throws Error with ExitCode::config when the GPU has no such memory left.
   void* scratch(std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
@@ -50,7 +53,12 @@ class NcclTransport final : public Transport {
 
  private:
   enum class Await { communicator, stream };
+  struct Memory {  ///< of the GPU; grows, and is never given back
+    void* data = nullptr;
+    std::size_t bytes = 0;
+  };
 
+  void* at_least(std::size_t bytes, Memory& memory);
   void await_all_ranks(const char* activity);
   void wait(Await what);
   bool is_ready(Await what);
@@ -68,8 +76,8 @@ class NcclTransport final : public Transport {
   CUstream_st* stream_ = nullptr;
   const char* activity_ = "";  // what is under way, for messages
   std::vector<int> awaited_;   // the peers of what is under way
-  void* scratch_ = nullptr;
-  std::size_t scratch_bytes_ = 0;
+  Memory scratch_;
+  Memory rest_;  // of sums that take several kernels
 };
 
 }  // namespace lockstep

@@ -50,7 +50,7 @@ void reduce_bucket(const Job& job, std::int64_t round, float* scratch, float* su
   const auto bucket = bucket_of(job.shards[rank], round);
   const auto bytes = sizeof(float) * bucket.size();
   float* const out = sum + (bucket.begin - job.shards[rank].begin);
-  std::vector<float*> pieces;
+  std::vector<const float*> pieces;
   std::vector<Incoming> incoming;
   auto own = job.own_pieces.begin();
   for (const int owner : job.piece_ranks) {
@@ -58,18 +58,12 @@ void reduce_bucket(const Job& job, std::int64_t round, float* scratch, float* su
       pieces.push_back(*own++ + bucket.begin);
       continue;
     }
-    if (pieces.empty()) {
-      pieces.push_back(
-          out);  // the root of the tree ends in piece 0: receive that one where the result belongs
-    } else {
-      pieces.push_back(scratch);
-      scratch += bucket.size();
-    }
-    if (bytes > 0) incoming.push_back({owner, pieces.back(), bytes});
+    pieces.push_back(scratch);
+    if (bytes > 0) incoming.push_back({owner, scratch, bytes});
+    scratch += bucket.size();
   }
   job.transport.exchange(outgoing_of(job, round), incoming);
-  job.transport.merge(pieces, job.merges, bucket.size());
-  if (pieces.front() != out && bytes > 0) job.transport.copy(out, pieces.front(), bytes);
+  job.transport.add_tree(pieces, job.merges, out, bucket.size());
 }
 
 }  // namespace

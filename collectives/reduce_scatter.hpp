@@ -20,8 +20,7 @@ inline constexpr std::int64_t reduce_scatter_bucket = std::int64_t{1} << 18;
 /// node of cover(leaves, rank_range(leaves, rank, world_size)), in that order; none when the rank had no
 /// leaves. `shards`: for every rank the elements of the flat buffer that it receives; the same on all ranks;
 /// may be empty, may differ in size, and need not cover the buffer. `sum`: shards[rank].size() float32, and
-/// no part of own_pieces. Memory: all of it the transport's. Of own_pieces only this rank's shard is
-/// overwritten, with intermediate sums.
+/// no part of own_pieces. Memory: all of it the transport's. own_pieces are not changed.
 ///
 /// Sends pieces x (elements in other ranks' shards) x 4 bytes, in ceil(shard / reduce_scatter_bucket) rounds
 /// of one message per piece and peer; see docs/collectives.md. Throws CollectiveError, and Error(bug) when

@@ -55,13 +55,20 @@ class Transport {
   /// passes.
   virtual void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) = 0;
 
-  /// Carries out `merges` in order on `pieces` (arrays of `count` float32): pieces[m.left][i] +=
-  /// pieces[m.right][i]. Not collective. The result of the whole is in the piece that no merge adds into
-  /// another.
-  virtual void merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) = 0;
+  /// sum[i] = what `merges` (as merge_schedule() orders them) make of pieces[0][i], pieces[1][i], ...; arrays
+  /// of `count` float32. Reads every piece once and writes `sum`, which may be one of the pieces; the others
+  /// are not changed. Not collective.
+  virtual void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+                        std::int64_t count) = 0;
 
-  /// Scratch memory that exchange() and merge() accept, at least `bytes` long; the same block grows from call
-  /// to call, so what an earlier call returned is no longer valid.
+  /// Collective: all_gather() in the transport's own way; false when it has none, and messages must do.
+  virtual bool gather_in_place([[maybe_unused]] void* buffer,
+                               [[maybe_unused]] std::span<const Range> byte_ranges) {
+    return false;
+  }
+
+  /// Scratch memory that exchange() and add_tree() accept, at least `bytes` long; the same block grows from
+  /// call to call, so what an earlier call returned is no longer valid.
   virtual void* scratch(std::size_t bytes) = 0;
 
   /// Copies `bytes` bytes; either side may be host memory or memory of the transport. Done when it returns.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/error.hpp"
+
 namespace lockstep {
 
 Range rank_range(std::int64_t count, int rank, int world_size) {
@@ -70,6 +72,23 @@ std::vector<Merge> merge_schedule(std::int64_t leaves, int world_size) {
     }
   }
   return schedule;
+}
+
+std::vector<std::int32_t> additions_after(std::int64_t pieces, std::span<const Merge> merges) {
+  std::vector<std::int32_t> additions(pieces), stack;
+  auto merge = merges.begin();
+  for (std::int32_t piece = 0; piece < pieces; ++piece) {
+    stack.push_back(piece);
+    while (merge != merges.end() && stack.size() > 1 && *merge == Merge{stack.end()[-2], stack.back()}) {
+      ++additions[piece];
+      ++merge;
+      stack.pop_back();
+    }
+  }
+  if (stack.size() == 1 && merge == merges.end()) return additions;
+  throw Error(ExitCode::bug,
+              std::to_string(merges.size()) + " additions do not add " + std::to_string(pieces) + " pieces",
+              "they are not in the order of the tree");
 }
 
 }  // namespace lockstep

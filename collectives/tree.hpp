@@ -96,4 +96,9 @@ std::vector<TreeNode> cover(std::int64_t leaves, Range range);
 /// into the root, which ends in piece 0.
 std::vector<Merge> merge_schedule(std::int64_t leaves, int world_size);
 
+/// The same additions as a stack machine carries them out that pushes the pieces 0, 1, ... in order: how many
+/// times its two topmost become their sum after each push. Throws Error (bug) when `merges` do not add all
+/// `pieces`, neighbours first to their left.
+std::vector<std::int32_t> additions_after(std::int64_t pieces, std::span<const Merge> merges);
+
 }  // namespace lockstep

@@ -3,20 +3,18 @@
 #include <cstring>
 
 #include "collectives/all_gather.hpp"
+#include "worker/lanes.hpp"
 
 namespace lockstep {
 
 double sum_of_squares(const float* values, std::int64_t count) {
-  double lanes[8] = {};
+  double lane[lanes] = {};
   std::int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    for (int lane = 0; lane < 8; ++lane) {
-      const double value = values[i + lane];
-      lanes[lane] += value * value;
-    }
+  for (; i + lanes <= count; i += lanes) {
+    for (int l = 0; l < lanes; ++l) lane[l] = with_square(lane[l], values[i + l]);
   }
-  for (; i < count; ++i) lanes[i % 8] += static_cast<double>(values[i]) * values[i];
-  return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+  for (; i < count; ++i) lane[i % lanes] = with_square(lane[i % lanes], values[i]);
+  return sum_of_lanes(lane);
 }
 
 std::vector<std::vector<double>> gather_numbers_by_rank(Transport& transport, std::span<const double> own) {

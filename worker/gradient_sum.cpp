@@ -36,7 +36,7 @@ GradientSum::GradientSum(HostMemory& host, const Compute& compute, const Workloa
   const int rank = host.transport().rank(), world_size = host.transport().world_size();
   own_ = rank_range(leaves, rank, world_size);
   shards_ = layout.shards(world_size);
-  sum_ = at::zeros({shards_[rank].size()});
+  sum_ = at::zeros({shards_[rank].size()}, compute.device);
   if (compute.between_gpus) {
     if (format.tensor != at::kFloat) {
       throw Error(
@@ -44,7 +44,6 @@ GradientSum::GradientSum(HostMemory& host, const Compute& compute, const Workloa
           "distributed.gradient_format = \"" + workload.config.distributed.gradient_format + "\" is for CPUs",
           "gradients go over NCCL as float32", "set it to \"float32\"");
     }
-    sum_on_device_ = at::zeros({shards_[rank].size()}, compute.device);
     tree_ = std::make_unique<GradientTree>(layout, leaves, own_, compute.device);
   } else {
     reduction_ = std::make_unique<HostReduction>(
@@ -72,15 +71,13 @@ void GradientSum::begin_leaf(std::int64_t leaf) {
 
 void GradientSum::end_leaf() { tree_->end_leaf(); }
 
-float* GradientSum::finish() {
+at::Tensor GradientSum::finish() {
   if (reduction_) {
     reduction_->finish();
   } else {
-    auto& transport = *compute_.between_gpus;
-    reduce_scatter(transport, leaves_, tree_->pieces(), shards_, sum_on_device_.data_ptr<float>());
-    transport.copy(sum_.data_ptr(), sum_on_device_.data_ptr(), sum_.nbytes());
+    reduce_scatter(*compute_.between_gpus, leaves_, tree_->pieces(), shards_, sum_.data_ptr<float>());
   }
-  return sum_.data_ptr<float>();
+  return sum_;
 }
 
 }  // namespace lockstep

@@ -24,9 +24,9 @@ class GradientSum {
   void start();
   void begin_leaf(std::int64_t leaf);
   void end_leaf();
-  /// Collective: this rank's shard of the sum, float32 in host memory; valid until the next start(). Throws
-  /// CollectiveError.
-  float* finish();
+  /// Collective: this rank's shard of the sum, float32 where the model computes; the same memory each time.
+  /// Throws CollectiveError.
+  at::Tensor finish();
 
  private:
   const Compute& compute_;
@@ -35,7 +35,7 @@ class GradientSum {
   std::vector<Range> shards_;
   std::unique_ptr<HostReduction> reduction_;  ///< null where NCCL does it
   std::unique_ptr<GradientTree> tree_;
-  at::Tensor sum_, sum_on_device_;
+  at::Tensor sum_;
   bool last_leaf_ = false;
 };
 

@@ -39,12 +39,13 @@ TrainingState::TrainingState(const Layout& layout_, const Optimizer& optimizer, 
     : layout(layout_),
       blocks(layout_.own_blocks(host.transport().rank(), host.transport().world_size())),
       shard(layout_.shard(host.transport().rank(), host.transport().world_size())),
-      parameters(shared_floats(host, layout_.size())),
-      replica(gpu ? at::zeros({layout_.size()}, *gpu) : parameters) {
-  for (const auto& name : optimizer.state_names) optimizer_state.push_back({name, at::zeros({shard.size()})});
-  if (config.averaging.model_ema) ema = at::zeros({shard.size()});
-  if (config.averaging.use_swa) swa = at::zeros({shard.size()});
-  if (config.training.early_stopping && config.training.restore_best) best = at::zeros({shard.size()});
+      on_gpu(gpu.has_value()),
+      parameters(gpu ? at::zeros({layout_.size()}, *gpu) : shared_floats(host, layout_.size())) {
+  const auto zeros = [&] { return at::zeros({shard.size()}, parameters.options()); };
+  for (const auto& name : optimizer.state_names) optimizer_state.push_back({name, zeros()});
+  if (config.averaging.model_ema) ema = zeros();
+  if (config.averaging.use_swa) swa = zeros();
+  if (config.training.early_stopping && config.training.restore_best) best = zeros();
 }
 
 std::vector<TrainingState::Array> TrainingState::other_weights() const {
@@ -54,6 +55,8 @@ std::vector<TrainingState::Array> TrainingState::other_weights() const {
   }
   return arrays;
 }
+
+at::Tensor on_host(const at::Tensor& tensor) { return tensor.to(at::kCPU); }
 
 void store(const Model& model, const Layout& layout, const at::Tensor& flat) {
   for_each_tensor(model, layout,
@@ -67,15 +70,8 @@ void attach(Model& model, const Layout& layout, const at::Tensor& flat) {
 
 void share_parameters(HostMemory& host, Transport& device, TrainingState& state) {
   const auto shards = bytes_of_shards(state.layout, device.world_size());
-  if (state.replica.is_same(state.parameters)) return all_gather(host, state.parameters.data_ptr(), shards);
-  device.copy(state.replica.data_ptr<float>() + state.shard.begin,
-              state.parameters.data_ptr<float>() + state.shard.begin, sizeof(float) * state.shard.size());
-  all_gather(device, state.replica.data_ptr(), shards);
-}
-
-void fetch_parameters(Transport& transport, TrainingState& state) {
-  if (state.replica.is_same(state.parameters)) return;
-  transport.copy(state.parameters.data_ptr(), state.replica.data_ptr(), state.parameters.nbytes());
+  if (state.on_gpu) return all_gather(device, state.parameters.data_ptr(), shards);
+  all_gather(host, state.parameters.data_ptr(), shards);
 }
 
 at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::Tensor& shard) {
@@ -120,7 +116,8 @@ StateHashes gather_hashes(Transport& transport, std::int64_t step, const Decisio
 StateHashes hash_state(Transport& transport, const TrainingState& state) {
   std::vector<BlockHashes> own;
   const auto add = [&](const std::string& name, const at::Tensor& shard) {
-    own.push_back(hash_blocks(name, state.blocks, shard.data_ptr<float>(), state.shard.begin));
+    const auto values = on_host(shard);
+    own.push_back(hash_blocks(name, state.blocks, values.data_ptr<float>(), state.shard.begin));
   };
   add("weights", state.own_parameters());
   for (const auto& array : state.optimizer_state) add(array.name, array.shard);

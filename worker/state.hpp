@@ -21,9 +21,9 @@ namespace lockstep {
 
 /// The state of a run. Every rank has all parameters; of everything else it has its own shard.
 struct TrainingState {
-  /// Zeros, with what `config` asks for; `gpu` is where the model computes, if not in host memory.
-  /// Collective: the ranks of a host share its parameters. Nothing is drawn or read here. Throws Error
-  /// (config), CollectiveError.
+  /// Zeros, with what `config` asks for, in host memory or on the `gpu` where the model computes. Collective:
+  /// the ranks of a host share its parameters. Nothing is drawn or read here. Throws Error (config),
+  /// CollectiveError.
   TrainingState(const Layout& layout, const Optimizer& optimizer, const Config& config, HostMemory& host,
                 std::optional<at::Device> gpu);
 
@@ -48,10 +48,10 @@ struct TrainingState {
   std::span<const Block> blocks;  ///< that this rank owns
   Range shard;                    ///< the same as elements of the flat buffer
   std::int64_t step = 0;          ///< steps done
-  /// float32 [layout.size()] in host memory: parameters and running statistics. One for all ranks of a host,
-  /// which share it: each writes its own shard, and all agree when that is done.
+  bool on_gpu;                    ///< whether all of it lies there (of tests: in a double of one)
+  /// float32 [layout.size()]: parameters and running statistics, the model's own. In host memory one for all
+  /// ranks of a host, which share it: each writes its own shard, and all agree when that is done.
   at::Tensor parameters;
-  at::Tensor replica;  ///< where the model computes: `parameters` itself, or a copy on the GPU
   std::vector<Array> optimizer_state;  ///< in the optimiser's order
   /// float32 [shard.size()], each undefined where the configuration does not ask for it: the averages, and
   /// the weights of the best epoch.
@@ -59,18 +59,19 @@ struct TrainingState {
   Decisions decisions;
 };
 
+/// `tensor` in host memory: itself, or a copy of one on a GPU.
+at::Tensor on_host(const at::Tensor& tensor);
+
 /// Copies the model's parameters and running statistics into `flat`, float32 [layout.size()].
 void store(const Model& model, const Layout& layout, const at::Tensor& flat);
 /// Points the model's parameters and running statistics at `flat`, whose values become theirs.
 void attach(Model& model, const Layout& layout, const at::Tensor& flat);
 
-/// Collective: every rank's shard of the parameters to all ranks, into the replica. `device` is the transport
-/// of the replica's memory. Throws CollectiveError.
+/// Collective: every rank's shard of the parameters to all ranks. `device` is the transport of GPUs' memory.
+/// Throws CollectiveError.
 void share_parameters(HostMemory& host, Transport& device, TrainingState& state);
-/// Brings all ranks' parameters from the replica to the host. Not collective.
-void fetch_parameters(Transport& transport, TrainingState& state);
-/// Collective: this rank's `shard` and everybody else's as one flat buffer, float32 [layout.size()], on all
-/// ranks.
+/// Collective: this rank's `shard` and everybody else's as one flat buffer, float32 [layout.size()] in host
+/// memory, on all ranks. `transport` is the host's.
 at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::Tensor& shard);
 
 struct StateHashes {

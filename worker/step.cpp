@@ -7,6 +7,7 @@
 #include "worker/loss.hpp"
 #include "worker/models/batch_statistics.hpp"
 #include "worker/random.hpp"
+#include "worker/update.hpp"
 
 namespace lockstep {
 namespace {
@@ -73,13 +74,15 @@ void sampled_backward(const Workload& workload, const MicroBatch& batch, std::in
   at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum).backward();
 }
 
-StepSums gather_sums(Transport& transport, const TrainingState& state, const float* gradient_sum,
-                     double loss_scale, const std::vector<double>& report) {
+StepSums gather_sums(Transport& transport, const TrainingState& state, const ShardUpdate& update,
+                     const at::Tensor& gradient_sum, double loss_scale, const std::vector<double>& report) {
   auto own = report;  // then one number a block of parameters, then the metrics where this rank owns them
+  const auto squares_of_blocks = update.sums_of_squares(gradient_sum);
+  own.insert(own.end(), squares_of_blocks.begin(), squares_of_blocks.end());
   for (const auto& block : state.blocks) {
-    const float* values = gradient_sum + (block.offset - state.shard.begin);
-    if (block.kind == Kind::metric) own.insert(own.end(), values, values + metric_count);
-    if (block.is_parameter()) own.push_back(sum_of_squares(values, block.count));
+    if (block.kind != Kind::metric) continue;
+    const auto sums = on_host(gradient_sum.narrow(0, block.offset - state.shard.begin, metric_count));
+    own.insert(own.end(), sums.data_ptr<float>(), sums.data_ptr<float>() + metric_count);
   }
   StepSums sums;
   std::vector<double> all;
@@ -105,17 +108,6 @@ float gradient_scale(const Config::Training& settings, const StepSums& sums, dou
     scale *= std::min(1.0, settings.gradient_clip_norm / (sums.gradient_norm + 1e-6));
   }
   return static_cast<float>(scale);
-}
-
-void clip_values(const Config::Training& settings, const TrainingState& state, float* gradients,
-                 float scale) {
-  if (settings.gradient_clip_value == 0) return;
-  const float limit = static_cast<float>(settings.gradient_clip_value) / scale;
-  for (const auto& block : state.blocks) {
-    if (!block.is_parameter()) continue;  // sums of statistics are no gradients
-    float* values = gradients + (block.offset - state.shard.begin);
-    for (std::int64_t i = 0; i < block.count; ++i) values[i] = std::clamp(values[i], -limit, limit);
-  }
 }
 
 }  // namespace lockstep

@@ -11,6 +11,8 @@
 
 namespace lockstep {
 
+class ShardUpdate;
+
 /// Forward and backward of one micro-batch, alone. Delivers for each layout entry its leaf of the tree: the
 /// sums for metrics, the micro-batch's statistics, then, as backward computes them, the gradients of the sum
 /// of the samples' losses times `loss_scale`. `clock` gets the phases.
@@ -33,18 +35,14 @@ struct StepSums {
 };
 
 /// Collective: sums of squares block by block, gathered and added in block order. `gradient_sum` is this
-/// rank's shard of the tree sum, float32, times `loss_scale`. `report` travels in the same messages: what
-/// this rank tells the others of its time and its saving, as many numbers on each rank. Throws
-/// CollectiveError.
-StepSums gather_sums(Transport& transport, const TrainingState& state, const float* gradient_sum,
-                     double loss_scale, const std::vector<double>& report);
+/// rank's shard of the tree sum, float32 on the state's device, times `loss_scale`. `report` travels in the
+/// same messages: what this rank tells the others of its time and its saving, as many numbers on each rank.
+/// Throws CollectiveError.
+StepSums gather_sums(Transport& transport, const TrainingState& state, const ShardUpdate& update,
+                     const at::Tensor& gradient_sum, double loss_scale, const std::vector<double>& report);
 
 /// What multiplies the summed gradient: 1 / (weight * loss_scale), and clipping to
 /// training.gradient_clip_norm (Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_).
 float gradient_scale(const Config::Training& settings, const StepSums& sums, double loss_scale);
-
-/// Limits each element of the mean gradient, `gradients` (this rank's shard) times `scale`, to
-/// training.gradient_clip_value (torch.nn.utils.clip_grad_value_). In place; nothing happens where it is 0.
-void clip_values(const Config::Training& settings, const TrainingState& state, float* gradients, float scale);
 
 }  // namespace lockstep

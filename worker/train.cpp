@@ -89,12 +89,11 @@ TrainingState start_state(HostMemory& memory, const Compute& compute, const Work
     store(*workload.model, workload.layout, initial);
     const auto hash = hash_bytes(initial.data_ptr(), initial.nbytes());
     require_same(host, "the initial weights", hash.hex(), "use hosts with the same C library");
-    if (memory.local_rank() == 0) state.parameters.copy_(initial);
+    if (state.on_gpu || memory.local_rank() == 0) state.parameters.copy_(initial);
     memory.meet();
     if (state.ema.defined()) state.ema.copy_(state.own_parameters());
   }
-  state.replica.copy_(state.parameters);
-  attach(*workload.model, workload.layout, state.replica);
+  attach(*workload.model, workload.layout, state.parameters);
   return state;
 }
 
@@ -212,6 +211,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   const auto own = rank_range(workload->micro_batches, host.rank(), host.world_size());
   LeafDelivery leaf(*workload->model, workload->layout);
   GradientSum gradient_sum(memory, compute, *workload, leaf);
+  ShardUpdate update(state, *workload);
 
   const auto trace = config.run.trace ? std::make_unique<Trace>(host, plan.output) : nullptr;
   PhaseClock clock(host, transport, trace.get());
@@ -247,7 +247,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
       gradient_sum.end_leaf();
     }
     clock.enter(Phase::exchange);
-    auto* const sum = gradient_sum.finish();
+    const auto sum = gradient_sum.finish();
     exchanged.add(before, host.sent());
     return sum;
   };
@@ -259,18 +259,18 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     const auto orders = controller.orders(*workload, state);
     const auto start = Clock::now();
     if (orders.estimate_curvature) {
-      update_curvature(state, *workload, sum_over_micro_batches([&](const auto& batch, auto micro_batch) {
-                         sampled_backward(*workload, batch, state.step, micro_batch, clock);
-                       }));
+      update.move_curvature(sum_over_micro_batches([&](const auto& batch, auto micro_batch) {
+        sampled_backward(*workload, batch, state.step, micro_batch, clock);
+      }));
     }
     const bool scales_loss = workload->precision.scales_loss();
     const double loss_scale = scales_loss ? state.decisions.loss_scale : 1;
-    auto* gradients = sum_over_micro_batches(
+    const auto gradients = sum_over_micro_batches(
         [&](const auto& batch, auto) { forward_backward(*workload, batch, loss_scale, leaf, clock); });
     std::vector<double> report;
     const bool logs = controller.logs(*workload, state.step + 1);
     if (saving.under_way() || logs) report = report_of(saving.status(), logs ? clock.lap() : PhaseTimes{});
-    const auto sums = gather_sums(host, state, gradients, loss_scale, report);
+    const auto sums = gather_sums(host, state, update, gradients, loss_scale, report);
     clock.enter(Phase::checkpoint);
     note_saved(saving.advance(saving_statuses(sums.reports)));
     clock.enter(Phase::update);
@@ -281,18 +281,15 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     }
     if (!scales_loss || judge_gradients(state.decisions, config, finite)) {
       const auto scale = gradient_scale(config.training, sums, loss_scale);
-      clip_values(config.training, state, gradients, scale);
-      update_shard(host, state, *workload, orders.scalars, orders.ema_decay, gradients, scale);
+      update.clip_values(gradients, scale);
+      update.step(host, orders.scalars, orders.ema_decay, gradients, scale);
       clock.enter(Phase::exchange);
       const auto before = host.sent();
       share_parameters(memory, transport, state);
       exchanged.add(before, host.sent());
       clock.enter(Phase::update);
     }
-    if (orders.add_to_mean) {
-      add_to_mean(state.swa.data_ptr<float>(), state.own_parameters().data_ptr<float>(), state.shard.size(),
-                  ++state.decisions.swa_members);
-    }
+    if (orders.add_to_mean) update.add_to_mean(++state.decisions.swa_members);
     ++state.step;
     clock.enter(Phase::other);
     controller.note_step(*workload, state, sums, orders.scalars.learning_rate, seconds_since(start));
@@ -307,7 +304,6 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     }
     if (orders.save || state.decisions.stopped) {
       clock.enter(Phase::checkpoint);
-      fetch_parameters(transport, state);
       note_saved(saving.begin(state));
       if (orders.stop || state.decisions.stopped) note_saved(saving.finish());
     }

@@ -2,11 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <stdexcept>
 #include <vector>
 
-#include "collectives/merge_kernel.hpp"
+#include "collectives/tree_sum_kernel.hpp"
 #include "tests/contract/gradients.hpp"
 #include "tests/contract/nccl_under_test.hpp"
 #include "tests/support/nccl_double/faults.hpp"
@@ -149,9 +150,9 @@ TEST_F(NcclFaults, HostMemoryInAnExchangeIsAnError) {
 TEST_F(NcclFaults, HostMemoryInASumIsAnErrorThatNamesTheGpu) {
   NcclUnderTest under_test(long_deadline);
   float left = 1, right = 2;
-  float* const pieces[] = {&left, &right};
+  const float* const pieces[] = {&left, &right};
   const Merge merges[] = {{0, 1}};
-  const auto text = failure_of([&] { under_test.transport().merge(pieces, merges, 1); });
+  const auto text = failure_of([&] { under_test.transport().add_tree(pieces, merges, &left, 1); });
   EXPECT_EQ(text.find("GPU " + std::to_string(rank) + " of rank " + std::to_string(rank)), 0u) << text;
   EXPECT_NE(text.find("illegal memory access"), std::string::npos) << text;
 }
@@ -171,21 +172,17 @@ TEST_F(NcclFaults, ScratchBeyondTheMemoryOfTheGpuIsAnErrorWithTheSizeAndAnAdvice
   EXPECT_NE(under_test.transport().scratch(1000), nullptr);
 }
 
-// More additions than one kernel carries out, over arrays around a block's size; the element behind each must
-// stay.
+// More pieces than one kernel adds, over arrays around a block's size; the sum takes the place of a piece,
+// and the other pieces and the element behind each must stay.
 TEST_F(NcclFaults, SumsOfManyPiecesOfAnySizeAreBitEqualToTheTree) {
-  constexpr std::int64_t leaves = 300;
-  static_assert(leaves > 2 * MergeBatch::capacity);
+  constexpr std::int64_t leaves = 600;
+  static_assert(leaves > 2 * TreeSum::capacity);
   const auto gradient = awkward_floats(11);
-  TreeWalk walk(leaves);
-  std::vector<Merge> merges;
-  for (std::int32_t leaf = 0; leaf < leaves; ++leaf) {
-    for (const auto& merge : walk.push({0, leaf}, leaf)) merges.push_back(merge);
-  }
+  const auto merges = merge_schedule(leaves, leaves);
   NcclUnderTest under_test(long_deadline);
   auto& transport = under_test.transport();
   for (const std::int64_t count :
-       {1, 2, merge_threads - 1, merge_threads, merge_threads + 1, 3 * merge_threads + 7}) {
+       {1, 2, tree_sum_threads - 1, tree_sum_threads, tree_sum_threads + 1, 3 * tree_sum_threads + 7}) {
     const auto memory = under_test.allocate(sizeof(float) * leaves * (count + 1));
     std::vector<float> values;
     std::vector<float*> pieces;
@@ -194,19 +191,14 @@ TEST_F(NcclFaults, SumsOfManyPiecesOfAnySizeAreBitEqualToTheTree) {
       pieces.push_back(static_cast<float*>(memory.get()) + leaf * (count + 1));
     }
     transport.copy(memory.get(), values.data(), sizeof(float) * values.size());
-    transport.merge(pieces, merges, count);
-    std::vector<float> sums(values.size());
-    transport.copy(sums.data(), memory.get(), sizeof(float) * sums.size());
+    const auto place = static_cast<std::size_t>(count % leaves);
+    transport.add_tree(pieces, merges, pieces[place], count);
     for (std::int64_t i = 0; i < count; ++i) {
-      ASSERT_EQ(std::bit_cast<std::uint32_t>(sums[i]),
-                std::bit_cast<std::uint32_t>(reference_sum(gradient, i, 0, leaves)))
-          << "element " << i << " of " << count;
+      values[place * (count + 1) + i] = reference_sum(gradient, i, 0, leaves);
     }
-    for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
-      const auto behind = leaf * (count + 1) + count;
-      ASSERT_EQ(std::bit_cast<std::uint32_t>(sums[behind]), std::bit_cast<std::uint32_t>(values[behind]))
-          << count;
-    }
+    std::vector<float> after(values.size());
+    transport.copy(after.data(), memory.get(), sizeof(float) * after.size());
+    EXPECT_EQ(std::memcmp(after.data(), values.data(), sizeof(float) * after.size()), 0) << count;
   }
 }
 

@@ -30,8 +30,9 @@ class DoomedTransport final : public Transport {
     if (signal_ != 0 && --exchanges_left_ == 0) raise(signal_);
     inner_.exchange(outgoing, incoming);
   }
-  void merge(std::span<float* const> pieces, std::span<const Merge> merges, std::int64_t count) override {
-    inner_.merge(pieces, merges, count);
+  void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+                std::int64_t count) override {
+    inner_.add_tree(pieces, merges, sum, count);
   }
   void* scratch(std::size_t bytes) override { return inner_.scratch(bytes); }
   void copy(void* to, const void* from, std::size_t bytes) override { inner_.copy(to, from, bytes); }

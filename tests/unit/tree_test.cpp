@@ -6,7 +6,12 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <string>
+
+#include "collectives/add_tree.hpp"
+#include "common/error.hpp"
+#include "tests/contract/gradients.hpp"
 
 namespace lockstep {
 namespace {
@@ -79,6 +84,67 @@ TEST(Tree, IsTheSameExpressionForEveryWorldSize) {
         pieces.at(merge.right) = "free";
       }
       ASSERT_EQ(pieces.front(), expected) << leaves << " leaves on " << world_size << " ranks";
+    }
+  }
+}
+
+TEST(Tree, OnAStackIsTheSameExpression) {
+  for (std::int64_t leaves = 1; leaves <= leaves_max; ++leaves) {
+    for (int world_size = 1; world_size <= world_size_max; ++world_size) {
+      std::vector<std::string> pieces, stack;
+      for (int rank = 0; rank < world_size; ++rank) {
+        for (auto& piece : add_own_leaves(leaves, rank_range(leaves, rank, world_size)))
+          pieces.push_back(piece);
+      }
+      const auto additions = additions_after(std::ssize(pieces), merge_schedule(leaves, world_size));
+      for (std::size_t p = 0; p < pieces.size(); ++p) {
+        auto top = pieces[p];
+        for (auto left = additions[p]; left > 0; --left) {
+          top = sum(stack.back(), top);
+          stack.pop_back();
+        }
+        stack.push_back(top);
+      }
+      ASSERT_EQ(stack, std::vector{reference(0, leaves)})
+          << leaves << " leaves on " << world_size << " ranks";
+    }
+  }
+}
+
+TEST(Tree, AdditionsThatLeaveSomethingOverOrSkipANeighbourAreRefused) {
+  EXPECT_THROW(additions_after(3, std::vector<Merge>{{0, 1}}), Error);
+  EXPECT_THROW(additions_after(3, std::vector<Merge>{{0, 2}, {0, 1}}), Error);
+  EXPECT_THROW(additions_after(2, std::vector<Merge>{{1, 0}}), Error);
+  EXPECT_THROW(additions_after(0, {}), Error);
+}
+
+TEST(TreeSum, IsBitEqualToTheTreeForAnyNumberAndSizeOfPieces) {
+  const auto gradient = contract::awkward_floats(5);
+  for (const std::int64_t leaves : {1, 2, 3, 5, 8, 33, 64}) {
+    for (const std::int64_t count : {0, 1, 7, 2048, 5003}) {
+      std::vector<std::vector<float>> values(leaves, std::vector<float>(count));
+      std::vector<const float*> pieces;
+      for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
+        for (std::int64_t i = 0; i < count; ++i) values[leaf][i] = gradient(leaf, i);
+        pieces.push_back(values[leaf].data());
+      }
+      std::vector<float> expected;
+      for (std::int64_t i = 0; i < count; ++i) {
+        expected.push_back(contract::reference_sum(gradient, i, 0, leaves));
+      }
+      const auto merges = merge_schedule(leaves, static_cast<int>(leaves));
+      const auto before = values;
+      std::vector<float> sum(count);
+      add_tree(pieces, merges, sum.data(), count);
+      EXPECT_EQ(std::memcmp(sum.data(), expected.data(), sizeof(float) * count), 0) << leaves << " " << count;
+      EXPECT_EQ(values, before);
+      for (auto& place : values) {  // in the place of any piece
+        auto copies = before;
+        for (std::int64_t leaf = 0; leaf < leaves; ++leaf) pieces[leaf] = copies[leaf].data();
+        float* const there = copies[&place - values.data()].data();
+        add_tree(pieces, merges, there, count);
+        EXPECT_EQ(std::memcmp(there, expected.data(), sizeof(float) * count), 0) << leaves << " " << count;
+      }
     }
   }
 }

@@ -11,8 +11,4 @@ namespace lockstep {
 /// step)), as in TensorFlow's ExponentialMovingAverage.
 double ema_decay_at(const Config::Averaging& settings, std::int64_t step);
 
-/// average = average + (1 - decay) * (value - average) over `count` float32; running statistics are averaged
-/// like weights, as in timm's ModelEma.
-void update_ema(float* average, const float* value, std::int64_t count, double decay);
-
 }  // namespace lockstep

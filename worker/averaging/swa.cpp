@@ -33,12 +33,6 @@ bool enters_mean(const Config& config, std::int64_t epoch) {
          (after_start - 1) % config.averaging.swa_every_epochs == 0;
 }
 
-void add_to_mean(float* __restrict mean, const float* __restrict weights, std::int64_t count,
-                 std::int64_t member) {
-  const auto number = static_cast<float>(member);
-  for (std::int64_t i = 0; i < count; ++i) mean[i] += (weights[i] - mean[i]) / number;
-}
-
 at::Tensor with_exact_statistics(Transport& host, const Compute& compute, const Workload& workload,
                                  const at::Tensor& weights) {
   const auto micro_batches = workload.data.train.count / workload.micro_batch_size;
@@ -58,7 +52,7 @@ at::Tensor with_exact_statistics(Transport& host, const Compute& compute, const 
   const auto shards = workload.layout.shards(host.world_size());
   auto sum = at::zeros({shards[host.rank()].size()}, compute.device);
   reduce_scatter(compute.transport(host), micro_batches, tree.pieces(), shards, sum.data_ptr<float>());
-  const auto sums = gather_shards(host, workload.layout, sum.to(at::kCPU));
+  const auto sums = gather_shards(host, workload.layout, sum);
   auto result = weights.clone();
   for (const auto& entry : workload.layout.entries()) {
     if (entry.kind != Kind::statistic) continue;

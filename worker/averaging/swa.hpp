@@ -15,10 +15,6 @@ namespace lockstep {
 /// the start on.
 bool enters_mean(const Config& config, std::int64_t epoch);
 
-/// The weights become member number `member` (from 1) of the mean: mean += (weights - mean) / member, as
-/// torch.optim.swa_utils.AveragedModel.
-void add_to_mean(float* mean, const float* weights, std::int64_t count, std::int64_t member);
-
 /// Collective: running statistics for other weights than those that were trained, exact: the mean over all
 /// whole micro-batches of the training set, in order and not augmented, of their statistics
 /// (torch.optim.swa_utils.update_bn). `weights` is float32 [layout.size()] on the host, the same on all

@@ -110,8 +110,9 @@ void write_optimizer_part(const SafetensorsFile& file, Range shard, std::span<co
 void read_optimizer_part(const SafetensorsFile& file, TrainingState& state) {
   PartFile in(file.path(), PartFile::Mode::read);
   for (std::size_t i = 0; i < state.optimizer_state.size(); ++i) {
-    in.read(state.optimizer_state[i].shard.data_ptr(), state.shard.size() * 4,
-            file.offset(i) + state.shard.begin * 4);
+    auto values = at::empty({state.shard.size()});
+    in.read(values.data_ptr(), state.shard.size() * 4, file.offset(i) + state.shard.begin * 4);
+    state.optimizer_state[i].shard.copy_(values);
   }
 }
 

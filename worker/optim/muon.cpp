@@ -25,18 +25,17 @@ at::Tensor orthogonalised(const at::Tensor& matrix, std::int64_t iterations) {
 
 }  // namespace
 
-void update_muon_matrix(const Config::Optimizer& settings, const UpdateRange& range, std::int64_t rows) {
+void update_muon_matrix(const Config::Optimizer& settings, const MatrixUpdate& matrix) {
   at::NoGradGuard no_grad;
-  const auto matrix = [&](float* data) { return at::from_blob(data, {rows, range.count / rows}); };
-  const auto gradient = matrix(const_cast<float*>(range.gradients)) * range.gradient_scale;
-  auto momentum = matrix(range.state[0]), parameters = matrix(range.parameters);
+  const auto gradient = matrix.gradients * matrix.gradient_scale;
+  auto momentum = matrix.momentum, parameters = matrix.parameters;
   momentum.mul_(settings.momentum).add_(gradient, 1.0 - settings.momentum);
   const auto ahead =
       settings.nesterov ? gradient * (1.0 - settings.momentum) + momentum * settings.momentum : momentum;
-  const auto longer = static_cast<double>(std::max(rows, range.count / rows));
-  parameters.mul_(1.0 - range.learning_rate * range.weight_decay);
+  const auto longer = static_cast<double>(std::max(matrix.parameters.size(0), matrix.parameters.size(1)));
+  parameters.mul_(1.0 - matrix.learning_rate * matrix.weight_decay);
   parameters.sub_(orthogonalised(ahead, settings.muon_iterations),
-                  range.learning_rate * 0.2 * std::sqrt(longer));
+                  matrix.learning_rate * 0.2 * std::sqrt(longer));
 }
 
 }  // namespace lockstep

@@ -273,6 +273,34 @@ ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t type, int pe
   return add(false, data, count, type, peer, communicator, stream);
 }
 
+ncclResult_t ncclBroadcast(const void* from, void* to, std::size_t count, ncclDataType_t type, int root,
+                           ncclComm_t communicator, cudaStream_t stream) {
+  if (from != to)
+    return open_group_error = refuse(ncclInvalidArgument, "the double broadcasts in place only");
+  if (root != communicator->rank) return add(false, to, count, type, root, communicator, stream);
+  for (int peer = 0; peer < communicator->world_size; ++peer) {
+    if (peer == root) continue;
+    if (const auto result = add(true, to, count, type, peer, communicator, stream); result != ncclSuccess) {
+      return result;
+    }
+  }
+  return ncclSuccess;
+}
+
+ncclResult_t ncclAllGather(const void* from, void* to, std::size_t count, ncclDataType_t type,
+                           ncclComm_t communicator, cudaStream_t stream) {
+  auto* const parts = static_cast<char*>(to);
+  if (from != parts + communicator->rank * count) {
+    return open_group_error = refuse(ncclInvalidArgument, "the double gathers in place only");
+  }
+  for (int root = 0; root < communicator->world_size; ++root) {
+    auto* const part = parts + root * count;
+    const auto result = ncclBroadcast(part, part, count, type, root, communicator, stream);
+    if (result != ncclSuccess) return result;
+  }
+  return ncclSuccess;
+}
+
 const char* ncclGetErrorString(ncclResult_t result) {
   switch (result) {
     case ncclRemoteError:

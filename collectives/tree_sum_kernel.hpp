@@ -1,0 +1,56 @@
+// The sum of many arrays along the fixed tree as one kernel. C++17, because nvcc reads it too.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "collectives/host_device.hpp"
+
+namespace lockstep {
+
+/// What one launch does: pushes the pieces on a stack, one after the other, and adds so many of its topmost
+/// two after each. It is a kernel's argument, of which 4 KiB are portable; more pieces take several launches.
+struct TreeSum {
+  static constexpr int capacity = 256;  ///< pieces
+  static constexpr int depth = 40;      ///< of the stack, which has log2(micro-batches) + 1 at most
+  std::int32_t size = 0;                ///< pieces of this launch
+  std::int32_t held = 0;                ///< sums that the launch before has left in `rest`
+  float* sum = nullptr;                 ///< of the last launch; null: the stack is left in `rest`
+  float* rest = nullptr;                ///< [depth, count]; unused when there is but one launch
+  const float* piece[capacity];
+  std::uint8_t additions[capacity];
+};
+
+inline constexpr int tree_sum_threads = 256;  ///< in a block
+
+/// Blocks for arrays of `count` elements, one element a thread.
+constexpr std::int64_t tree_sum_blocks(std::int64_t count) {
+  return (count + tree_sum_threads - 1) / tree_sum_threads;
+}
+
+/// The whole work of one thread, on one element: each piece is read once and the sum written once. No thread
+/// reads what another writes, so that `sum` may be one of the pieces.
+LOCKSTEP_HOST_DEVICE inline void tree_sum_thread(const TreeSum& launch, std::int64_t count,
+                                                 std::int64_t block, int thread) {
+  const std::int64_t i = block * tree_sum_threads + thread;
+  if (i >= count) return;
+  float stack[TreeSum::depth];
+  int held = launch.held;
+  for (int row = 0; row < held; ++row) stack[row] = launch.rest[row * count + i];
+  for (int p = 0; p < launch.size; ++p) {
+    float value = launch.piece[p][i];
+    for (int left = launch.additions[p]; left > 0; --left) value = added(stack[--held], value);
+    stack[held++] = value;
+  }
+  if (launch.sum != nullptr) {
+    launch.sum[i] = stack[0];
+  } else {
+    for (int row = 0; row < held; ++row) launch.rest[row * count + i] = stack[row];
+  }
+}
+
+/// Starts it on `stream`, for arrays of `count` >= 1 elements of device memory.
+cudaError_t launch_tree_sum(const TreeSum& launch, std::int64_t count, cudaStream_t stream);
+
+}  // namespace lockstep

@@ -1,0 +1,46 @@
+"""The way of the GPUs on a double of them: kernels instead of loops, NCCL instead of MPI, and the same bits."""
+
+import pytest
+from launching import AS_ROOT, PROGRAMS, QUICKSTART, WORKER, mpirun, result_of, run, set_options
+
+DOUBLE = PROGRAMS / "worker_on_nccl_double"
+pytestmark = pytest.mark.skipif(not DOUBLE.is_file(), reason="this build has no NCCL (no CUDA toolkit, or LOCKSTEP_CUDA=OFF)")
+
+# Blocks of 4096 elements and shorter ones, several to a matrix.
+MLP = {"model.name": "mlp", "model.hidden_sizes": [40, 16], "data.train_samples": 256, "data.test_samples": 60,
+       "training.batch_size": 64, "training.gradient_accumulation_steps": 1, "training.micro_batch_size": 8, "training.epochs": 2,
+       "averaging.model_ema": True, "averaging.use_swa": True, "averaging.swa_start_epoch": 0}
+RESNET = MLP | {"model.name": "resnet20", "data.train_samples": 64, "training.batch_size": 32}
+RATES = {"sgd": 0.1, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3, "lars": 1.0, "lamb": 3e-3, "lion": 3e-4, "sophia": 1e-3,
+         "muon": 2e-3}
+RUNS = {
+    **{name: MLP | {"optimizer.name": name, "optimizer.learning_rate": rate} for name, rate in RATES.items()},
+    "with-batch-norm": RESNET,
+    "muon-on-convolutions": RESNET | {"optimizer.name": "muon", "optimizer.learning_rate": 2e-3},
+    "clipped-by-value": MLP | {"training.gradient_clip_value": 0.005, "optimizer.name": "lars", "optimizer.learning_rate": 1.0},
+    "best-of-early-stopping": MLP | {"training.early_stopping": True, "training.early_stopping_metric": "ema_accuracy"},
+}
+
+
+def run_to(output, program, ranks, settings):
+    outcome = run(mpirun(ranks, [program, QUICKSTART, "--output", output, *set_options(settings)]), environment=AS_ROOT)
+    assert outcome.exit_code == 0, outcome.output
+    return {key: value for key, value in result_of(output).items() if "accuracy" in key or "loss" in key or
+            key in ("state_hash", "weights_hash")}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_on_the_double_ends_in_the_state_of_one_on_the_host(small_data, tmp_path, name):
+    settings = RUNS[name] | {"data.path": str(small_data)}
+    host = run_to(tmp_path / "host", WORKER, 1, settings)
+    for ranks in (1, 2, 3, 5):
+        output = tmp_path / f"double-{ranks}"
+        assert run_to(output, DOUBLE, ranks, settings) == host, ranks
+        assert "double of a GPU" in next(output.glob("checkpoint/*/manifest.json")).read_text()
+
+
+def test_a_run_on_the_double_goes_on_from_its_checkpoint(small_data, tmp_path):
+    settings = RUNS["lamb"] | {"data.path": str(small_data)}
+    whole = run_to(tmp_path / "whole", DOUBLE, 2, settings)
+    run_to(tmp_path / "halves", DOUBLE, 3, settings | {"training.max_steps": 3})
+    assert run_to(tmp_path / "halves", DOUBLE, 2, settings) == whole

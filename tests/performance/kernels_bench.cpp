@@ -1,0 +1,134 @@
+// The loops of a step that touch whole shards, on one core: GB/s of memory that must be read and written,
+// beside that of memcpy. Run it as it is; --benchmark_filter=REGEX chooses.
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "collectives/add_tree.hpp"
+#include "worker/block_sums.hpp"
+#include "worker/update_loops.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr std::int64_t count = std::int64_t{1} << 23;  // 32 MiB an array: beyond the caches
+constexpr std::int64_t block = 4096;                   // of the grid
+
+/// `bytes_per_element`: read and written, each once.
+void report(benchmark::State& run, std::int64_t bytes_per_element) {
+  run.SetBytesProcessed(static_cast<std::int64_t>(run.iterations()) * count * bytes_per_element);
+}
+
+void copy(benchmark::State& run) {
+  const std::vector<float> from(count, 1);
+  std::vector<float> to(count);
+  for (auto _ : run) {
+    std::memcpy(to.data(), from.data(), sizeof(float) * count);
+    benchmark::ClobberMemory();
+  }
+  report(run, 8);
+}
+
+void squares(benchmark::State& run) {
+  const std::vector<float> values(count, 0.5F);
+  for (auto _ : run) {
+    double sum = 0;
+    for (std::int64_t begin = 0; begin < count; begin += block) {
+      sum += sum_of_squares(values.data() + begin, block);
+    }
+    benchmark::DoNotOptimize(sum);
+  }
+  report(run, 4);
+}
+
+void tree_sum(benchmark::State& run) {
+  const auto pieces = run.range(0);
+  const std::vector<std::vector<float>> values(pieces, std::vector<float>(count, 1));
+  std::vector<const float*> data;
+  for (const auto& piece : values) data.push_back(piece.data());
+  const auto merges = merge_schedule(pieces, static_cast<int>(pieces));
+  std::vector<float> sum(count);
+  for (auto _ : run) {
+    add_tree(data, merges, sum.data(), count);
+    benchmark::ClobberMemory();
+  }
+  report(run, 4 * (pieces + 1));
+}
+
+/// `bytes`: of an element without the average, which reads and writes 8 more.
+void update(benchmark::State& run, Rule rule, std::int64_t bytes, bool averaged) {
+  std::vector<std::vector<float>> arrays(7, std::vector<float>(count, 0.5F));
+  std::vector<Piece> pieces;
+  for (std::int64_t begin = 0; begin < count; begin += block) pieces.push_back({begin, block, 0});
+  const Factors factors{0.01F, 0.999F, 0.001F, 0.001F, 1, 0.001F};
+  const StepNumbers numbers{.scale = 0.1F,
+                            .limit = 1,
+                            .momentum = 0.9F,
+                            .beta1 = 0.9F,
+                            .beta2 = 0.99F,
+                            .rest1 = 0.1F,
+                            .rest2 = 0.01F,
+                            .alpha = 0.9F,
+                            .rest = 0.1F,
+                            .eps = 1e-8F,
+                            .rho = 0.04F,
+                            .correction = 0.5F,
+                            .root = 0.5F,
+                            .samples_share = 0.1F,
+                            .statistics_share = 0.1F,
+                            .ema_weight = 0.001F,
+                            .member = 2,
+                            .nesterov = true};
+  const UpdateJob job{{arrays[0].data(),
+                       arrays[1].data(),
+                       {arrays[2].data(), arrays[3].data()},
+                       arrays[4].data(),
+                       arrays[5].data(),
+                       arrays[6].data()},
+                      numbers,
+                      pieces.data(),
+                      &factors,
+                      std::ssize(pieces)};
+  for (auto _ : run) {
+    update_in_host_memory(rule, averaged, job);
+    benchmark::ClobberMemory();
+  }
+  report(run, bytes + (averaged ? 8 : 0));
+}
+
+void register_updates() {
+  const struct {
+    const char* name;
+    Rule rule;
+    std::int64_t bytes;
+  } rules[] = {{"sgd", Rule::sgd, 20},         {"adam", Rule::adam, 28},
+               {"adamw", Rule::adamw, 28},     {"rmsprop", Rule::rmsprop, 28},
+               {"lars", Rule::lars, 20},       {"lamb_direction", Rule::lamb_direction, 28},
+               {"lamb", Rule::lamb, 12},       {"lion", Rule::lion, 20},
+               {"sophia", Rule::sophia, 24},   {"curvature", Rule::curvature, 12},
+               {"ema_alone", Rule::none, 4},   {"swa_mean", Rule::mean, 12},
+               {"clip_values", Rule::clip, 8}, {"statistics", Rule::statistics, 12}};
+  for (const auto& [name, rule, bytes] : rules) {
+    for (const bool averaged : {false, true}) {
+      if (rule == Rule::none && !averaged) continue;
+      const auto full = std::string("update/") + name + (averaged ? "/with_ema" : "");
+      benchmark::RegisterBenchmark(full.c_str(), update, rule, bytes, averaged)
+          ->Unit(benchmark::kMillisecond);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  using namespace lockstep;
+  benchmark::Initialize(&argc, argv);
+  benchmark::RegisterBenchmark("memcpy", copy)->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("sum_of_squares", squares)->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("tree_sum", tree_sum)->Arg(2)->Arg(4)->Arg(8)->Unit(benchmark::kMillisecond);
+  register_updates();
+  benchmark::RunSpecifiedBenchmarks();
+}

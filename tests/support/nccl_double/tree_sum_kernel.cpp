@@ -1,0 +1,35 @@
+// The kernel on the host: every thread of every block, one after the other.
+#include "collectives/tree_sum_kernel.hpp"
+
+#include "tests/support/nccl_double/device.hpp"
+
+namespace lockstep {
+namespace {
+
+void run(const TreeSum& launch, std::int64_t count) {
+  for (std::int64_t block = 0; block < tree_sum_blocks(count); ++block) {
+    for (int thread = 0; thread < tree_sum_threads; ++thread) tree_sum_thread(launch, count, block, thread);
+  }
+}
+
+bool is_usable(const TreeSum& launch, std::int64_t count) {
+  const auto bytes = sizeof(float) * count;
+  for (int p = 0; p < launch.size; ++p) {
+    if (!nccl_double::is_usable(launch.piece[p], bytes)) return false;
+  }
+  if (launch.sum != nullptr && !nccl_double::is_usable(launch.sum, bytes)) return false;
+  return launch.rest == nullptr || nccl_double::is_usable(launch.rest, TreeSum::depth * bytes);
+}
+
+}  // namespace
+
+cudaError_t launch_tree_sum(const TreeSum& launch, std::int64_t count, cudaStream_t stream) {
+  if (!is_usable(launch, count)) return cudaErrorIllegalAddress;
+  stream->operations.push_back([=] {
+    run(launch, count);
+    return true;
+  });
+  return cudaSuccess;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,43 @@
+// The kernels on the host: every thread of every block, one after the other, after all that other streams
+// have to do.
+#include "worker/update_kernels.hpp"
+
+#include <cuda_runtime_api.h>
+
+namespace lockstep {
+namespace {
+
+const char* why_not_now() {
+  const auto result = cudaStreamSynchronize(cudaStreamLegacy);
+  return result == cudaSuccess ? nullptr : cudaGetErrorString(result);
+}
+
+template <class Element>
+void run(bool averaged, const UpdateJob& job) {
+  for (std::int64_t block = 0; block < job.count; ++block) {
+    for (int thread = 0; thread < update_threads; ++thread) {
+      if (averaged) {
+        update_thread<Element, true>(job, block, thread);
+      } else {
+        update_thread<Element, false>(job, block, thread);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+const char* launch_update(Rule rule, bool averaged, const UpdateJob& job) {
+  if (const auto* why = why_not_now()) return why;
+  with_element(rule, [&]<class Element>(Element) { run<Element>(averaged, job); });
+  return nullptr;
+}
+
+const char* launch_squares(const SquaresJob& job) {
+  if (const auto* why = why_not_now()) return why;
+  for (std::int64_t thread = 0; thread < job.count * lanes; ++thread) lane_thread(job, thread);
+  for (std::int64_t thread = 0; thread < job.count; ++thread) fold_thread(job, thread);
+  return nullptr;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,21 @@
+// SGD with momentum and optional Nesterov (Sutskever et al. 2013), weight decay added to the gradient:
+// torch.optim.SGD.
+#pragma once
+
+#include "worker/optim/element.hpp"
+
+namespace lockstep {
+
+struct Sgd {
+  LOCKSTEP_HOST_DEVICE static void at(const ShardArrays& arrays, const StepNumbers& numbers,
+                                      const Factors& factors, std::int64_t i) {
+    const float parameter = arrays.parameters[i];
+    const float gradient = arrays.gradients[i] * numbers.scale + factors.decay * parameter;
+    const float momentum = numbers.momentum * arrays.state[0][i] + gradient;
+    arrays.state[0][i] = momentum;
+    const float step = numbers.nesterov ? gradient + numbers.momentum * momentum : momentum;
+    arrays.parameters[i] = parameter - factors.rate * step;
+  }
+};
+
+}  // namespace lockstep
