@@ -17,7 +17,8 @@ RUNS = {
     **{name: MLP | {"optimizer.name": name, "optimizer.learning_rate": rate} for name, rate in RATES.items()},
     "with-batch-norm": RESNET,
     "muon-on-convolutions": RESNET | {"optimizer.name": "muon", "optimizer.learning_rate": 2e-3},
-    "clipped-by-value": MLP | {"training.gradient_clip_value": 0.005, "optimizer.name": "lars", "optimizer.learning_rate": 1.0},
+    "clipped-by-value": MLP | {"training.gradient_clip_value": 0.005, "training.gradient_clip_norm": 0.0,
+                               "optimizer.name": "lars", "optimizer.learning_rate": 1.0},
     "best-of-early-stopping": MLP | {"training.early_stopping": True, "training.early_stopping_metric": "ema_accuracy"},
 }
 
