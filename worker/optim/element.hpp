@@ -51,6 +51,7 @@ struct StepNumbers {
   float statistics_share = 0;      ///< 1 / micro-batches of the step
   float ema_weight = 0;            ///< 1 - the decay
   float member = 0;                ///< the number, from 1, of the weights that enter SWA's mean
+  float longest = 1;               ///< step of sophia; a number here, because GCC makes branches of constants
   bool nesterov = false;
 };
 

@@ -16,8 +16,8 @@ struct Sophia {
     arrays.state[0][i] = momentum;
     const float curvature = numbers.rho * arrays.state[1][i];
     const float step = momentum / (curvature < least ? least : curvature);
-    const float from_below = step < -1.0F ? -1.0F : step;
-    const float limited = 1.0F < from_below ? 1.0F : from_below;
+    const float longest = numbers.longest, from_below = step < -longest ? -longest : step;
+    const float limited = longest < from_below ? longest : from_below;
     arrays.parameters[i] = factors.keep * arrays.parameters[i] - factors.rate * limited;
   }
 };
