@@ -54,6 +54,7 @@ MpiTransport::~MpiTransport() {
 }
 
 void MpiTransport::exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
+  if (outgoing.empty() && incoming.empty()) return;
   const auto start = Clock::now();
   post(outgoing, incoming);
   wait();

@@ -100,11 +100,13 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
     throw Error(ExitCode::config, "distributed.device = \"cuda\" needs a GPU for each rank", missing,
                 "start as many ranks as there are GPUs, or set distributed.device = \"cpu\"");
   }
-  if (config.distributed.pin_to_cores)
-    pin_to_own_cores(host, local_rank, ranks_on_host, static_cast<int>(config.distributed.threads_per_rank));
+  const int cores =
+      pin_to_own_cores(host, local_rank, ranks_on_host, static_cast<int>(config.distributed.threads_per_rank),
+                       config.distributed.pin_to_cores);
   Compute compute;
   if (config.distributed.device != "cpu" && missing.empty())
     compute = compute_on_gpu(host, config, local_rank);
+  compute.cores = cores;
   if (!compute.between_gpus) {
     // Where the number format follows from AMX, or its kernels are used, CPUs with and without it are two
     // classes.

@@ -275,10 +275,10 @@ void Controller::show_result(const json& result) const {
     if (result.contains(key))
       averages += std::string("  (") + name + " weights " + percent(result[key]) + ")";
   }
-  progress_->say("test accuracy  " + progress_->highlighted(percent(result.value("test_accuracy", 0.0))) +
-                 averages);
   const auto phases = phases_in_words(result.value("phases_ms", json::object()));
   if (!phases.empty()) progress_->say("where the time went  " + phases);
+  progress_->say("test accuracy  " + progress_->highlighted(percent(result.value("test_accuracy", 0.0))) +
+                 averages);
   progress_->say("state hash     " + text("state_hash"));
   progress_->say("run folder     " + text("run"));
 }

@@ -2,6 +2,8 @@
 
 #include <hwloc.h>
 
+#include <algorithm>
+#include <climits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,21 +43,26 @@ Cores usable(hwloc_topology* topology) {
 
 }  // namespace
 
-bool pin_to_own_cores(Transport& transport, int local_rank, int ranks_on_host, int threads_per_rank) {
+int pin_to_own_cores(Transport& transport, int local_rank, int ranks_on_host, int threads_per_rank,
+                     bool bind) {
   const auto topology = load_topology();
   const auto cores = usable(topology.get());
   const auto hosts = gather_texts(transport, host_name());
   const auto all = gather_texts(transport, cores ? in_words(cores.get()) : "");
-  if (!cores || hwloc_bitmap_weight(cores.get()) < ranks_on_host * threads_per_rank) return false;
+  if (!cores) return 1;
+  const int count = hwloc_bitmap_weight(cores.get());
   for (std::size_t rank = 0; rank < all.size(); ++rank) {
-    if (hosts[rank] == host_name() && all[rank] != in_words(cores.get())) return false;
+    if (hosts[rank] == host_name() && all[rank] != in_words(cores.get())) return count;
   }
-  if (hwloc_topology_restrict(topology.get(), cores.get(), 0) != 0) return false;
+  const int part = std::max(1, count / ranks_on_host);
+  if (!bind || count < ranks_on_host * threads_per_rank) return part;
+  if (hwloc_topology_restrict(topology.get(), cores.get(), 0) != 0) return part;
   std::vector<hwloc_cpuset_t> parts(ranks_on_host);
   auto root = hwloc_get_root_obj(topology.get());
-  if (hwloc_distrib(topology.get(), &root, 1, parts.data(), parts.size(), INT_MAX, 0) != 0) return false;
-  std::vector<Cores> owners(parts.begin(), parts.end());
-  return hwloc_set_cpubind(topology.get(), parts[local_rank], HWLOC_CPUBIND_PROCESS) == 0;
+  if (hwloc_distrib(topology.get(), &root, 1, parts.data(), parts.size(), INT_MAX, 0) != 0) return part;
+  const std::vector<Cores> owners(parts.begin(), parts.end());
+  if (hwloc_set_cpubind(topology.get(), parts[local_rank], HWLOC_CPUBIND_PROCESS) != 0) return part;
+  return std::max(1, hwloc_bitmap_weight(parts[local_rank]));
 }
 
 }  // namespace lockstep

@@ -229,7 +229,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
         const AugmentationKey key(config.run.seed, workload->epoch_of(step), step, micro_batch);
         return workload->train.augmented(workload->samples_of(step, micro_batch), key, config.augmentation);
       },
-      workload->extent.last_step * own.size(), loader_threads(config, memory.local_size()),
+      workload->extent.last_step * own.size(), loader_threads(config, compute.cores),
       config.data.prefetch_micro_batches);
 
   // The sum over the step's micro-batches of what `compute_leaf` delivers for each: this rank's shard of it.

@@ -1,5 +1,6 @@
-// A rank that is killed or stopped while the others of its host wait for it in shared memory, and those of another
-// host for its messages: test_peer_loss.py, as for the transports. Ranks 0 and 1 are one host, the others another.
+// A rank that is killed or stopped while the others of its host wait for it in shared memory, and those of
+// another host for its messages: test_peer_loss.py, as for the transports. Ranks 0 and 1 are one host, the
+// others another.
 #include <unistd.h>
 
 #include <csignal>

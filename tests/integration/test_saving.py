@@ -47,7 +47,8 @@ def test_saving_beside_the_steps_changes_no_bit_and_keeps_every_step_apart(mlp, 
 
 
 def test_a_checkpoint_is_reported_when_it_is_published_and_not_before(mlp, tmp_path):
-    settings = mlp | {"training.max_steps": 30, "checkpoint.every_steps": 3, "checkpoint.keep": 100}
+    settings = mlp | {"training.max_steps": 30, "checkpoint.every_steps": 3, "checkpoint.every_epochs": 0,
+                      "checkpoint.keep": 100}
     saved = []
     with Started(train_command(tmp_path / "run", 3, settings)) as started:
         while event := started.next_event():
@@ -85,7 +86,7 @@ def test_a_part_that_cannot_be_written_ends_all_ranks_and_nothing_is_published(m
 
 
 def test_a_run_that_diverges_publishes_first_what_it_was_saving(mlp, tmp_path):
-    settings = mlp | {"training.max_steps": 30, "checkpoint.every_steps": 1, "optimizer.learning_rate": 1e30,
+    settings = mlp | {"training.max_steps": 30, "checkpoint.every_steps": 1, "optimizer.learning_rate": 100.0,
                       "training.gradient_clip_norm": 0}
     with Started(train_command(tmp_path / "run", 2, settings)) as started:
         outcome = started.finish()

@@ -27,7 +27,13 @@ std::optional<Saved> Saving::begin(const TrainingState& state) {
   on_all_ranks(transport_, [&] {
     if (transport_.rank() != 0) return;
     remove_unfinished_checkpoints(folder_);
-    create_unfinished_checkpoint(path, snapshot_.bytes_of_files());
+    try {
+      create_unfinished_checkpoint(path, snapshot_.bytes_of_files());
+    } catch (const Error&) {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+      throw;
+    }
   });
   stage_ = Stage::writing;
   background_.start([this] {

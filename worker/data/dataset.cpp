@@ -1,7 +1,5 @@
 #include "worker/data/dataset.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <variant>
 
@@ -192,12 +190,9 @@ Dataset open_dataset(Transport& host, HostMemory& memory, const Config::Data& se
                       threads);
 }
 
-std::int64_t loader_threads(const Config& config, int ranks_on_host) {
+std::int64_t loader_threads(const Config& config, int cores) {
   if (config.data.loader_threads) return *config.data.loader_threads;
-  cpu_set_t cores;
-  const int usable = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-  const auto free = usable / std::max(1, ranks_on_host) - config.distributed.threads_per_rank;
-  return std::clamp<std::int64_t>(free, 0, 4);
+  return std::clamp<std::int64_t>(cores - config.distributed.threads_per_rank, 0, 4);
 }
 
 }  // namespace lockstep

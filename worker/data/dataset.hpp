@@ -55,8 +55,8 @@ struct Dataset {
 /// all ranks, CollectiveError.
 Dataset open_dataset(Transport& host, HostMemory& memory, const Config::Data& settings);
 
-/// How many loader threads data.loader_threads = "auto" means for each of `ranks_on_host` ranks: the cores
-/// that they leave free, 4 at most.
-std::int64_t loader_threads(const Config& config, int ranks_on_host);
+/// How many loader threads data.loader_threads = "auto" means for a rank that has so many cores: those that
+/// it does not compute on, 4 at most.
+std::int64_t loader_threads(const Config& config, int cores);
 
 }  // namespace lockstep

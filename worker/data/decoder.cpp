@@ -112,12 +112,21 @@ Decoder::~Decoder() = default;
 
 void Decoder::Free::operator()(void* handle) const { tjDestroy(handle); }
 
+/// After an error the handle may take the next file for one without a picture: it is made anew.
+void Decoder::damaged_jpeg() {
+  const auto why = std::string("JPEG: ") + tjGetErrorStr2(jpeg_.get());
+  jpeg_.reset(tjInitDecompress());
+  if (!jpeg_) throw std::bad_alloc();
+  throw DamagedImage(why);
+}
+
 PixelShape Decoder::shape_of(std::span<const std::byte> file) {
   if (is_png(file)) return PngReader(file).shape();
   int width = 0, height = 0, subsampling = 0, colours = 0;
   if (tjDecompressHeader3(jpeg_.get(), begin_of_jpeg(file), file.size(), &width, &height, &subsampling,
                           &colours) != 0)
-    throw DamagedImage(std::string("JPEG: ") + tjGetErrorStr2(jpeg_.get()));
+    damaged_jpeg();
+  if (width == 0 || height == 0) throw DamagedImage("JPEG: it ends before its picture begins");
   if (colours == TJCS_CMYK || colours == TJCS_YCCK) throw DamagedImage("it is a JPEG of CMYK colours");
   require_decodable(height, width);
   return {height, width, colours == TJCS_GRAY ? 1 : 3};
@@ -128,7 +137,7 @@ void Decoder::decode_jpeg(std::span<const std::byte> file, const PixelShape& as,
   const int format = as.channels == 3 ? TJPF_RGB : TJPF_GRAY;
   if (tjDecompress2(jpeg_.get(), begin_of_jpeg(file), file.size(), out, width, 0, height, format,
                     TJFLAG_ACCURATEDCT) != 0)
-    throw DamagedImage(std::string("JPEG: ") + tjGetErrorStr2(jpeg_.get()));
+    damaged_jpeg();
 }
 
 void Decoder::decode_to(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out) {

@@ -48,6 +48,7 @@ class Decoder {
   std::vector<std::uint8_t> pixels;
 
  private:
+  [[noreturn]] void damaged_jpeg();
   void decode_jpeg(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out);
   void decode_to(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out);
 
