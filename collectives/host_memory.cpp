@@ -189,23 +189,21 @@ void HostMemory::meet() {
   if (!shared()) return;
   ++meetings_;
   control(local_rank()).meetings.store(meetings_, std::memory_order_release);
-  wait_for_all([this](int r) { return control(r).meetings.load(std::memory_order_acquire) >= meetings_; });
-}
-
-void HostMemory::wait_for_all(const std::function<bool(int)>& done) {
-  int next = 0;  // all before it are done
-  transport_.wait_until(
-      [&] {
-        while (next < local_size() && done(next)) ++next;
-        return next == local_size();
-      },
-      [&] {
-        std::vector<int> awaited;
-        for (int r = next; r < local_size(); ++r) {
-          if (!done(r)) awaited.push_back(group().first + r);
-        }
-        return awaited;
-      });
+  const auto has_come = [this](int r) {
+    return control(r).meetings.load(std::memory_order_acquire) >= meetings_;
+  };
+  int next = 0;  // all before it have come
+  const auto all_have = [&] {
+    while (next < local_size() && has_come(next)) ++next;
+    return next == local_size();
+  };
+  transport_.wait_until(all_have, [&] {
+    std::vector<int> awaited;
+    for (int r = next; r < local_size(); ++r) {
+      if (!has_come(r)) awaited.push_back(group().first + r);
+    }
+    return awaited;
+  });
 }
 
 }  // namespace lockstep

@@ -71,11 +71,6 @@ class HostMemory {
   /// after it. Throws CollectiveError.
   void meet();
 
-  /// Waits until `done(local rank)` holds for all ranks of the group; for values that its ranks write to
-  /// shared memory. Bounded and watched like MpiTransport's waits. Throws CollectiveError, which names the
-  /// ranks that are awaited.
-  void wait_for_all(const std::function<bool(int)>& done);
-
  private:
   struct Control;
   Control& control(int local_rank) const;

@@ -70,7 +70,6 @@ void HostReduction::plan_sums(std::int64_t leaves) {
   const auto& group = host_.group();
   const auto shard = shards_[rank_];
   TreeWalk all(leaves), within(leaves);  // over this shard's pieces; over the group's
-  std::vector<std::size_t> begins;       // of the nodes that the group has left over, among its pieces
   const auto push = [&](const TreeNode& node, const float* piece) {
     for (const auto& merge : all.push(node, static_cast<std::int32_t>(pieces_.size())))
       merges_.push_back(merge);

@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::size_t message_bytes_max = std::size_t{1} << 30;  // MPI counts are int
 constexpr int tag = 1;
-constexpr auto peer_check_interval = std::chrono::milliseconds(50);
 constexpr std::size_t alignment = 64;  // bytes: a cache line, and the widest vector register
 constexpr std::size_t ranks_named_max = 8;
 
@@ -159,7 +158,7 @@ bool MpiTransport::all_leave_within(std::chrono::milliseconds patience) {
 void MpiTransport::check_peers() {
   const auto now = Clock::now();
   if (now < next_peer_check_) return;
-  next_peer_check_ = now + peer_check_interval;
+  next_peer_check_ = now + Patience::peer_check_interval;
   fail_if_peers_ended();
 }
 

@@ -10,7 +10,6 @@ namespace lockstep {
 namespace {
 
 constexpr int polls_before_yield = 64;  // after that the core may belong to the rank that is waited for
-constexpr auto peer_check_interval = std::chrono::milliseconds(50);
 constexpr auto nap = std::chrono::microseconds(50);
 
 }  // namespace

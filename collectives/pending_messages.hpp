@@ -1,6 +1,7 @@
 // Messages of which each is dealt with as it arrives, and patience that ends.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <vector>
 
@@ -12,6 +13,8 @@ namespace lockstep {
 /// the transport's deadline has passed.
 class Patience {
  public:
+  static constexpr auto peer_check_interval = std::chrono::milliseconds(50);
+
   explicit Patience(MpiTransport& transport) : transport_(transport) { restart(); }
 
   /// There was progress: the deadline counts from now.

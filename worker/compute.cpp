@@ -100,9 +100,9 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
     throw Error(ExitCode::config, "distributed.device = \"cuda\" needs a GPU for each rank", missing,
                 "start as many ranks as there are GPUs, or set distributed.device = \"cpu\"");
   }
-  const int cores =
-      pin_to_own_cores(host, local_rank, ranks_on_host, static_cast<int>(config.distributed.threads_per_rank),
-                       config.distributed.pin_to_cores);
+  const int cores = pin_to_own_cores(host, hosts, local_rank, ranks_on_host,
+                                     static_cast<int>(config.distributed.threads_per_rank),
+                                     config.distributed.pin_to_cores);
   Compute compute;
   if (config.distributed.device != "cpu" && missing.empty())
     compute = compute_on_gpu(host, config, local_rank);

@@ -43,11 +43,10 @@ Cores usable(hwloc_topology* topology) {
 
 }  // namespace
 
-int pin_to_own_cores(Transport& transport, int local_rank, int ranks_on_host, int threads_per_rank,
-                     bool bind) {
+int pin_to_own_cores(Transport& transport, std::span<const std::string> hosts, int local_rank,
+                     int ranks_on_host, int threads_per_rank, bool bind) {
   const auto topology = load_topology();
   const auto cores = usable(topology.get());
-  const auto hosts = gather_texts(transport, host_name());
   const auto all = gather_texts(transport, cores ? in_words(cores.get()) : "");
   if (!cores) return 1;
   const int count = hwloc_bitmap_weight(cores.get());

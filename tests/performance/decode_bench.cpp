@@ -80,12 +80,17 @@ void libjpeg_turbo_alone(benchmark::State& state) {
   state.SetItemsProcessed(done);
 }
 
-/// Decode, verify, crop with padding 4, flip, normalise: a micro-batch of 32, channels last.
-void into_a_micro_batch(benchmark::State& state) {
-  const MicroBatchMaker maker(bench.images, bench.statistics, true, at::kCPU);
+Config::Augmentation crop_and_flip_settings() {
   Config::Augmentation settings{};
   settings.crop_padding = 4;
   settings.flip_probability = 0.5;
+  return settings;
+}
+
+/// Decode, verify, crop with padding 4, flip, normalise: a micro-batch of 32, channels last.
+void into_a_micro_batch(benchmark::State& state) {
+  const MicroBatchMaker maker(bench.images, bench.statistics, true, at::kCPU);
+  const auto settings = crop_and_flip_settings();
   std::int64_t done = 0;
   for (auto _ : state) {
     std::vector<SampleCopy> samples;
@@ -98,9 +103,7 @@ void into_a_micro_batch(benchmark::State& state) {
 /// The same by two loader threads, by the clock.
 void loader_of_two_threads(benchmark::State& state) {
   const MicroBatchMaker maker(bench.images, bench.statistics, true, at::kCPU);
-  Config::Augmentation settings{};
-  settings.crop_padding = 4;
-  settings.flip_probability = 0.5;
+  const auto settings = crop_and_flip_settings();
   const auto make = [&](std::int64_t position) {
     std::vector<SampleCopy> samples;
     for (std::int64_t i = 0; i < batch_size; ++i)

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/clock.hpp"
-
 namespace lockstep {
 
 Loader::Loader(Make make, std::int64_t end, std::int64_t threads, std::int64_t ahead)
@@ -53,7 +51,6 @@ void Loader::work() {
 }
 
 MicroBatch Loader::get(std::int64_t position) {
-  const auto start = Clock::now();
   Slot taken;
   if (threads_.empty()) {
     taken = made(position);
@@ -66,7 +63,6 @@ MicroBatch Loader::get(std::int64_t position) {
     ++expected_;
     room_.notify_all();
   }
-  seconds_waited_ += seconds_since(start);
   if (taken.failure) std::rethrow_exception(taken.failure);
   return std::move(taken.batch);
 }

@@ -31,9 +31,6 @@ class Loader {
   /// `make` has thrown for it.
   MicroBatch get(std::int64_t position);
 
-  /// Seconds that get() has taken in all.
-  double seconds_waited() const { return seconds_waited_; }
-
  private:
   struct Slot {
     bool done = false;
@@ -56,7 +53,6 @@ class Loader {
   std::int64_t expected_ = 0, claimed_ = 0;  ///< the next to be asked for, the next to be made
   std::int64_t sequence_ = 0;                ///< counts restarts: what was begun before one is thrown away
   bool stopping_ = false;
-  double seconds_waited_ = 0;
   std::vector<std::jthread> threads_;
 };
 
