@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "collectives/mpi_transport.hpp"
+#include "collectives/start_mpi.hpp"
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
 #include "worker/data/pack.hpp"
@@ -145,8 +146,7 @@ int main(int argc, char** argv) {
   // Alone, Open MPI would start a daemon of its own that nothing here needs.
   if (!started_by_mpi()) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no further is an error of writing, like a full disk
-  int threads = MPI_THREAD_SINGLE;
-  MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &threads);  // HostReduction has a thread for it
+  start_mpi(&argc, &argv);
   catch_ending_signals();  // after MPI_Init, which may install handlers
   const int status = run_ranks(request);
   MPI_Finalize();

@@ -14,6 +14,7 @@
 
 #include "collectives/all_gather.hpp"
 #include "collectives/host_reduction.hpp"
+#include "collectives/start_mpi.hpp"
 
 namespace lockstep {
 namespace {
@@ -115,8 +116,7 @@ int main(int argc, char** argv) {
   app.add_option("--bucket", settings.bucket, "elements sent and added at a time");
   app.add_flag("--apart", settings.apart, "ranks of a host share no memory");
   CLI11_PARSE(app, argc, argv);
-  int threads = 0;
-  MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &threads);
+  start_mpi(&argc, &argv);
   {
     MpiTransport transport(MPI_COMM_WORLD, std::chrono::seconds(120));
     HostMemory host(transport, !settings.apart);
