@@ -42,6 +42,12 @@ class MpiTransport final : public Transport {
   /// CollectiveError.
   void wait_until(const std::function<bool()>& done, const std::function<std::vector<int>()>& awaited);
 
+  /// `listener` is told for which ranks this one waits, now and then while a wait is long (50 ms and more),
+  /// and with none when it is over; from the thread that waits.
+  void tell_of_waiting(std::function<void(std::span<const int> ranks)> listener) {
+    on_waiting_ = std::move(listener);
+  }
+
   /// Adds to time_waited() what the main thread has waited without calling exchange().
   void note_waited(Clock::duration time) { time_waited_ += time; }
 
@@ -90,6 +96,7 @@ class MpiTransport final : public Transport {
   bool failed_ = false;
   PeerProcess self_;
   std::vector<PeerProcess> peers_;  // by rank; empty until all have been heard from
+  std::function<void(std::span<const int>)> on_waiting_;
   Sent sent_;
   Clock::time_point next_peer_check_;
   std::vector<MPI_Request> requests_;  // of the exchange under way

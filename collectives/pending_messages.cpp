@@ -19,6 +19,7 @@ void Patience::restart() {
   end_ = now + transport_.deadline_;
   next_peer_check_ = now + peer_check_interval;
   polls_ = 0;
+  tell_of_waiting({});
 }
 
 bool Patience::pause(const std::function<std::vector<int>()>& awaited) {
@@ -27,7 +28,7 @@ bool Patience::pause(const std::function<std::vector<int>()>& awaited) {
     return false;
   }
   sched_yield();
-  look_after_peers(awaited);
+  if (look_after_peers(awaited)) tell_of_waiting(awaited());
   return true;
 }
 
@@ -36,13 +37,21 @@ void Patience::sleep(const std::function<std::vector<int>()>& awaited) {
   look_after_peers(awaited);
 }
 
-void Patience::look_after_peers(const std::function<std::vector<int>()>& awaited) {
+void Patience::tell_of_waiting(std::span<const int> ranks) {
+  if (!transport_.on_waiting_ || (ranks.empty() && !told_)) return;
+  transport_.on_waiting_(ranks);
+  told_ = !ranks.empty();
+}
+
+/// True now and then: when it has looked.
+bool Patience::look_after_peers(const std::function<std::vector<int>()>& awaited) {
   const auto now = Clock::now();
-  if (now >= next_peer_check_) {
+  const bool looks = now >= next_peer_check_;
+  if (looks) {
     next_peer_check_ = now + peer_check_interval;
     transport_.fail_if_peers_ended();
   }
-  if (now < end_) return;
+  if (now < end_) return looks;
   const auto milliseconds = std::to_string(transport_.deadline_.count());
   transport_.fail("no answer within " + milliseconds + " ms from " + transport_.describe_ranks(awaited()),
                   "stopped, cut off, or busy for longer than the deadline");

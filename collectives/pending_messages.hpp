@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "collectives/mpi_transport.hpp"
@@ -16,6 +17,9 @@ class Patience {
   static constexpr auto peer_check_interval = std::chrono::milliseconds(50);
 
   explicit Patience(MpiTransport& transport) : transport_(transport) { restart(); }
+  ~Patience() { tell_of_waiting({}); }
+  Patience(const Patience&) = delete;
+  Patience& operator=(const Patience&) = delete;
 
   /// There was progress: the deadline counts from now.
   void restart();
@@ -26,11 +30,13 @@ class Patience {
   void sleep(const std::function<std::vector<int>()>& awaited);
 
  private:
-  void look_after_peers(const std::function<std::vector<int>()>& awaited);
+  bool look_after_peers(const std::function<std::vector<int>()>& awaited);
+  void tell_of_waiting(std::span<const int> ranks);
 
   MpiTransport& transport_;
   Clock::time_point end_, next_peer_check_;
   int polls_ = 0;
+  bool told_ = false;
 };
 
 /// Sends and receives under way over a transport. Messages between two ranks are told apart by their tag, 2

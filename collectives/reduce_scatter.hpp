@@ -10,7 +10,7 @@
 namespace lockstep {
 
 /// Elements of a shard that are exchanged and added at a time: bounds the scratch memory, and lets what has
-/// arrived be added while it is still in cache.
+/// arrived be added while it is still in cache (decision 011).
 inline constexpr std::int64_t reduce_scatter_bucket = std::int64_t{1} << 18;
 
 /// Collective: sums the `leaves` micro-batches' gradients along the tree of tree.hpp and leaves this rank's

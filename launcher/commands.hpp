@@ -15,5 +15,6 @@ void add_template(CLI::App& app, int& status);
 void add_import(CLI::App& app, int& status);
 void add_schema(CLI::App& app, int& status);
 void add_docs(CLI::App& app, int& status);
+void add_why(CLI::App& app, int& status);
 
 }  // namespace lockstep

@@ -20,11 +20,13 @@ int run(int argc, char** argv) {
       "Examples:\n"
       "  lockstep train configs/quickstart.toml\n"
       "  lockstep eval runs/quickstart\n"
+      "  lockstep why runs/quickstart\n"
       "  lockstep validate configs/quickstart.toml\n"
       "  lockstep explain batch_size\n"
       "`lockstep COMMAND --help` shows the options of a command.");
   add_train(app, status);
   add_eval(app, status);
+  add_why(app, status);
   add_pack(app, status);
   add_validate(app, status);
   add_explain(app, status);

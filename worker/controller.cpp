@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -14,14 +13,13 @@
 #include "configs/derive.hpp"
 #include "worker/averaging/ema.hpp"
 #include "worker/averaging/swa.hpp"
+#include "worker/interruption.hpp"
 
 namespace lockstep {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-volatile std::sig_atomic_t ending_signal = 0;
 
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -58,13 +56,6 @@ std::string in_words(const Accuracy& accuracy) {
 }
 
 }  // namespace
-
-void catch_ending_signals() {
-  struct sigaction action {};
-  action.sa_handler = [](int number) { ending_signal = number; };
-  action.sa_flags = SA_RESTART;
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaction(number, &action, nullptr);
-}
 
 Plan Controller::make_plan() {
   if (!request_.run_to_evaluate.empty()) {
@@ -141,20 +132,28 @@ Orders Controller::orders(const Workload& workload, const TrainingState& state) 
     orders.ema_decay = ema_decay_at(config.averaging, step);
     orders.estimate_curvature =
         workload.optimizer.has_curvature && step % config.optimizer.sophia_every_steps == 0;
-    orders.signal = ending_signal;
-    orders.stop = orders.signal != 0 || done >= workload.extent.last_step;
+    orders.signal = asked_to_end();
+    orders.stop = done >= workload.extent.last_step;
     const bool epoch_ends = done % workload.extent.steps_per_epoch == 0;
     const auto epochs = done / workload.extent.steps_per_epoch;
-    orders.evaluate = done >= workload.extent.last_step ||
-                      (epoch_ends && is_multiple(epochs, config.training.evaluate_every_epochs));
-    orders.judge = epoch_ends && judges_epochs(config);
-    orders.evaluate = orders.evaluate || orders.judge;
+    orders.evaluate = evaluates(workload, done);
     orders.add_to_mean = epoch_ends && enters_mean(config, epochs);
     orders.save = orders.stop || is_multiple(done, config.checkpoint.every_steps) ||
                   (epoch_ends && is_multiple(epochs, config.checkpoint.every_epochs));
   }
   broadcast(transport_, &orders, sizeof orders, 0);
   return orders;
+}
+
+bool Controller::judges(const Workload& workload, std::int64_t steps_done) {
+  return is_multiple(steps_done, workload.extent.steps_per_epoch) && judges_epochs(workload.config);
+}
+
+bool Controller::evaluates(const Workload& workload, std::int64_t steps_done) {
+  const auto steps_per_epoch = workload.extent.steps_per_epoch;
+  return steps_done >= workload.extent.last_step || judges(workload, steps_done) ||
+         (is_multiple(steps_done, steps_per_epoch) &&
+          is_multiple(steps_done / steps_per_epoch, workload.config.training.evaluate_every_epochs));
 }
 
 bool Controller::logs(const Workload& workload, std::int64_t steps_done) {
@@ -226,8 +225,10 @@ void Controller::note_stopped(std::int64_t steps_done, int signal) {
   if (transport_.rank() != 0) return;
   progress_->emit("stopped", {{"step", steps_done}, {"signal", signal}});
   progress_->say("");
-  log_warning("stopped by signal " + std::to_string(signal) + " (" + strsignal(signal) + ") after step " +
-              std::to_string(steps_done) + ", which is saved; the same command goes on from there");
+  const auto where = steps_done == 0 ? std::string("before the first step")
+                                     : "after step " + std::to_string(steps_done) + ", which is saved";
+  log_warning("stopped by signal " + std::to_string(signal) + " (" + strsignal(signal) + ") " + where +
+              "; the same command goes on from there");
 }
 
 void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t steps_done,

@@ -33,10 +33,10 @@ struct Request {
 struct Orders {
   StepScalars scalars;
   double ema_decay;
-  bool estimate_curvature;           ///< before the step
-  bool add_to_mean;                  ///< after the step the weights enter the mean of SWA
-  bool evaluate, judge, save, stop;  ///< after the step; judge: the epoch, for the decisions
-  int signal;                        ///< the signal that asked rank 0 to end, or 0
+  bool estimate_curvature;    ///< before the step
+  bool add_to_mean;           ///< after the step the weights enter the mean of SWA
+  bool evaluate, save, stop;  ///< after the step
+  int signal;                 ///< that asked a rank to end, or 0: then there is no step any more
 };
 
 /// What one rank has sent of gradients and weights over MPI, on average of its steps.
@@ -54,8 +54,11 @@ class Controller {
 
   /// Rank 0: says what will run, and opens metrics.jsonl after step `state.step`.
   void begin(const Workload& workload, const Plan& plan, const TrainingState& state);
-  /// Collective: the orders for the next step. A signal that asks rank 0 to end becomes a save and a stop.
+  /// Collective: the orders for the next step, or the signal that asks rank 0 to end instead.
   Orders orders(const Workload& workload, const TrainingState& state);
+  /// Whether the accuracy is measured, and judged for the decisions, when `steps_done` are done; on any rank.
+  static bool evaluates(const Workload& workload, std::int64_t steps_done);
+  static bool judges(const Workload& workload, std::int64_t steps_done);
   /// True when note_step() writes a line for the step with which `steps_done` are done; on any rank.
   static bool logs(const Workload& workload, std::int64_t steps_done);
   /// Rank 0: reports a finished step.
@@ -86,9 +89,5 @@ class Controller {
   Clock::time_point start_ = Clock::now();
   std::vector<double> step_seconds_;  ///< of the steps of this process
 };
-
-/// From now on the signals that ask a process to end (SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2) only set a
-/// flag, which orders() looks at.
-void catch_ending_signals();
 
 }  // namespace lockstep

@@ -6,6 +6,7 @@
 
 #include "collectives/all_gather.hpp"
 #include "worker/agreement.hpp"
+#include "worker/interruption.hpp"
 
 namespace lockstep {
 namespace {
@@ -34,11 +35,12 @@ Evaluation evaluate(Transport& transport, Model& model, const MicroBatchMaker& m
   const auto chunks = (samples + chunk_size - 1) / chunk_size;
   const auto range = rank_range(chunks, transport.rank(), transport.world_size());
   std::vector<ChunkResult> own;
-  for (auto chunk = range.begin; chunk < range.end; ++chunk) {
+  for (auto chunk = range.begin; chunk < range.end && asked_to_end() == 0; ++chunk) {
     own.push_back(evaluate_chunk(transport, model, maker, chunk * chunk_size,
                                  std::min(samples, (chunk + 1) * chunk_size), precision));
   }
   model.train();
+  leave_if_asked(transport);
   Evaluation total{samples, 0, 0};
   for (const auto& part : gather_bytes(transport, std::as_bytes(std::span(own)))) {
     for (std::size_t at = 0; at < part.size(); at += sizeof(ChunkResult)) {

@@ -25,7 +25,7 @@ struct Accuracy {
 
 /// Collective: evaluates `model` with its running statistics on samples 0 .. `samples` - 1, in fixed chunks
 /// of `chunk_size` of which each rank takes a contiguous range; counts are integers, losses are added in
-/// chunk order. Throws CollectiveError.
+/// chunk order. Throws CollectiveError, and Interrupted when a rank has been asked to end.
 Evaluation evaluate(Transport& transport, Model& model, const MicroBatchMaker& maker, std::int64_t samples,
                     std::int64_t chunk_size, const Precision& precision);
 

@@ -12,6 +12,9 @@
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
 #include "worker/data/pack.hpp"
+#include "worker/interruption.hpp"
+#include "worker/sentinel.hpp"
+#include "worker/stamps.hpp"
 #include "worker/train.hpp"
 
 // jemalloc reads this. Pages that a step frees are what the next one allocates: giving them back to the
@@ -39,6 +42,11 @@ bool started_by_mpi() {
 int run(MpiTransport& host, const Request& request) {
   Controller controller(host, request);
   const auto plan = controller.plan();
+  if (plan.task == Task::train) {
+    const auto hang_seconds = plan.config.reliability.hang_timeout_seconds;
+    stamp_run(plan.output, host.rank(), static_cast<double>(hang_seconds));
+  }
+  host.tell_of_waiting(stamp_awaited);
   host.set_deadline(std::chrono::seconds(plan.config.reliability.collective_timeout_seconds));
   if (plan.task == Task::nothing) {
     controller.show_finished();
@@ -50,8 +58,12 @@ int run(MpiTransport& host, const Request& request) {
     log_warning("gradients go through MPI on " + host_name() + " too, which is slower (" + memory.why_not() +
                 ")");
   if (plan.task == Task::train) return train(memory, compute, controller, plan);
-  evaluate_run(memory, compute, controller, plan);
-  return 0;
+  try {
+    evaluate_run(memory, compute, controller, plan);
+    return 0;
+  } catch (const Interrupted& interrupted) {
+    return 128 + interrupted.signal;
+  }
 }
 
 /// Leaves without MPI_Finalize, which would wait for a peer that may be gone or may not know of the error.
@@ -143,11 +155,13 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
   }
   if (!request.pack.empty()) return run_pack(request);
+  become_watched();
+  catch_ending_signals();
   // Alone, Open MPI would start a daemon of its own that nothing here needs.
   if (!started_by_mpi()) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no further is an error of writing, like a full disk
   start_mpi(&argc, &argv);
-  catch_ending_signals();  // after MPI_Init, which may install handlers
+  catch_ending_signals();  // again: MPI_Init may install handlers
   const int status = run_ranks(request);
   MPI_Finalize();
   return status;

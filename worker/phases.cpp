@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "worker/stamps.hpp"
+
 namespace lockstep {
 namespace {
 
@@ -19,11 +21,15 @@ double milliseconds_a_step(Clock::duration duration, std::int64_t steps) {
          static_cast<double>(std::max<std::int64_t>(steps, 1));
 }
 
+constexpr std::array computing = {Phase::data, Phase::forward, Phase::backward, Phase::update};
+
+// Places in a report.
+constexpr std::size_t signal_place = 0, saving_place = 1, times_place = 2;
+
 /// What a rank computes while nobody waits for it or keeps it waiting.
 double computing_ms(const std::vector<double>& report) {
   double sum = 0;
-  for (const auto phase : {Phase::data, Phase::forward, Phase::backward, Phase::update})
-    sum += report[1 + index_of(phase)];
+  for (const auto phase : computing) sum += report[times_place + index_of(phase)];
   return sum;
 }
 
@@ -37,11 +43,19 @@ double median_over_ranks(const Reports& reports, std::size_t place) {
 
 }  // namespace
 
+const char* phase_name(Phase phase) { return names[index_of(phase)]; }
+
 PhaseClock::PhaseClock(const Transport& host, const Transport& gradients, Trace* trace)
     : host_(host), gradients_(gradients), trace_(trace) {}
 
 Clock::duration PhaseClock::time_waited() const {
   return &host_ == &gradients_ ? host_.time_waited() : host_.time_waited() + gradients_.time_waited();
+}
+
+Clock::duration PhaseClock::time_computed() const {
+  Clock::duration sum{};
+  for (const auto phase : computing) sum += spent_[index_of(phase)];
+  return sum;
 }
 
 void PhaseClock::begin_step() {
@@ -59,6 +73,7 @@ void PhaseClock::enter(Phase phase) {
   spent_[index_of(Phase::exchange)] += waited;
   spent_.back() += waited;
   if (trace_) trace_->add(names[index_of(phase_)], Trace::Thread::main, phase_begin_, now);
+  stamp_phase(phase, spent);
   phase_ = phase;
   phase_begin_ = now;
   waited_before_ = time_waited();
@@ -66,6 +81,7 @@ void PhaseClock::enter(Phase phase) {
 
 void PhaseClock::end_step(std::int64_t step) {
   enter(Phase::other);
+  stamp_step(step, time_computed());
   if (!trace_) return;
   trace_->add("step " + std::to_string(step), Trace::Thread::main, step_begin_, phase_begin_, step);
   trace_->end_step();
@@ -89,8 +105,8 @@ PhaseTimes PhaseClock::total() const {
   return times;
 }
 
-std::vector<double> report_of(double saving_status, const PhaseTimes& times) {
-  std::vector<double> report = {saving_status};
+std::vector<double> report_of(int signal, double saving_status, const PhaseTimes& times) {
+  std::vector<double> report = {static_cast<double>(signal), saving_status};
   report.insert(report.end(), times.ms.begin(), times.ms.end());
   report.push_back(times.exposed_ms);
   return report;
@@ -98,16 +114,24 @@ std::vector<double> report_of(double saving_status, const PhaseTimes& times) {
 
 std::vector<double> saving_statuses(const Reports& reports) {
   std::vector<double> statuses;
-  for (const auto& report : reports) statuses.push_back(report.front());
+  for (const auto& report : reports) {
+    if (report.size() > saving_place) statuses.push_back(report[saving_place]);
+  }
   return statuses;
+}
+
+int signal_in(const Reports& reports) {
+  double signal = 0;
+  for (const auto& report : reports) signal = std::max(signal, report[signal_place]);
+  return static_cast<int>(signal);
 }
 
 nlohmann::ordered_json phase_columns(const Reports& reports) {
   auto columns = nlohmann::ordered_json::object();
-  if (reports.empty()) return columns;
+  if (reports.empty() || reports.front().size() <= times_place) return columns;
   for (std::size_t i = 0; i < phase_count; ++i)
-    columns[std::string(names[i]) + "_ms"] = median_over_ranks(reports, 1 + i);
-  columns["exposed_ms"] = median_over_ranks(reports, 1 + phase_count);
+    columns[std::string(names[i]) + "_ms"] = median_over_ranks(reports, times_place + i);
+  columns["exposed_ms"] = median_over_ranks(reports, times_place + phase_count);
   const auto slowest = std::ranges::max_element(reports, {}, computing_ms);
   columns["slowest_rank"] = slowest - reports.begin();
   columns["slowest_ms"] = computing_ms(*slowest);

@@ -26,13 +26,17 @@ enum class Phase : std::uint8_t {
 };
 inline constexpr std::size_t phase_count = 8;
 
+/// "data", "forward", ...
+const char* phase_name(Phase phase);
+
 /// Milliseconds of an average step.
 struct PhaseTimes {
   std::array<double, phase_count> ms{};
   double exposed_ms = 0;  ///< the part of the exchange in which this rank stood still
 };
 
-/// What each rank tells the others now and then: its Saving::status(), then its PhaseTimes. By rank.
+/// What each rank tells the others in a step: the signal that has asked it to end, or 0; and now and then its
+/// Saving::status() and its PhaseTimes. By rank.
 using Reports = std::vector<std::vector<double>>;
 
 /// The clock of this rank's main thread. Each call reads the time once, before whatever waits: so a slow peer
@@ -58,6 +62,7 @@ class PhaseClock {
  private:
   using Durations = std::array<Clock::duration, phase_count + 1>;  // by phase, then the exposed part
   Clock::duration time_waited() const;
+  Clock::duration time_computed() const;
 
   const Transport &host_, &gradients_;
   Trace* trace_;
@@ -69,12 +74,14 @@ class PhaseClock {
 };
 
 /// A rank's report.
-std::vector<double> report_of(double saving_status, const PhaseTimes& times);
-/// The first numbers of the reports.
+std::vector<double> report_of(int signal, double saving_status, const PhaseTimes& times);
+/// The Saving::status() of each rank, of reports that have it.
 std::vector<double> saving_statuses(const Reports& reports);
+/// The signal of one of the ranks that have been asked to end, or 0.
+int signal_in(const Reports& reports);
 
 /// data_ms, forward_ms, ... exposed_ms: the median over the ranks; slowest_rank, and slowest_ms: who computed
-/// (data, forward, backward, update) for longest, and how long. Empty without reports.
+/// (data, forward, backward, update) for longest, and how long. Empty without times.
 nlohmann::ordered_json phase_columns(const Reports& reports);
 /// "data 1 %, forward 30 %, ..." of such columns, the largest first; "" where there are none.
 std::string phases_in_words(const nlohmann::json& columns);

@@ -11,6 +11,7 @@
 
 #include "common/error.hpp"
 #include "common/log.hpp"
+#include "common/rank_status.hpp"
 #include "configs/print.hpp"
 #include "worker/checkpoint/safetensors.hpp"
 
@@ -36,8 +37,10 @@ RunFolder::RunFolder(const std::string& path, const ResolvedConfig& resolved, bo
   std::error_code failure;
   fs::create_directories(path_ + "/log", failure);
   if (!failure) fs::create_directories(path_ + "/checkpoint", failure);
+  if (!failure) fs::create_directories(status_folder(path_), failure);
   if (failure) throw file_error("cannot create the run folder", path_, failure.value());
   take_lock();
+  forget_statuses();
   compare_with_earlier_run(resolved.config);
   replace_file(path_ + "/plan.json", to_json(resolved.config) + "\n");
   replace_file(path_ + "/resolved.toml", to_toml(resolved));
@@ -54,6 +57,14 @@ void RunFolder::take_lock() {
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     throw Error(ExitCode::config, "the run folder " + path_ + " is in use", "another process holds " + path,
                 "wait for it to end, or choose another --output");
+  }
+}
+
+/// They are of ranks that have ended: the lock is held by this run.
+void RunFolder::forget_statuses() const {
+  std::error_code none;
+  for (const auto& item : fs::directory_iterator(status_folder(path_), none)) {
+    if (item.path().filename().string().starts_with("rank-")) fs::remove(item.path(), none);
   }
 }
 

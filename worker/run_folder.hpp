@@ -36,6 +36,7 @@ class RunFolder {
 
  private:
   void take_lock();
+  void forget_statuses() const;
   void keep_earlier_run();
   void compare_with_earlier_run(const Config& config) const;
 

@@ -48,6 +48,9 @@ struct TrainingState {
   std::span<const Block> blocks;  ///< that this rank owns
   Range shard;                    ///< the same as elements of the flat buffer
   std::int64_t step = 0;          ///< steps done
+  /// A signal came in the middle of the evaluation after `step`, which is to be made up for first. No part of
+  /// the hash.
+  bool evaluation_due = false;
   bool on_gpu;                    ///< whether all of it lies there (of tests: in a double of one)
   /// float32 [layout.size()]: parameters and running statistics, the model's own. In host memory one for all
   /// ranks of a host, which share it: each writes its own shard, and all agree when that is done.

@@ -16,8 +16,10 @@
 #include "worker/checkpoint/saving.hpp"
 #include "worker/data/loader.hpp"
 #include "worker/gradient_sum.hpp"
+#include "worker/interruption.hpp"
 #include "worker/models/fake_quantization.hpp"
 #include "worker/models/pretrained.hpp"
+#include "worker/stamps.hpp"
 #include "worker/update.hpp"
 
 namespace lockstep {
@@ -205,10 +207,10 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   const auto workload = load_workload(host, memory, compute, plan);
   auto state = start_state(memory, compute, *workload, plan);
   controller.begin(*workload, plan, state);
-
   const auto& config = plan.config;
   auto& transport = compute.transport(host);  // of the gradients and the weights
   const auto own = rank_range(workload->micro_batches, host.rank(), host.world_size());
+  stamp_micro_batches(own.size());
   LeafDelivery leaf(*workload->model, workload->layout);
   GradientSum gradient_sum(memory, compute, *workload, leaf);
   ShardUpdate update(state, *workload);
@@ -253,74 +255,102 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   };
 
   std::optional<Accuracy> accuracy;  // of the last evaluation, which the last step always has
-  workload->model->train();
-  while (state.step < workload->extent.last_step && !state.decisions.stopped) {
-    clock.begin_step();
-    const auto orders = controller.orders(*workload, state);
-    const auto start = Clock::now();
-    if (orders.estimate_curvature) {
-      update.move_curvature(sum_over_micro_batches([&](const auto& batch, auto micro_batch) {
-        sampled_backward(*workload, batch, state.step, micro_batch, clock);
-      }));
-    }
-    const bool scales_loss = workload->precision.scales_loss();
-    const double loss_scale = scales_loss ? state.decisions.loss_scale : 1;
-    const auto gradients = sum_over_micro_batches(
-        [&](const auto& batch, auto) { forward_backward(*workload, batch, loss_scale, leaf, clock); });
-    std::vector<double> report;
-    const bool logs = controller.logs(*workload, state.step + 1);
-    if (saving.under_way() || logs) report = report_of(saving.status(), logs ? clock.lap() : PhaseTimes{});
-    const auto sums = gather_sums(host, state, update, gradients, loss_scale, report);
-    clock.enter(Phase::checkpoint);
-    note_saved(saving.advance(saving_statuses(sums.reports)));
-    clock.enter(Phase::update);
-    const bool finite = std::isfinite(sums.loss) && std::isfinite(sums.gradient_norm);
-    if (!scales_loss && !finite) {
-      note_saved(saving.finish());
-      throw not_finite(sums, state.step);
-    }
-    if (!scales_loss || judge_gradients(state.decisions, config, finite)) {
-      const auto scale = gradient_scale(config.training, sums, loss_scale);
-      update.clip_values(gradients, scale);
-      update.step(host, orders.scalars, orders.ema_decay, gradients, scale);
-      clock.enter(Phase::exchange);
-      const auto before = host.sent();
-      share_parameters(memory, transport, state);
-      exchanged.add(before, host.sent());
-      clock.enter(Phase::update);
-    }
-    if (orders.add_to_mean) update.add_to_mean(++state.decisions.swa_members);
-    ++state.step;
-    clock.enter(Phase::other);
-    controller.note_step(*workload, state, sums, orders.scalars.learning_rate, seconds_since(start));
+  const auto evaluate_now = [&] {
+    clock.enter(Phase::evaluation);
+    state.evaluation_due = true;
+    accuracy = measure_all(host, compute, *workload, state);
+    state.evaluation_due = false;
+    controller.note_accuracy(*workload, state.step, *accuracy);
+    const bool judges = Controller::judges(*workload, state.step);
+    if (judges && judge_epoch(state.decisions, config, *accuracy) && state.best.defined())
+      state.best.copy_(state.judged_weights(config.training));
+    if (state.decisions.stopped) controller.note_early_stop(state.step, state.decisions);
+  };
 
-    if (orders.evaluate) {
-      clock.enter(Phase::evaluation);
-      accuracy = measure_all(host, compute, *workload, state);
-      controller.note_accuracy(*workload, state.step, *accuracy);
-      if (orders.judge && judge_epoch(state.decisions, config, *accuracy) && state.best.defined())
-        state.best.copy_(state.judged_weights(config.training));
-      if (state.decisions.stopped) controller.note_early_stop(state.step, state.decisions);
+  auto saved_step = state.step;
+  const auto save = [&] {
+    clock.enter(Phase::checkpoint);
+    note_saved(saving.begin(state));
+    saved_step = state.step;
+  };
+  const auto stop_for = [&](int signal) {
+    if (state.step != saved_step) save();
+    note_saved(saving.finish());
+    if (trace) trace->finish();
+    controller.note_stopped(state.step, signal);
+    return 128 + signal;
+  };
+
+  try {
+    leave_if_asked(host);
+    workload->model->train();
+    if (state.evaluation_due) {
+      evaluate_now();
+      save();
+      note_saved(saving.finish());
     }
-    if (orders.save || state.decisions.stopped) {
+    while (state.step < workload->extent.last_step && !state.decisions.stopped) {
+      clock.begin_step();
+      const auto orders = controller.orders(*workload, state);
+      if (orders.signal != 0) return stop_for(orders.signal);
+      const auto start = Clock::now();
+      if (orders.estimate_curvature) {
+        update.move_curvature(sum_over_micro_batches([&](const auto& batch, auto micro_batch) {
+          sampled_backward(*workload, batch, state.step, micro_batch, clock);
+        }));
+      }
+      const bool scales_loss = workload->precision.scales_loss();
+      const double loss_scale = scales_loss ? state.decisions.loss_scale : 1;
+      const auto gradients = sum_over_micro_batches(
+          [&](const auto& batch, auto) { forward_backward(*workload, batch, loss_scale, leaf, clock); });
+      std::vector<double> report = {static_cast<double>(asked_to_end())};
+      const bool logs = controller.logs(*workload, state.step + 1);
+      if (saving.under_way() || logs)
+        report = report_of(asked_to_end(), saving.status(), logs ? clock.lap() : PhaseTimes{});
+      const auto sums = gather_sums(host, state, update, gradients, loss_scale, report);
+      ask_to_end(signal_in(sums.reports));
       clock.enter(Phase::checkpoint);
-      note_saved(saving.begin(state));
-      if (orders.stop || state.decisions.stopped) note_saved(saving.finish());
+      note_saved(saving.advance(saving_statuses(sums.reports)));
+      clock.enter(Phase::update);
+      const bool finite = std::isfinite(sums.loss) && std::isfinite(sums.gradient_norm);
+      if (!scales_loss && !finite) {
+        note_saved(saving.finish());
+        throw not_finite(sums, state.step);
+      }
+      if (!scales_loss || judge_gradients(state.decisions, config, finite)) {
+        const auto scale = gradient_scale(config.training, sums, loss_scale);
+        update.clip_values(gradients, scale);
+        update.step(host, orders.scalars, orders.ema_decay, gradients, scale);
+        clock.enter(Phase::exchange);
+        const auto before = host.sent();
+        share_parameters(memory, transport, state);
+        exchanged.add(before, host.sent());
+        clock.enter(Phase::update);
+      }
+      if (orders.add_to_mean) update.add_to_mean(++state.decisions.swa_members);
+      ++state.step;
+      clock.enter(Phase::other);
+      controller.note_step(*workload, state, sums, orders.scalars.learning_rate, seconds_since(start));
+
+      if (orders.evaluate) evaluate_now();
+      if (orders.save || state.decisions.stopped) {
+        save();
+        if (orders.stop || state.decisions.stopped) note_saved(saving.finish());
+      }
+      clock.end_step(state.step);
     }
-    clock.end_step(state.step);
-    if (orders.signal != 0 && state.step < workload->extent.last_step) {
-      if (trace) trace->finish();
-      controller.note_stopped(state.step, orders.signal);
-      return 128 + orders.signal;
-    }
+    stamp_ending();
+    const auto phases =
+        phase_columns(gather_numbers_by_rank(host, report_of(0, saving.status(), clock.total())));
+    const auto outcome = outcome_of(host, compute, *workload, state, accuracy);
+    if (trace) trace->finish();
+    export_outcome(host, *workload, plan, state, outcome);
+    controller.finish(*workload, plan, state.step, hash_state(host, state), outcome.accuracy,
+                      most_exchanged(host, exchanged, state.step - first_step), phases);
+    return 0;
+  } catch (const Interrupted& interrupted) {  // in an evaluation: it is made up for when the run goes on
+    return stop_for(interrupted.signal);
   }
-  if (trace) trace->finish();
-  const auto phases = phase_columns(gather_numbers_by_rank(host, report_of(saving.status(), clock.total())));
-  const auto outcome = outcome_of(host, compute, *workload, state, accuracy);
-  export_outcome(host, *workload, plan, state, outcome);
-  controller.finish(*workload, plan, state.step, hash_state(host, state), outcome.accuracy,
-                    most_exchanged(host, exchanged, state.step - first_step), phases);
-  return 0;
 }
 
 void evaluate_run(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan) {

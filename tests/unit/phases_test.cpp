@@ -88,7 +88,7 @@ std::vector<double> report(double computing_ms, double waiting_ms) {
   for (const auto phase : {Phase::data, Phase::forward, Phase::backward, Phase::update})
     times.ms[static_cast<std::size_t>(phase)] = computing_ms;
   times.ms[static_cast<std::size_t>(Phase::exchange)] = times.exposed_ms = waiting_ms;
-  return report_of(0, times);
+  return report_of(0, 0, times);
 }
 
 TEST(Phases, ColumnsAreMediansAndNameTheRankThatTheOthersWaitFor) {
@@ -101,8 +101,10 @@ TEST(Phases, ColumnsAreMediansAndNameTheRankThatTheOthersWaitFor) {
 }
 
 TEST(Phases, ReportsCarryTheStateOfSavingBesides) {
-  EXPECT_EQ(saving_statuses({report_of(0, {}), report_of(2, {})}), (std::vector<double>{0, 2}));
+  EXPECT_EQ(saving_statuses({report_of(0, 0, {}), report_of(0, 2, {})}), (std::vector<double>{0, 2}));
   EXPECT_TRUE(phase_columns({}).empty());
+  EXPECT_TRUE(phase_columns({{0}}).empty());
+  EXPECT_EQ(signal_in({{0}, {15}}), 15);
 }
 
 TEST(Phases, InWordsTheLargestComesFirstAndWhatIsNothingIsLeftOut) {

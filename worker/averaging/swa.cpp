@@ -6,6 +6,7 @@
 #include "collectives/reduce_scatter.hpp"
 #include "configs/derive.hpp"
 #include "worker/gradient_tree.hpp"
+#include "worker/interruption.hpp"
 #include "worker/models/batch_statistics.hpp"
 #include "worker/step.hpp"
 
@@ -43,12 +44,13 @@ at::Tensor with_exact_statistics(Transport& host, const Compute& compute, const 
   train_statistics_alone(*model);
   const auto own = rank_range(micro_batches, host.rank(), host.world_size());
   GradientTree tree(workload.layout, micro_batches, own, compute.device);
-  for (auto i = own.begin; i < own.end; ++i) {
+  for (auto i = own.begin; i < own.end && asked_to_end() == 0; ++i) {
     const auto statistics = statistics_of(workload, *model, i);
     tree.begin_leaf(i);
     for (std::size_t entry = 0; entry < statistics.size(); ++entry) tree.add(entry, statistics[entry]);
     tree.end_leaf();
   }
+  leave_if_asked(host);
   const auto shards = workload.layout.shards(host.world_size());
   auto sum = at::zeros({shards[host.rank()].size()}, compute.device);
   reduce_scatter(compute.transport(host), micro_batches, tree.pieces(), shards, sum.data_ptr<float>());

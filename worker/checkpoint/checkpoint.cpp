@@ -32,6 +32,7 @@ json load_checkpoint(Transport& transport, TrainingState& state, const std::stri
       array.shard.copy_(flat.slice(0, state.shard.begin, state.shard.end));
     }
     state.step = manifest.at("step").get<std::int64_t>();
+    state.evaluation_due = manifest.value("evaluation_due", false);
     try {
       state.decisions =
           manifest.contains("decisions") ? decisions_from_json(manifest["decisions"]) : Decisions{};

@@ -22,6 +22,7 @@ std::optional<Saved> Saving::begin(const TrainingState& state) {
   const auto before = finish();
   const auto start_time = Clock::now();
   snapshot_.take(transport_, state);
+  evaluation_due_ = state.evaluation_due;
   const auto path = unfinished_checkpoint(folder_, state.step);
   snapshot_.place(path, state);
   on_all_ranks(transport_, [&] {
@@ -90,6 +91,7 @@ nlohmann::json Saving::manifest() const {
   auto manifest = about_;
   manifest["step"] = snapshot_.step();
   manifest["state_hash"] = saved_.hashes.state.hex();
+  if (evaluation_due_) manifest["evaluation_due"] = true;
   if (snapshot_.decisions() != Decisions{}) manifest["decisions"] = to_json(snapshot_.decisions());
   for (const auto& [name, hash] : saved_.hashes.array) manifest["arrays"][name] = hash.hex();
   return sealed_manifest(manifest);

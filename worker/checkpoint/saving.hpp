@@ -69,6 +69,7 @@ class Saving {
   nlohmann::json about_;
   Trace* trace_;
   Snapshot snapshot_;
+  bool evaluation_due_ = false;
   Stage stage_ = Stage::none;
   Saved saved_;
   std::vector<Span> spans_;  ///< what the thread has done; of the thread until it is joined

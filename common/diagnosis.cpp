@@ -1,0 +1,255 @@
+#include "common/diagnosis.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <set>
+
+namespace lockstep {
+namespace {
+
+using State = RankStatus::State;
+
+// A clean run must never cross these. A phase may take 10 times as long as ever before, a step 5 times the
+// median, before anybody calls it stuck or slow; and never less than 2 s, which a busy machine takes at
+// times.
+constexpr double stuck_seconds = 2, stuck_times = 10;
+constexpr double slow_step_ms = 2000, slow_step_times = 5;
+constexpr double slow_compute_times = 3;
+constexpr double silent_seconds = 2.5;  // a sentinel writes every second
+
+std::string in_seconds(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, seconds < 10 ? "%.1f s" : "%.0f s", seconds);
+  return text;
+}
+
+std::string place(const RankStatus& status) {
+  return "rank " + std::to_string(status.rank) + " on " + status.host;
+}
+
+std::string at_work(const RankStatus& status) {
+  return " in " + status.phase +
+         (status.phase == "start-up" || status.phase == "the end"
+              ? ""
+              : " of step " + std::to_string(status.step + 1));
+}
+
+class Diagnosis {
+ public:
+  Diagnosis(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now, double seconds)
+      : now_(now), seconds_(seconds) {
+    for (const auto& status : before) beat_before_[status.rank] = status.beat;
+  }
+
+  std::vector<Finding> make() {
+    find_ended();
+    if (findings_.empty()) find_silent_hosts();
+    find_stopped();
+    if (!findings_.empty()) return findings_;  // who waits for these is no culprit
+    find_stuck();
+    if (findings_.empty() && is_slow()) {
+      find_slow_compute();
+      if (findings_.empty()) find_slow_link();
+    }
+    return findings_;
+  }
+
+ private:
+  bool silent(const RankStatus& status) const {
+    const auto before = beat_before_.find(status.rank);
+    return status.state != State::ended && seconds_ >= silent_seconds && before != beat_before_.end() &&
+           before->second == status.beat;
+  }
+  bool waits(const RankStatus& status) const { return !status.awaits.empty(); }
+
+  int waiting_for(int rank) const {
+    return static_cast<int>(std::ranges::count_if(now_, [&](const auto& status) {
+      return status.rank != rank && std::ranges::find(status.awaits, rank) != status.awaits.end();
+    }));
+  }
+  std::string and_who_waits(int rank) const {
+    const int count = waiting_for(rank);
+    if (count == 0) return "";
+    return "; " + std::to_string(count) + (count == 1 ? " rank waits" : " ranks wait") + " for it";
+  }
+  void add(Trouble trouble, const RankStatus& status, const std::string& text) {
+    findings_.push_back({trouble, {status.rank}, status.host, place(status) + text});
+  }
+
+  void find_ended() {
+    std::vector<const RankStatus*> failed;
+    for (const auto& status : now_) {
+      if (status.failed()) failed.push_back(&status);
+    }
+    std::ranges::sort(failed, {}, [](const auto* status) { return status->written; });
+    for (const auto* status : failed) {
+      if (status->out_of_memory) {
+        add(Trouble::out_of_memory, *status, " ran out of memory" + at_work(*status));
+      } else if (status->signal != 0) {
+        add(Trouble::dead, *status,
+            " was ended by signal " + std::to_string(status->signal) + " (" + strsignal(status->signal) +
+                ")" + at_work(*status));
+      } else {
+        add(Trouble::dead, *status,
+            " left with exit code " + std::to_string(status->exit_code) + at_work(*status));
+      }
+    }
+  }
+
+  void find_silent_hosts() {
+    std::map<std::string, std::vector<const RankStatus*>> by_host;
+    bool anybody = false;
+    for (const auto& status : now_) {
+      by_host[status.host].push_back(&status);
+      anybody = anybody || (status.state != State::ended && !silent(status));
+    }
+    if (!anybody) return;  // the run is over, or its files are out of reach
+    for (const auto& [host, statuses] : by_host) {
+      const auto silent_here = std::ranges::count_if(statuses, [&](const auto* s) { return silent(*s); });
+      if (silent_here == 0) continue;
+      if (silent_here < std::ssize(statuses)) {
+        for (const auto* status : statuses) {
+          if (silent(*status))
+            add(Trouble::dead, *status, " and its sentinel are gone without a word" + at_work(*status));
+        }
+        continue;
+      }
+      Finding finding{Trouble::host_lost, {}, host, host + " is silent: it has crashed, or is cut off ("};
+      for (const auto* status : statuses) finding.ranks.push_back(status->rank);
+      finding.text += std::to_string(statuses.size()) + (statuses.size() == 1 ? " rank" : " ranks") +
+                      ", last" + at_work(*statuses.front()) + ")";
+      findings_.push_back(finding);
+    }
+  }
+
+  void find_stopped() {
+    for (const auto& status : now_) {
+      if (status.state != State::stopped || silent(status)) continue;
+      add(Trouble::stopped, status, " is stopped by a signal" + at_work(status) + and_who_waits(status.rank));
+    }
+  }
+
+  void find_stuck() {
+    for (const auto& status : now_) {
+      if (status.state != State::running || waits(status) || status.usual_seconds == 0) continue;
+      if (status.phase_seconds < std::max(stuck_seconds, stuck_times * status.usual_seconds)) continue;
+      if (now_.size() > 1 && waiting_for(status.rank) == 0) continue;
+      add(Trouble::stuck, status,
+          " is stuck" + at_work(status) + " for " + in_seconds(status.phase_seconds) +
+              (status.on_disk ? ", waiting for a disk or a file system" : "") + and_who_waits(status.rank));
+    }
+  }
+
+  /// By the pace of the run so far.
+  bool is_slow() const {
+    return std::ranges::any_of(now_, [](const auto& status) {
+      return status.usual_step_ms > 0 &&
+             status.step_ms > std::max(slow_step_ms, slow_step_times * status.usual_step_ms);
+    });
+  }
+
+  void find_slow_compute() {
+    std::vector<double> all;
+    for (const auto& status : now_) {
+      if (status.compute_ms > 0) all.push_back(status.compute_ms);
+    }
+    if (all.size() < 2) return;
+    std::ranges::sort(all);
+    const double usual = all[(all.size() - 1) / 2];  // of two ranks the faster one
+    for (const auto& status : now_) {
+      if (status.compute_ms < slow_compute_times * usual || waits(status)) continue;
+      char times[16];
+      std::snprintf(times, sizeof times, "%.1f", status.compute_ms / usual);
+      add(Trouble::slow_compute, status,
+          std::string(" computes ") + times + " times as slowly as the others" + and_who_waits(status.rank));
+    }
+    if (findings_.empty()) find_last_one_computing();
+  }
+
+  /// The only rank that waits for nobody while all others wait.
+  void find_last_one_computing() {
+    const RankStatus* only = nullptr;
+    for (const auto& status : now_) {
+      if (waits(status)) continue;
+      if (only) return;
+      only = &status;
+    }
+    if (!only || waiting_for(only->rank) == 0) return;
+    add(Trouble::slow_compute, *only,
+        " is slow" + at_work(*only) + ", for " + in_seconds(only->phase_seconds) + and_who_waits(only->rank));
+  }
+
+  /// The host, or failing that the pair of hosts, that every wait between hosts has a part in.
+  void find_slow_link() {
+    std::map<int, std::string> host_of;
+    for (const auto& status : now_) host_of[status.rank] = status.host;
+    std::set<std::pair<std::string, std::string>> waits;  // in alphabetical order
+    for (const auto& status : now_) {
+      for (const int peer : status.awaits) {
+        if (host_of.contains(peer) && host_of[peer] != status.host)
+          waits.insert(std::minmax(status.host, host_of[peer]));
+      }
+    }
+    if (waits.empty()) return;
+    std::vector<std::string> common;
+    for (const auto& host : {waits.begin()->first, waits.begin()->second}) {
+      if (std::ranges::all_of(waits, [&](const auto& w) { return w.first == host || w.second == host; }))
+        common.push_back(host);
+    }
+    if (common.empty()) return;
+    Finding finding{Trouble::slow_link, {}, common.front(), ""};
+    if (common.size() == 2) finding.host += " and " + common.back();
+    for (const auto& status : now_) {
+      if (std::ranges::find(common, status.host) != common.end()) finding.ranks.push_back(status.rank);
+    }
+    finding.text = (common.size() == 2 ? "the link between " : "the link of ") + finding.host +
+                   " is slow or cut: all ranks wait for bytes" + at_work(now_.front());
+    findings_.push_back(finding);
+  }
+
+  const std::vector<RankStatus>& now_;
+  double seconds_;
+  std::map<int, std::int64_t> beat_before_;
+  std::vector<Finding> findings_;
+};
+
+}  // namespace
+
+std::string name_of(Trouble trouble) {
+  switch (trouble) {
+    case Trouble::dead:
+      return "dead";
+    case Trouble::out_of_memory:
+      return "out of memory";
+    case Trouble::host_lost:
+      return "host lost";
+    case Trouble::stopped:
+      return "stopped";
+    case Trouble::stuck:
+      return "stuck";
+    case Trouble::slow_compute:
+      return "slow compute";
+    case Trouble::slow_link:
+      return "slow link";
+  }
+  return "";
+}
+
+std::vector<Finding> diagnose(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now,
+                              double seconds) {
+  return Diagnosis(before, now, seconds).make();
+}
+
+bool is_under_way(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now) {
+  std::map<int, std::int64_t> beats;
+  for (const auto& status : before) beats[status.rank] = status.beat;
+  return std::ranges::any_of(now, [&](const auto& status) {
+    const auto found = beats.find(status.rank);
+    return status.state != State::ended && (found == beats.end() || found->second != status.beat);
+  });
+}
+
+}  // namespace lockstep

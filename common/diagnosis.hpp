@@ -1,0 +1,41 @@
+// Who holds a run up, and why: from what the ranks' sentinels have written.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/rank_status.hpp"
+
+namespace lockstep {
+
+enum class Trouble {
+  dead,           ///< killed, crashed, or left with an error
+  out_of_memory,  ///< killed for memory, or an allocation failed
+  host_lost,      ///< no sentinel of the host writes any more: crashed, or cut off from the files
+  stopped,        ///< by a signal
+  stuck,          ///< in one phase, for far longer than that has ever taken
+  slow_compute,   ///< its micro-batches take far longer than those of the others
+  slow_link,      ///< everybody waits for bytes to or from its host
+};
+
+/// "dead", "slow link", ...
+std::string name_of(Trouble trouble);
+
+struct Finding {
+  Trouble trouble;
+  std::vector<int> ranks;  ///< the culprits, in rank order
+  std::string host;        ///< theirs; two hosts as "n1 and n2" where a link between them is slow
+  std::string text;        ///< for people: which rank on which host, in which phase, and who waits for it
+};
+
+/// `before` and `now` were read `seconds` apart, two beats of a sentinel at least. Empty when nothing is
+/// wrong. The likely cause comes first. Limits are relative to the run's own pace: see the constants in
+/// diagnosis.cpp.
+std::vector<Finding> diagnose(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now,
+                              double seconds);
+
+/// Whether any rank is still written about: its beat has moved, or it has not ended and was read for the
+/// first time.
+bool is_under_way(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now);
+
+}  // namespace lockstep

@@ -1,0 +1,60 @@
+#include "common/rank_status.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+namespace lockstep {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t least_bytes = 1024;  // of a status, so that each covers the one before
+constexpr int peer_lost = 3, orderly_by_signal = 128;
+
+}  // namespace
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RankStatus, rank, host, pid, beat, written, state, exit_code,
+                                                signal, asked, out_of_memory, step, phase, phase_seconds,
+                                                usual_seconds, awaits, on_disk, step_ms, usual_step_ms,
+                                                compute_ms)
+
+bool RankStatus::failed() const {
+  if (state != State::ended || asked) return false;
+  return signal != 0 || (exit_code != 0 && exit_code != peer_lost && exit_code < orderly_by_signal);
+}
+
+std::string status_folder(const std::string& run) { return run + "/status"; }
+
+std::string to_text(const RankStatus& status) {
+  auto text = json(status).dump(-1, ' ', false, json::error_handler_t::replace);
+  text.resize(std::max(text.size(), least_bytes - 1), ' ');
+  return text + "\n";
+}
+
+std::optional<RankStatus> rank_status_from_text(const std::string& text) {
+  const auto object = json::parse(text.substr(0, text.find('\n')), nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return std::nullopt;
+  try {
+    return object.get<RankStatus>();
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
+std::vector<RankStatus> read_rank_statuses(const std::string& run) {
+  std::vector<RankStatus> statuses;
+  std::error_code none;
+  for (const auto& item : std::filesystem::directory_iterator(status_folder(run), none)) {
+    if (!item.path().filename().string().starts_with("rank-")) continue;
+    std::ifstream file(item.path());
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    if (auto status = rank_status_from_text(text)) statuses.push_back(std::move(*status));
+  }
+  std::ranges::sort(statuses, {}, &RankStatus::rank);
+  return statuses;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,135 @@
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "common/diagnosis.hpp"
+#include "common/error.hpp"
+#include "launcher/commands.hpp"
+#include "launcher/machine.hpp"
+#include "launcher/post_mortem.hpp"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr auto between_looks = std::chrono::milliseconds(2600);  // two beats of a sentinel, and a half
+
+struct WhyOptions {
+  std::string run;
+  bool json = false;
+};
+
+std::string name_of(RankStatus::State state) {
+  switch (state) {
+    case RankStatus::State::running:
+      return "running";
+    case RankStatus::State::stopped:
+      return "stopped";
+    case RankStatus::State::ended:
+      return "ended";
+  }
+  return "";
+}
+
+/// How the run stands where nobody holds it up.
+std::string standing(const std::string& run, bool under_way, const std::vector<RankStatus>& ranks) {
+  if (under_way) {
+    char pace[64] = "";
+    if (ranks.front().usual_step_ms > 0)
+      std::snprintf(pace, sizeof pace, ", %.0f ms a step", ranks.front().usual_step_ms);
+    return "nothing holds the run up: step " + std::to_string(ranks.front().step) + ", in " +
+           ranks.front().phase + pace;
+  }
+  if (fs::exists(run + "/result.json")) return "the run is complete";
+  return ranks.empty() ? "no rank has begun" : "the run is not under way, and nothing tells of a failure";
+}
+
+void print_for_people(const WhyOptions& options, bool under_way, const std::vector<Finding>& findings,
+                      const std::vector<RankStatus>& ranks) {
+  for (const auto& finding : findings) std::cout << describe(finding, options.run) << "\n";
+  if (findings.empty()) std::cout << standing(options.run, under_way, ranks) << "\n";
+  if (ranks.empty()) return;
+  std::printf("\n%5s  %-16s %-8s %8s  %-11s %9s  %s\n", "rank", "host", "state", "step", "phase", "for",
+              "awaits");
+  std::fflush(stdout);
+  for (const auto& rank : ranks) {
+    std::string awaits;
+    for (const int peer : rank.awaits) awaits += (awaits.empty() ? "" : ",") + std::to_string(peer);
+    std::printf("%5d  %-16s %-8s %8lld  %-11s %7.0f s  %s\n", rank.rank, rank.host.c_str(),
+                name_of(rank.state).c_str(), static_cast<long long>(rank.step), rank.phase.c_str(),
+                rank.phase_seconds, awaits.c_str());
+  }
+}
+
+void print_for_machines(const WhyOptions& options, bool under_way, const std::vector<Finding>& findings,
+                        const std::vector<RankStatus>& ranks) {
+  ordered_json line = {{"run", options.run}, {"under_way", under_way}, {"findings", ordered_json::array()}};
+  for (const auto& finding : findings) {
+    line["findings"].push_back({{"trouble", name_of(finding.trouble)},
+                                {"ranks", finding.ranks},
+                                {"host", finding.host},
+                                {"text", finding.text}});
+  }
+  if (findings.empty()) line["standing"] = standing(options.run, under_way, ranks);
+  for (const auto& rank : ranks) {
+    line["ranks"].push_back({{"rank", rank.rank},
+                             {"host", rank.host},
+                             {"state", name_of(rank.state)},
+                             {"step", rank.step},
+                             {"phase", rank.phase},
+                             {"phase_seconds", rank.phase_seconds},
+                             {"awaits", rank.awaits},
+                             {"step_ms", rank.step_ms},
+                             {"usual_step_ms", rank.usual_step_ms},
+                             {"compute_ms", rank.compute_ms}});
+  }
+  std::cout << line.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << "\n";
+}
+
+int why(const WhyOptions& options) {
+  if (!fs::exists(options.run + "/plan.json")) {
+    throw Error(ExitCode::config, options.run + " is not a run folder", "it has no plan.json",
+                "give the folder that `lockstep train` named");
+  }
+  const auto before = read_rank_statuses(options.run);
+  auto findings = diagnose({}, before, 0);
+  auto ranks = before;
+  const bool over = std::ranges::all_of(
+      before, [](const auto& status) { return status.state == RankStatus::State::ended; });
+  if (!over) {
+    std::this_thread::sleep_for(between_looks);
+    ranks = read_rank_statuses(options.run);
+    findings = diagnose(before, ranks, std::chrono::duration<double>(between_looks).count());
+  }
+  const bool under_way = !over && is_under_way(before, ranks);
+  (options.json || !terminal_columns() ? print_for_machines : print_for_people)(options, under_way, findings,
+                                                                                ranks);
+  return static_cast<int>(findings.empty() ? ExitCode::success : ExitCode::peer_lost);
+}
+
+}  // namespace
+
+void add_why(CLI::App& app, int& status) {
+  auto options = std::make_shared<WhyOptions>();
+  CLI::App* command = app.add_subcommand("why", "Say who holds a run up, or why it ended");
+  command->add_option("RUN", options->run, "The run folder")->required();
+  command->add_flag("--json", options->json, "One line of JSON, as in a pipe");
+  command->footer(
+      "Examples:\n"
+      "  lockstep why runs/quickstart\n"
+      "  lockstep why /shared/runs/1 | python3 -m json.tool\n"
+      "It looks for 3 seconds at what each rank's sentinel writes into RUN/status, from any host that sees "
+      "the\n"
+      "folder, and names what is dead, stopped, stuck, slow to compute, or behind a slow link.\n"
+      "Exit status: 0 nothing holds the run up, 3 something does or did, 2 no such run.");
+  command->callback([options, &status] { status = why(*options); });
+}
+
+}  // namespace lockstep

@@ -1,0 +1,144 @@
+"""A rank that dies or stands still is named, the run starts again by itself, and `lockstep why` knows who it was."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, mpirun,
+                       result_of, set_options, train, train_command)
+
+@pytest.fixture(scope="module")
+def undisturbed(resnet, tmp_path_factory):
+    """(settings, state hash) of a run that saves every other step."""
+    settings = resnet | {"training.max_steps": 12, "checkpoint.every_steps": 2, "reliability.max_restarts": 3}
+    output = tmp_path_factory.mktemp("undisturbed") / "run"
+    train(output, 2, settings)
+    return settings, result_of(output)["state_hash"]
+
+
+def why(run):
+    done = subprocess.run([LOCKSTEP, "why", run], capture_output=True, text=True, timeout=60)
+    return done.returncode, json.loads(done.stdout)
+
+
+def expect_complete(outcome, output, settings, state_hash):
+    assert outcome.exit_code == 0, outcome.output
+    assert result_of(output)["state_hash"] == state_hash
+    steps = [line["step"] for line in metrics_of(output) if "loss" in line]
+    assert steps == list(range(1, settings["training.max_steps"] + 1))
+    code, answer = why(output)
+    assert (code, answer["standing"], answer["findings"]) == (0, "the run is complete", [])
+
+
+def test_a_killed_rank_is_named_with_its_last_words_and_the_run_starts_again_to_the_same_end(undisturbed, tmp_path):
+    settings, state_hash = undisturbed
+    with Started(train_command(tmp_path / "run", 3, settings)) as started:
+        started.wait_for_event("checkpoint", step=4)
+        os.kill(started.process_of_rank(1), signal.SIGKILL)
+        assert started.wait_for_event("restart")["ranks"] == 3
+        assert started.wait_for_event("start")["step"] >= 4
+        outcome = started.finish()
+    expect_complete(outcome, tmp_path / "run", settings, state_hash)
+    assert "rank 1 on " in outcome.stderr and "was ended by signal 9 (Killed) in " in outcome.stderr, outcome.output
+    assert "starting again with 3 ranks, from the newest checkpoint" in outcome.stderr
+
+
+def test_a_stopped_rank_is_named_and_ended_and_the_run_goes_on_to_the_same_end(undisturbed, tmp_path):
+    settings, state_hash = undisturbed
+    settings = settings | {"reliability.hang_timeout_seconds": 4}
+    with Started(train_command(tmp_path / "run", 3, settings)) as started:
+        started.wait_for_event("checkpoint", step=4)
+        os.kill(started.process_of_rank(2), signal.SIGSTOP)
+        started.wait_for_event("restart")
+        outcome = started.finish()
+    expect_complete(outcome, tmp_path / "run", settings, state_hash)
+    assert "warning: rank 2 on " in outcome.stderr and " is stopped by a signal in " in outcome.stderr, outcome.output
+    assert "has been stopped for longer than reliability.hang_timeout_seconds and is ended" in outcome.stderr
+
+
+def test_a_run_that_fails_again_and_again_is_given_up(undisturbed, tmp_path):
+    settings = undisturbed[0] | {"reliability.max_restarts": 1, "checkpoint.every_steps": 0}
+    with Started(train_command(tmp_path / "run", 2, settings)) as started:
+        for _ in range(2):
+            started.wait_for_event("step", step=1)
+            os.kill(started.process_of_rank(1), signal.SIGKILL)
+        outcome = started.finish()
+    assert outcome.exit_code in (3, 128 + signal.SIGKILL), outcome.output
+    assert "giving up after 1 restarts without a newer checkpoint" in outcome.stderr
+
+
+def test_why_names_a_stopped_rank_and_then_a_dead_one(undisturbed, tmp_path):
+    settings = undisturbed[0] | {"reliability.max_restarts": 0}
+    with Started(train_command(tmp_path / "run", 3, settings)) as started:
+        started.wait_for_event("step", step=2)
+        stopped = started.process_of_rank(1)
+        os.kill(stopped, signal.SIGSTOP)
+        code, answer = why(tmp_path / "run")
+        while not answer["findings"] and answer["under_way"]:  # the sentinel writes once a second
+            code, answer = why(tmp_path / "run")
+        assert (code, answer["under_way"]) == (3, True)
+        [finding] = answer["findings"]
+        assert (finding["trouble"], finding["ranks"], finding["host"]) == ("stopped", [1], os.uname().nodename)
+        os.kill(stopped, signal.SIGKILL)
+        started.finish()
+    code, answer = why(tmp_path / "run")
+    assert code == 3 and answer["findings"][0]["trouble"] == "dead" and answer["findings"][0]["ranks"] == [1]
+
+
+def test_why_refuses_what_is_no_run(tmp_path):
+    done = subprocess.run([LOCKSTEP, "why", tmp_path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "is not a run folder" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def saved_at_the_end_only(resnet, tmp_path_factory):
+    """(settings, state hash) of a run whose evaluations take long enough for a signal to come in the middle."""
+    settings = resnet | {"training.max_steps": 8, "training.epochs": 100, "data.train_samples": 128,
+                         "data.test_samples": 400, "checkpoint.every_epochs": 0, "training.evaluate_every_epochs": 1,
+                         "training.early_stopping_patience": 50, "reliability.max_restarts": 3,
+                         "training.evaluation_batch_size": 1}
+    output = tmp_path_factory.mktemp("evaluating") / "run"
+    train(output, 2, settings)
+    return settings, result_of(output)["state_hash"]
+
+
+@pytest.mark.parametrize("rank, number", [(2, signal.SIGTERM), (1, signal.SIGUSR1), (0, signal.SIGUSR2)])
+def test_a_signal_to_any_rank_in_an_evaluation_saves_and_stops_in_order(saved_at_the_end_only, tmp_path, rank, number):
+    settings, state_hash = saved_at_the_end_only
+    run = tmp_path / "run"
+    with Started(train_command(run, 3, settings)) as started:
+        step = started.wait_for_event("step", step=4)["step"]  # the end of an epoch: its evaluation comes next
+        os.kill(started.process_of_rank(rank), number)
+        outcome = started.finish()
+    assert outcome.exit_code == 128 + number, outcome.output
+    stopped = outcome.event("stopped")["step"]
+    assert stopped in (step, step + 1)
+    assert checkpoints_of(run) == [f"step-{stopped:08}"]
+    assert "starting again" not in outcome.stderr
+    expect_complete(train(run, 2, settings), run, settings, state_hash)
+    evaluations = [line["step"] for line in metrics_of(run) if "test_accuracy" in line]
+    assert evaluations == [2, 4, 6, 8]
+
+
+def test_a_signal_before_the_first_step_stops_in_order(saved_at_the_end_only, tmp_path):
+    settings, state_hash = saved_at_the_end_only
+    run = tmp_path / "run"
+    with Started(train_command(run, 2, settings)) as started:
+        started.wait_for_event("start")
+        started.process.send_signal(signal.SIGUSR1)
+        outcome = started.finish()
+    assert outcome.exit_code == 128 + signal.SIGUSR1, outcome.output
+    expect_complete(train(run, 3, settings), run, settings, state_hash)
+
+
+def test_without_the_launcher_the_sentinel_of_rank_0_names_the_culprit(undisturbed, tmp_path):
+    settings = undisturbed[0] | {"reliability.hang_timeout_seconds": 5}
+    command = mpirun(2, [WORKER, QUICKSTART, *set_options(settings), "--output", tmp_path / "run"])
+    with Started(command, environment=MPI_ENVIRONMENT) as started:
+        started.wait_for_event("step", step=2)
+        os.kill(started.process_of_rank(0), signal.SIGSTOP)
+        outcome = started.finish()
+    assert outcome.exit_code != 0
+    assert "warning: rank 0 on " in outcome.stderr and " is stopped by a signal in " in outcome.stderr, outcome.output

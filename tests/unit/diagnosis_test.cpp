@@ -1,0 +1,160 @@
+#include "common/diagnosis.hpp"
+
+#include <gtest/gtest.h>
+
+namespace lockstep {
+namespace {
+
+using State = RankStatus::State;
+constexpr double seconds = 3;
+
+/// Rank r of a run in step 10, forward, whose beat moves; one rank on each of n1, n2, ...
+std::vector<RankStatus> ranks(int count, std::int64_t beat = 2) {
+  std::vector<RankStatus> all(count);
+  for (int r = 0; r < count; ++r) {
+    auto& status = all[r];
+    status.rank = r;
+    status.host = "n" + std::to_string(r + 1);
+    status.beat = beat;
+    status.step = 10;
+    status.phase = "forward";
+    status.phase_seconds = 0.1;
+    status.usual_seconds = 0.2;
+    status.step_ms = status.usual_step_ms = 400;
+    status.compute_ms = 50;
+  }
+  return all;
+}
+
+std::vector<Finding> diagnose_now(const std::vector<RankStatus>& now) {
+  return diagnose(ranks(static_cast<int>(now.size()), 1), now, seconds);
+}
+
+void expect_one(const std::vector<Finding>& findings, Trouble trouble, const std::vector<int>& culprits,
+                const std::string& host) {
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(name_of(findings[0].trouble), name_of(trouble)) << findings[0].text;
+  EXPECT_EQ(findings[0].ranks, culprits);
+  EXPECT_EQ(findings[0].host, host);
+}
+
+TEST(Diagnosis, FindsNothingInARunThatGoesOn) {
+  EXPECT_TRUE(diagnose_now(ranks(4)).empty());
+  EXPECT_TRUE(is_under_way(ranks(4, 1), ranks(4, 2)));
+  EXPECT_FALSE(is_under_way(ranks(4, 2), ranks(4, 2)));
+}
+
+TEST(Diagnosis, NamesTheRankThatWasKilledAndNotThoseThatMissIt) {
+  auto now = ranks(3);
+  for (auto& status : now) status.state = State::ended;
+  now[0].exit_code = now[1].exit_code = 3;
+  now[2].signal = 9;
+  const auto findings = diagnose_now(now);
+  expect_one(findings, Trouble::dead, {2}, "n3");
+  EXPECT_EQ(findings[0].text, "rank 2 on n3 was ended by signal 9 (Killed) in forward of step 11");
+}
+
+TEST(Diagnosis, PassesOverRanksThatWereAskedToEnd) {
+  auto now = ranks(3);
+  for (auto& status : now) status.state = State::ended, status.signal = 15, status.asked = true;
+  now[1].asked = false;
+  now[1].signal = 11;
+  expect_one(diagnose_now(now), Trouble::dead, {1}, "n2");
+}
+
+TEST(Diagnosis, PutsTheFirstFailureFirst) {
+  auto now = ranks(2);
+  for (auto& status : now) status.state = State::ended, status.exit_code = 4;
+  now[0].written = 20, now[1].written = 10;
+  const auto findings = diagnose_now(now);
+  ASSERT_EQ(findings.size(), 2U);
+  EXPECT_EQ(findings[0].ranks, std::vector{1});
+}
+
+TEST(Diagnosis, TellsMemoryFromOtherKills) {
+  auto now = ranks(2);
+  now[1].state = State::ended, now[1].signal = 9, now[1].out_of_memory = true;
+  expect_one(diagnose_now(now), Trouble::out_of_memory, {1}, "n2");
+}
+
+TEST(Diagnosis, NamesAHostWhoseSentinelsAreSilent) {
+  auto now = ranks(4);
+  now[2].host = now[3].host = "far";
+  now[2].beat = now[3].beat = 1;
+  expect_one(diagnose_now(now), Trouble::host_lost, {2, 3}, "far");
+  now[3].beat = 2;
+  expect_one(diagnose_now(now), Trouble::dead, {2}, "far");
+}
+
+TEST(Diagnosis, NamesAStoppedRankWhateverTheOthersDo) {
+  auto now = ranks(4);
+  now[1].state = State::stopped;
+  for (const int r : {0, 2, 3}) now[r].awaits = {1}, now[r].phase = "exchange", now[r].phase_seconds = 60;
+  const auto findings = diagnose_now(now);
+  expect_one(findings, Trouble::stopped, {1}, "n2");
+  EXPECT_EQ(findings[0].text,
+            "rank 1 on n2 is stopped by a signal in forward of step 11; 3 ranks wait for it");
+}
+
+TEST(Diagnosis, CallsARankStuckOnlyFarBeyondItsOwnPaceAndWhenOthersWait) {
+  auto now = ranks(2);
+  now[1].phase = "data", now[1].phase_seconds = 5, now[1].usual_seconds = 0.1, now[1].on_disk = true;
+  EXPECT_TRUE(diagnose_now(now).empty()) << "nobody waits for it";
+  now[0].awaits = {1};
+  const auto findings = diagnose_now(now);
+  expect_one(findings, Trouble::stuck, {1}, "n2");
+  EXPECT_NE(findings[0].text.find("waiting for a disk"), std::string::npos);
+  now[1].usual_seconds = 0.6;
+  EXPECT_TRUE(diagnose_now(now).empty()) << "it has taken longer than half a second before";
+  now[1].usual_seconds = 0;
+  EXPECT_TRUE(diagnose_now(now).empty()) << "nobody knows how long it takes";
+}
+
+TEST(Diagnosis, NamesTheRankThatComputesSlowlyWhileAllOthersWait) {
+  auto now = ranks(4);
+  for (auto& status : now) status.step_ms = 6000;
+  now[2].compute_ms = 700;
+  for (const int r : {0, 1, 3}) now[r].awaits = {2};
+  expect_one(diagnose_now(now), Trouble::slow_compute, {2}, "n3");
+  for (auto& status : now) status.step_ms = 450;
+  EXPECT_TRUE(diagnose_now(now).empty()) << "the run keeps its pace";
+}
+
+TEST(Diagnosis, NamesTheRankThatStillComputesThoughItHasFinishedNoStep) {
+  auto now = ranks(3);
+  for (auto& status : now) status.step_ms = 6000;
+  now[0].awaits = now[2].awaits = {1};
+  expect_one(diagnose_now(now), Trouble::slow_compute, {1}, "n2");
+}
+
+TEST(Diagnosis, NamesTheHostThatAllWaitsHaveAPartIn) {
+  auto now = ranks(4);
+  for (auto& status : now) status.step_ms = 6000, status.phase = "exchange";
+  now[0].awaits = now[1].awaits = now[3].awaits = {2};
+  now[2].awaits = {0, 1, 3};
+  expect_one(diagnose_now(now), Trouble::slow_link, {2}, "n3");
+}
+
+TEST(Diagnosis, NamesBothHostsOfASlowLinkBetweenTwo) {
+  auto now = ranks(2);
+  for (auto& status : now) status.step_ms = 6000, status.phase = "exchange";
+  now[0].awaits = {1}, now[1].awaits = {0};
+  expect_one(diagnose_now(now), Trouble::slow_link, {0, 1}, "n1 and n2");
+}
+
+TEST(RankStatus, SurvivesBeingWrittenAndReadAndIsNothingHalfWay) {
+  auto status = ranks(1)[0];
+  status.awaits = {3, 4};
+  status.state = State::stopped;
+  const auto text = to_text(status);
+  const auto read = rank_status_from_text(text);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->awaits, status.awaits);
+  EXPECT_EQ(read->state, State::stopped);
+  EXPECT_EQ(read->host, "n1");
+  EXPECT_FALSE(rank_status_from_text(text.substr(0, 40)));
+  EXPECT_FALSE(rank_status_from_text(""));
+}
+
+}  // namespace
+}  // namespace lockstep

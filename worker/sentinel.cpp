@@ -1,0 +1,309 @@
+#include "worker/sentinel.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "common/diagnosis.hpp"
+#include "common/log.hpp"
+#include "common/rank_status.hpp"
+#include "worker/stamps.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr double beat_seconds = 1, hung_times = 20;
+constexpr std::size_t steps_remembered = 1000, steps_for_a_pace = 5;
+constexpr std::array ending_signals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+
+volatile pid_t rank_process = 0;
+volatile std::sig_atomic_t asked = 0;
+
+double unix_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// The states ("R", "S", "D", "T", ...) of the threads of a process, the main one's first.
+std::string thread_states(pid_t pid) {
+  std::string states;
+  std::error_code none;
+  const auto state_of = [](const std::filesystem::path& folder) {
+    std::ifstream file(folder / "stat");
+    std::string line;
+    std::getline(file, line);
+    const auto name_end = line.rfind(')');
+    return name_end == std::string::npos || name_end + 2 >= line.size() ? '?' : line[name_end + 2];
+  };
+  const auto folder = "/proc/" + std::to_string(pid);
+  states += state_of(folder);
+  for (const auto& task : std::filesystem::directory_iterator(folder + "/task", none))
+    states += state_of(task.path());
+  return states;
+}
+
+std::int64_t number_after(const std::string& path, const std::string& key) {
+  std::ifstream file(path);
+  std::string word;
+  std::int64_t value = 0;
+  while (file >> word) {
+    if (word == key && file >> value) return value;
+  }
+  return 0;
+}
+
+/// How often the kernel has killed for memory: in this process's control group, or on the whole machine.
+std::int64_t memory_kills() {
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    const auto events = "/sys/fs/cgroup" + line.substr(line.rfind(':') + 1) + "/memory.events";
+    if (line.starts_with("0::") && access(events.c_str(), R_OK) == 0) return number_after(events, "oom_kill");
+  }
+  return number_after("/proc/vmstat", "oom_kill");
+}
+
+std::string name_of_phase(int phase) {
+  if (phase == Stamps::start_up) return "start-up";
+  return phase == Stamps::ending ? "the end" : phase_name(static_cast<Phase>(phase));
+}
+
+/// What the sentinel knows of its rank, from beat to beat.
+class Watch {
+ public:
+  explicit Watch(pid_t pid) : pid_(pid), kills_before_(memory_kills()) { status_.host = host_name(); }
+
+  /// Once a second while the rank lives. `seconds` since the last beat.
+  void beat(double seconds) {
+    const auto& page = stamps();
+    status_.pid = pid_;
+    ++status_.beat;
+    look_at_threads();
+    follow_phase(page, seconds);
+    follow_steps(page, seconds);
+    const auto count = page.awaited_count.load(std::memory_order_acquire);
+    status_.awaits.assign(page.awaited, page.awaited + count);
+    write();
+    end_hang(page.hang_seconds, seconds);
+  }
+
+  /// Who is asked to end may be killed next, and could not tell then that it was.
+  void note_if_asked() {
+    if (asked == 0 || status_.asked) return;
+    status_.asked = true;
+    write();
+  }
+
+  void end(int wait_status) {
+    status_.state = RankStatus::State::ended;
+    status_.exit_code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 0;
+    status_.signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+    status_.asked = asked != 0;
+    status_.step = stamps().step;
+    status_.phase = name_of_phase(stamps().phase);
+    status_.out_of_memory =
+        stamps().out_of_memory || (status_.signal == SIGKILL && memory_kills() > kills_before_);
+    ++status_.beat;
+    write();
+  }
+
+ private:
+  void look_at_threads() {
+    const auto states = thread_states(pid_);
+    const bool stopped = states.front() == 'T';
+    status_.state = stopped ? RankStatus::State::stopped : RankStatus::State::running;
+    status_.on_disk = states.find('D') != std::string::npos;
+  }
+
+  /// A rank that stands still for too long is killed, so that the others need not wait for it any longer.
+  void end_hang(double limit, double seconds) {
+    stopped_seconds_ = status_.state == RankStatus::State::stopped ? stopped_seconds_ + seconds : 0;
+    const bool stuck = status_.awaits.empty() && status_.usual_seconds > 0 &&
+                       status_.phase_seconds > std::max(limit, hung_times * status_.usual_seconds);
+    if (limit <= 0 || (!stuck && stopped_seconds_ < limit)) return;
+    const auto line = "error: rank " + std::to_string(status_.rank) + " on " + status_.host + " has " +
+                      (stuck ? "been stuck in " + status_.phase : std::string("been stopped")) +
+                      " for longer than reliability.hang_timeout_seconds and is ended\n";
+    if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
+    kill(pid_, SIGKILL);
+  }
+
+  void follow_phase(const Stamps& page, double seconds) {
+    const auto changes = page.phase_changes.load(std::memory_order_acquire);
+    const auto phase = page.phase.load(std::memory_order_relaxed);
+    status_.phase_seconds = changes == phase_changes_ ? status_.phase_seconds + seconds : 0;
+    phase_changes_ = changes;
+    status_.phase = name_of_phase(phase);
+    status_.usual_seconds = phase < 0 ? 0 : 1e-9 * static_cast<double>(page.longest_ns[phase].load());
+  }
+
+  void follow_steps(const Stamps& page, double seconds) {
+    const auto steps = page.steps_here.load(std::memory_order_acquire);
+    const auto computing_ns = page.computing_ns.load(std::memory_order_relaxed);
+    status_.step = page.step.load(std::memory_order_relaxed);
+    since_step_ += seconds;
+    if (steps == steps_) {
+      if (steps_ > 0) status_.step_ms = std::max(status_.step_ms, 1e3 * since_step_);
+      return;
+    }
+    const auto count = static_cast<double>(steps - steps_);
+    status_.step_ms = 1e3 * since_step_ / count;
+    if (steps_ > 0) remember(status_.step_ms);  // the first ones touch memory
+    if (const auto micro_batches = static_cast<double>(page.micro_batches.load()); micro_batches > 0)
+      status_.compute_ms = 1e-6 * static_cast<double>(computing_ns - computing_ns_) / count / micro_batches;
+    steps_ = steps;
+    computing_ns_ = computing_ns;
+    since_step_ = 0;
+  }
+
+  void remember(double step_ms) {
+    recent_.push_back(step_ms);
+    if (recent_.size() > steps_remembered) recent_.pop_front();
+    if (recent_.size() < steps_for_a_pace) return;
+    auto sorted = std::vector(recent_.begin(), recent_.end());
+    std::ranges::nth_element(sorted, sorted.begin() + std::ssize(sorted) / 2);
+    status_.usual_step_ms = sorted[sorted.size() / 2];
+  }
+
+  void write() {
+    const auto& page = stamps();
+    if (!page.ready) return;
+    if (file_ < 0) open_file(page);
+    if (file_ < 0) return;
+    status_.rank = page.rank;
+    status_.written = unix_seconds();
+    const auto text = to_text(status_);
+    if (pwrite(file_, text.data(), text.size(), 0) < 0) return;  // the rank itself will meet the same trouble
+    if (on_nfs_) fdatasync(file_);  // others see there what has reached the server
+  }
+
+  void open_file(const Stamps& page) {
+    const auto path = status_folder(page.run) + "/rank-" + std::to_string(page.rank) + ".json";
+    file_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    struct statfs system {};
+    constexpr auto nfs = 0x6969;
+    on_nfs_ = file_ >= 0 && fstatfs(file_, &system) == 0 && system.f_type == nfs;
+  }
+
+  pid_t pid_;
+  std::int64_t kills_before_;
+  RankStatus status_;
+  int file_ = -1;
+  bool on_nfs_ = false;
+  std::int64_t phase_changes_ = 0, steps_ = 0, computing_ns_ = 0;
+  double since_step_ = 0, stopped_seconds_ = 0;
+  std::deque<double> recent_;
+};
+
+/// Rank 0's sentinel looks at all ranks, and says what holds the run up: once for each culprit.
+class Lookout {
+ public:
+  /// `seconds` since the last look.
+  void look(double seconds) {
+    since_ += seconds;
+    if (since_ < look_seconds || !stamps().ready || stamps().rank != 0) return;
+    auto now = read_rank_statuses(stamps().run);
+    std::set<std::string> seen;
+    for (const auto& finding : diagnose(before_, now, since_)) {
+      const auto key = name_of(finding.trouble) + finding.host + std::to_string(finding.ranks.front());
+      seen.insert(key);
+      if (suspected_.contains(key) && said_.insert(key).second) say(finding);  // seen twice: no passing state
+    }
+    suspected_ = std::move(seen);
+    before_ = std::move(now);
+    since_ = 0;
+  }
+
+ private:
+  static void say(const Finding& finding) {
+    const auto line = "warning: " + finding.text + "\n";
+    if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
+  }
+
+  static constexpr double look_seconds = 2 * beat_seconds;
+  double since_ = 0;
+  std::vector<RankStatus> before_;
+  std::set<std::string> suspected_, said_;
+};
+
+void pass_on(int number) {
+  asked = number;
+  if (rank_process > 0) kill(rank_process, number);
+}
+
+void ignore_what_is_for_the_rank() {
+  struct sigaction action {};
+  action.sa_handler = pass_on;
+  action.sa_flags = SA_RESTART;
+  for (const int number : ending_signals) sigaction(number, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+/// Ends this process as the rank has ended.
+[[noreturn]] void end_likewise(int wait_status) {
+  if (!WIFSIGNALED(wait_status)) _exit(WEXITSTATUS(wait_status));
+  const rlimit no_core{0, 0};  // the rank has left one, if it was to
+  setrlimit(RLIMIT_CORE, &no_core);
+  std::signal(WTERMSIG(wait_status), SIG_DFL);
+  std::raise(WTERMSIG(wait_status));
+  _exit(128 + WTERMSIG(wait_status));
+}
+
+[[noreturn]] void watch_over(pid_t pid) {
+  prctl(PR_SET_NAME, "lockstep-watch");
+  Watch watch(pid);
+  Lookout lookout;
+  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  auto last = Clock::now();
+  for (;;) {
+    pollfd ended{fd, POLLIN, 0};
+    poll(&ended, 1, static_cast<int>(1e3 * beat_seconds));
+    int wait_status = 0;
+    if (waitpid(pid, &wait_status, WNOHANG) == pid) {
+      watch.end(wait_status);
+      end_likewise(wait_status);
+    }
+    const auto seconds = seconds_since(last);
+    watch.note_if_asked();
+    if (seconds < beat_seconds / 2) continue;  // a signal has interrupted the wait
+    last = Clock::now();
+    // Beats, not the clock, tell how long something lasts: a job may be suspended as a whole.
+    watch.beat(std::min(seconds, 2 * beat_seconds));
+    lookout.look(std::min(seconds, 2 * beat_seconds));
+  }
+}
+
+}  // namespace
+
+void become_watched() {
+  stamps();  // before there are two of them
+  const pid_t sentinel = getpid();
+  const pid_t pid = fork();
+  if (pid > 0) {
+    rank_process = pid;
+    ignore_what_is_for_the_rank();
+    watch_over(pid);
+  }
+  if (pid < 0) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != sentinel) _exit(128 + SIGKILL);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,60 @@
+#include "worker/stamps.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace lockstep {
+
+Stamps& stamps() {
+  static Stamps* const shared = [] {
+    void* memory = mmap(nullptr, sizeof(Stamps), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? new Stamps : new (memory) Stamps;
+  }();
+  return *shared;
+}
+
+void stamp_run(const std::string& run, int rank, double hang_seconds) {
+  auto& page = stamps();
+  if (run.size() >= Stamps::path_max) return;  // nothing is written about such a run
+  std::memcpy(page.run, run.c_str(), run.size() + 1);
+  page.rank = rank;
+  page.hang_seconds = hang_seconds;
+  page.ready = true;
+}
+
+void stamp_phase(Phase phase, Clock::duration time) {
+  auto& page = stamps();
+  if (const int before = page.phase.load(std::memory_order_relaxed); before >= 0) {
+    auto& longest = page.longest_ns[before];
+    const auto ns = std::chrono::nanoseconds(time).count();
+    if (ns > longest.load(std::memory_order_relaxed)) longest.store(ns, std::memory_order_relaxed);
+  }
+  page.phase.store(static_cast<int>(phase), std::memory_order_relaxed);
+  page.phase_changes.fetch_add(1, std::memory_order_release);
+}
+
+void stamp_step(std::int64_t steps_done, Clock::duration computed) {
+  auto& page = stamps();
+  page.step.store(steps_done, std::memory_order_relaxed);
+  page.computing_ns.store(std::chrono::nanoseconds(computed).count(), std::memory_order_relaxed);
+  page.steps_here.fetch_add(1, std::memory_order_release);
+}
+
+void stamp_ending() {
+  stamps().phase.store(Stamps::ending, std::memory_order_relaxed);
+  stamps().phase_changes.fetch_add(1, std::memory_order_release);
+}
+
+void stamp_micro_batches(std::int64_t in_a_step) { stamps().micro_batches = in_a_step; }
+
+void stamp_awaited(std::span<const int> ranks) {
+  auto& page = stamps();
+  const auto count = std::min(ranks.size(), Stamps::awaited_max);
+  for (std::size_t i = 0; i < count; ++i) page.awaited[i].store(ranks[i], std::memory_order_relaxed);
+  page.awaited_count.store(static_cast<int>(count), std::memory_order_release);
+}
+
+}  // namespace lockstep
