@@ -28,6 +28,11 @@ std::int64_t auto_micro_batch_size(std::int64_t batch_size, std::int64_t samples
 
 }  // namespace
 
+std::string run_folder(const Config& config, const std::string& asked) {
+  if (!asked.empty()) return asked;
+  return config.run.output.empty() ? "runs/" + config.run.name : config.run.output;
+}
+
 std::int64_t samples_per_step(const Config& config) {
   return config.training.batch_size * config.training.gradient_accumulation_steps;
 }

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "configs/config.hpp"
 
 namespace lockstep {
+
+/// The folder of a run: `asked` for on the command line, run.output, or runs/NAME; as it is written there.
+std::string run_folder(const Config& config, const std::string& asked);
 
 /// batch_size * gradient_accumulation_steps.
 std::int64_t samples_per_step(const Config& config);

@@ -13,14 +13,15 @@ struct EvalOptions {
   LaunchOptions launch;
 };
 
-int eval(const EvalOptions& options) {
+int eval(EvalOptions& options) {
   const std::filesystem::path resolved = std::filesystem::path(options.run) / "resolved.toml";
   if (!std::filesystem::exists(resolved)) {
     throw Error(ExitCode::config, options.run + " is not a run folder", "it has no resolved.toml",
                 "give the folder that `lockstep train` named at its end");
   }
-  const std::int64_t threads = load_config(resolved).config.distributed.threads_per_rank;
-  return launch_worker(options.launch, threads, {"--eval", options.run});
+  const auto distributed = load_config(resolved).config.distributed;
+  options.launch.device = distributed.device;
+  return launch_worker(options.launch, distributed.threads_per_rank, {"--eval", options.run});
 }
 
 }  // namespace
@@ -35,6 +36,7 @@ void add_eval(CLI::App& app, int& status) {
       "Examples:\n"
       "  lockstep eval runs/quickstart\n"
       "  lockstep eval runs/quickstart --ranks 4\n"
+      "  lockstep eval runs/quickstart --hosts a:8,b:8\n"
       "The accuracy does not depend on the number of ranks.");
   command->callback([options, &status] { status = eval(*options); });
 }

@@ -2,11 +2,15 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <iostream>
+#include <sstream>
 
+#include "common/error.hpp"
 #include "launcher/machine.hpp"
-#include "launcher/mpirun.hpp"
+#include "launcher/preemption.hpp"
 #include "launcher/process.hpp"
 
 namespace lockstep {
@@ -26,39 +30,129 @@ void report(const Ending& ending, bool verbose) {
   }
 }
 
+/// Those of this process that ranks on other hosts need too; the launch itself adds its own.
+std::vector<std::string> variables_for_ranks() {
+  std::vector<std::string> names;
+  for (char** entry = environ; *entry; ++entry) {
+    const std::string name(*entry, std::strcspn(*entry, "="));
+    if (name.starts_with("LOCKSTEP_") || name.starts_with("NCCL_") || name.starts_with("ATEN_"))
+      names.push_back(name);
+  }
+  return names;
+}
+
+std::string text_of_file(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) throw file_error("cannot read the hostfile", path, errno);
+  return text.str();
+}
+
+std::vector<Host> hosts_asked_for(const LaunchOptions& options) {
+  if (!options.hostfile.empty()) return parse_hostfile(text_of_file(options.hostfile), options.hostfile);
+  return options.hosts.empty() ? std::vector<Host>{} : parse_hosts(options.hosts);
+}
+
+void require_network_address(const std::string& network) {
+  if (network.find_first_not_of("0123456789./,") == std::string::npos) return;
+  throw Error(ExitCode::config, "--network " + network + " is no network",
+              "names of interfaces differ between hosts, networks do not",
+              "give its address, such as --network 10.0.0.0/8 (`ip -brief address` shows it)");
+}
+
+int ranks_over_ssh(const LaunchOptions& options, const std::vector<Host>& hosts) {
+  const int slots = total_slots(hosts);
+  if (options.ranks.value_or(slots) <= slots) return options.ranks.value_or(slots);
+  throw Error(ExitCode::config, "--ranks " + std::to_string(*options.ranks) + " is more than the hosts take",
+              in_words(hosts) + " have room for " + std::to_string(slots),
+              "leave --ranks out, or raise the numbers behind the hosts' names");
+}
+
+/// The part of a launch that Slurm's job decides.
+void take_from_job(Launch& launch, const LaunchOptions& options, const SlurmJob& job, int threads_per_rank) {
+  const bool gpus = options.device != "cpu" && job.gpus_per_node > 0;
+  if (options.device == "cuda" && !gpus) {
+    throw Error(ExitCode::config, "distributed.device = \"cuda\", and job " + job.id + " has no GPUs", "",
+                "ask Slurm for them: #SBATCH --gpus-per-node=8, or set distributed.device = \"cpu\"");
+  }
+  const auto room = room_in(job, threads_per_rank, gpus);
+  launch.hosts = granted_hosts(job, room, hosts_asked_for(options), options.ranks);
+  launch.ranks = options.ranks.value_or(total_slots(launch.hosts));
+  launch.cores_per_rank = cores_per_rank(job, filled(launch.hosts, launch.ranks));
+  launch.gpus = gpus;
+  launch.grace_seconds = grace_seconds(job);
+  const bool by_srun = options.starter.empty() ? srun_has_pmix() : options.starter == "srun";
+  launch.starter = by_srun ? Starter::srun : Starter::mpirun;
+}
+
 }  // namespace
 
 void add_launch_options(CLI::App& command, LaunchOptions& options) {
   command
-      .add_option(
-          "--ranks", options.ranks,
-          "How many ranks to start; by default one for every distributed.threads_per_rank usable cores")
+      .add_option("--ranks", options.ranks,
+                  "How many ranks to start; by default one for each GPU or task of Slurm's job, as many as "
+                  "--hosts says, or one for every distributed.threads_per_rank usable cores")
       ->check(CLI::Range(1, 1 << 20));
+  auto* hosts = command.add_option(
+      "--hosts", options.hosts, "Hosts and their ranks, a:8,b:8: started over ssh, or a part of Slurm's job");
+  command.add_option("--hostfile", options.hostfile, "The same in a file, a line for each: a slots=8")
+      ->excludes(hosts);
+  command.add_option("--network", options.network,
+                     "The network the hosts speak over, 10.0.0.0/8; by default all that they share");
+  command.add_option("--rsh", options.remote_shell,
+                     "The remote shell instead of ssh, with its options; by default $LOCKSTEP_RSH");
+  command
+      .add_option("--starter", options.starter,
+                  "In Slurm's job: srun, the default where it has PMIx, or mpirun")
+      ->check(CLI::IsMember({"srun", "mpirun"}));
   command.add_flag("--dry-run", options.dry_run, "Print the command that would start the ranks, and end");
-  command.add_flag("--verbose", options.verbose, "Let mpirun explain what it does with failing ranks");
+  command.add_flag("--verbose", options.verbose,
+                   "Let mpirun or srun explain what it does with failing ranks");
 }
 
-int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
-                  std::vector<std::string> arguments) {
+Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& job,
+                  std::int64_t threads_per_rank, std::vector<std::string> arguments) {
+  require_network_address(options.network);
   Launch launch;
   launch.cores = usable_cores();
-  launch.ranks = options.ranks.value_or(default_ranks(launch.cores, threads_per_rank));
   launch.root = geteuid() == 0;
   launch.verbose = options.verbose;
   launch.terminal_columns = terminal_columns();
+  launch.network = options.network;
+  launch.remote_shell =
+      options.remote_shell.empty() ? environment_variable("LOCKSTEP_RSH") : options.remote_shell;
+  launch.variables = variables_for_ranks();
   launch.worker = program_beside_this("lockstep-worker");
   launch.worker_arguments = std::move(arguments);
-  const Command command = mpirun_command(launch);
+  if (job) {
+    take_from_job(launch, options, *job, static_cast<int>(threads_per_rank));
+  } else if (launch.hosts = hosts_asked_for(options); !launch.hosts.empty()) {
+    launch.ranks = ranks_over_ssh(options, launch.hosts);
+  } else {
+    launch.ranks = options.ranks.value_or(default_ranks(launch.cores, threads_per_rank));
+  }
+  return launch;
+}
+
+int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
+                  std::vector<std::string> arguments, Supervision supervision) {
+  const auto job = this_slurm_job();
+  const Launch launch = launch_for(options, job, threads_per_rank, std::move(arguments));
   if (options.dry_run) {
-    std::cout << shell_line(command) << "\n";
+    std::cout << shell_line(command_for(launch)) << "\n";
     return 0;
   }
-  require_mpirun();
+  if (launch.starter == Starter::mpirun) require_mpirun();
   if (launch.root)
     std::cerr << "lockstep: running as root, which Open MPI is told to allow (OMPI_ALLOW_RUN_AS_ROOT)\n";
-  const Ending ending = run_to_end(command);
+  supervision.for_people = launch.terminal_columns.has_value();
+  const Ending ending = supervise(launch, supervision);
   report(ending, options.verbose);
-  return ending.forwarded_signal != 0 && ending.status != 0 ? 128 + ending.forwarded_signal : ending.status;
+  const bool stopped = ending.forwarded_signal != 0 && ending.status != 0;
+  const int status = stopped ? 128 + ending.forwarded_signal : ending.status;
+  if (job && status > 128) requeue_if_preempted(*job, status - 128);
+  return status;
 }
 
 }  // namespace lockstep

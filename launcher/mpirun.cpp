@@ -1,6 +1,8 @@
 #include "launcher/mpirun.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 namespace lockstep {
 namespace {
@@ -25,7 +27,92 @@ std::vector<std::pair<std::string, std::string>> environment_of(const Launch& la
   if (launch.terminal_columns) {
     environment.emplace_back("LOCKSTEP_COLUMNS", std::to_string(*launch.terminal_columns));
   }
+  if (launch.grace_seconds) {
+    environment.emplace_back("LOCKSTEP_GRACE_SECONDS", std::to_string(std::lround(*launch.grace_seconds)));
+  }
   return environment;
+}
+
+void set_parameter(std::vector<std::string>& argv, const std::string& name, const std::string& value) {
+  argv.insert(argv.end(), {"--mca", name, value});
+}
+
+/// How mpirun gets to the other hosts, and how they speak to one another.
+void add_hosts(std::vector<std::string>& argv, const Launch& launch) {
+  argv.insert(argv.end(), {"--host", in_words(filled(launch.hosts, launch.ranks)), "--map-by", "slot"});
+  // A host that vanishes without a word is noticed in about 4 s; by default mpirun would hang for minutes.
+  set_parameter(argv, "oob_tcp_keepalive_time", "1");
+  set_parameter(argv, "oob_tcp_keepalive_intvl", "1");
+  set_parameter(argv, "oob_tcp_keepalive_probes", "3");
+  set_parameter(argv, "plm_rsh_no_tree_spawn", "1");  // only this machine need reach the hosts
+  if (launch.remote_shell.empty()) {
+    // Never a question that nobody answers, nor a wait of minutes.
+    set_parameter(argv, "plm_rsh_args",
+                  "-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=1 -o ServerAliveCountMax=3");
+  } else {
+    set_parameter(argv, "plm", "rsh");
+    set_parameter(argv, "plm_rsh_agent", launch.remote_shell);
+  }
+  if (launch.network.empty()) return;
+  // A network, not an interface: those are called differently from host to host.
+  set_parameter(argv, "btl_tcp_if_include", launch.network);
+  set_parameter(argv, "oob_tcp_if_include", launch.network);
+}
+
+/// The variables that ranks on other hosts get too.
+void add_variables(std::vector<std::string>& argv, const Launch& launch, const Command& command) {
+  std::set<std::string> names(launch.variables.begin(), launch.variables.end());
+  for (const auto& [name, value] : command.environment) {
+    if (name.starts_with("LOCKSTEP_")) names.insert(name);
+  }
+  for (const auto& name : names) argv.insert(argv.end(), {"-x", name});
+}
+
+Command mpirun_command(const Launch& launch) {
+  Command command;
+  command.environment = environment_of(launch);
+  std::vector<std::string>& argv = command.argv;
+  argv = {"mpirun", "-np", std::to_string(launch.ranks), "--bind-to", "none"};
+  if (!launch.hosts.empty()) add_hosts(argv, launch);
+  // The number of ranks is decided here, so slots are logical CPUs as they are counted here (Open MPI counts
+  // physical cores, or what a batch system granted), and more ranks than that are permitted.
+  argv.insert(argv.end(), {"--use-hwthread-cpus", "--oversubscribe"});
+  // A rank that spins while it waits would keep the rank it waits for from running.
+  if (launch.hosts.empty() && launch.ranks > launch.cores) set_parameter(argv, "mpi_yield_when_idle", "1");
+  // The ranks say themselves what went wrong; mpirun's banners about it would bury that.
+  if (!launch.verbose) argv.push_back("--quiet");
+  add_variables(argv, launch, command);
+  return command;
+}
+
+/// The host of each rank: "a,a,b".
+std::string host_of_each_rank(const std::vector<Host>& hosts) {
+  std::string text;
+  for (const auto& host : hosts) {
+    for (int slot = 0; slot < host.slots; ++slot) text += (text.empty() ? "" : ",") + host.name;
+  }
+  return text;
+}
+
+Command srun_command(const Launch& launch) {
+  Command command;
+  command.environment = environment_of(launch);
+  if (!launch.network.empty())
+    command.environment.emplace_back("OMPI_MCA_btl_tcp_if_include", launch.network);
+  command.killing_signal = SIGTERM;  // srun then kills the ranks; killed itself, it would leave them behind
+  const auto hosts = filled(launch.hosts, launch.ranks);
+  std::vector<std::string>& argv = command.argv;
+  argv = {"srun", "--mpi=pmix", "--nodes=" + std::to_string(hosts.size()),
+          "--ntasks=" + std::to_string(launch.ranks)};
+  argv.insert(argv.end(), {"--distribution=arbitrary", "--nodelist=" + host_of_each_rank(hosts)});
+  // srun does not take it over from sbatch; and a step that is still ending must not keep this one waiting.
+  argv.insert(argv.end(), {"--cpus-per-task=" + std::to_string(launch.cores_per_rank), "--overlap"});
+  // The ranks divide cores and GPUs themselves, and NCCL needs to see those of its peers.
+  argv.push_back("--cpu-bind=none");
+  if (launch.gpus) argv.push_back("--gpu-bind=none");
+  argv.insert(argv.end(), {"--kill-on-bad-exit=1", "--export=ALL"});
+  if (!launch.verbose) argv.push_back("--quiet");
+  return command;
 }
 
 }  // namespace
@@ -34,27 +121,13 @@ int default_ranks(int cores, int threads_per_rank) {
   return std::max(1, cores / std::max(1, threads_per_rank));
 }
 
-Command mpirun_command(const Launch& launch) {
-  Command command;
-  command.environment = environment_of(launch);
-  // mpirun passes this one on and lets the ranks save what they have; on SIGTERM it would kill them a second
-  // later.
+Command command_for(const Launch& launch) {
+  Command command = launch.starter == Starter::srun ? srun_command(launch) : mpirun_command(launch);
+  // Both pass this one on and let the ranks save what they have; on SIGTERM they would kill them.
   command.ending_signal = SIGUSR1;
-  command.grace_seconds = 120;
-  std::vector<std::string>& argv = command.argv;
-  argv = {"mpirun", "-np", std::to_string(launch.ranks), "--bind-to", "none"};
-  // The number of ranks is decided here, so slots are logical CPUs as they are counted here (Open MPI counts
-  // physical cores, or what a batch system granted), and more ranks than that are permitted.
-  argv.insert(argv.end(), {"--use-hwthread-cpus", "--oversubscribe"});
-  // A rank that spins while it waits would keep the rank it waits for from running.
-  if (launch.ranks > launch.cores) argv.insert(argv.end(), {"--mca", "mpi_yield_when_idle", "1"});
-  // The ranks say themselves what went wrong; mpirun's banners about it would bury that.
-  if (!launch.verbose) argv.push_back("--quiet");
-  for (const auto& [name, value] : command.environment) {
-    if (name.starts_with("LOCKSTEP_")) argv.insert(argv.end(), {"-x", name});
-  }
-  argv.push_back(launch.worker);
-  argv.insert(argv.end(), launch.worker_arguments.begin(), launch.worker_arguments.end());
+  command.grace_seconds = std::max(120.0, launch.grace_seconds.value_or(0));
+  command.argv.push_back(launch.worker);
+  command.argv.insert(command.argv.end(), launch.worker_arguments.begin(), launch.worker_arguments.end());
   return command;
 }
 

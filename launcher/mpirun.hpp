@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "launcher/hosts.hpp"
+
 namespace lockstep {
 
 /// A program to start: its arguments (argv[0] first), what is added to the environment, and how it is asked
@@ -16,25 +18,37 @@ struct Command {
   std::vector<std::string> argv;
   std::vector<std::pair<std::string, std::string>> environment;
   int ending_signal = SIGTERM;
-  double grace_seconds = 10;  ///< after which it is killed
+  double grace_seconds = 10;     ///< after which it is killed
+  int killing_signal = SIGKILL;  ///< by this
 };
 
-/// Everything the command depends on.
+enum class Starter { mpirun, srun };
+
+/// Everything the command depends on. To start again on fewer hosts, take them out of `hosts` and lower
+/// `ranks`.
 struct Launch {
+  Starter starter = Starter::mpirun;
   int ranks = 1;
-  int cores = 1;                        ///< logical CPUs that may be used
-  bool root = false;                    ///< the effective user is root
-  bool verbose = false;                 ///< let mpirun explain what it sees
-  std::optional<int> terminal_columns;  ///< set when standard output is a terminal
-  std::string worker;                   ///< absolute path of lockstep-worker
+  std::vector<Host> hosts;  ///< room for the ranks, in rank order, for at least `ranks`; empty: this machine
+  int cores = 1;            ///< logical CPUs of this machine that may be used
+  bool root = false;        ///< the effective user is root
+  bool verbose = false;     ///< let mpirun or srun explain what it sees
+  std::optional<int> terminal_columns;      ///< set when standard output is a terminal
+  std::string network;                      ///< hosts speak over it: "10.0.0.0/8"; empty: over any
+  std::string remote_shell;                 ///< instead of ssh, with its options; empty: ssh
+  std::vector<std::string> variables = {};  ///< names of those of the environment that go to other hosts
+  std::optional<double> grace_seconds;      ///< between the request to end and the kill by Slurm
+  int cores_per_rank = 1;                   ///< for srun
+  bool gpus = false;                        ///< for srun: the ranks compute on the job's GPUs
+  std::string worker;                       ///< absolute path of lockstep-worker
   std::vector<std::string> worker_arguments;
 };
 
 /// One rank for every `threads_per_rank` cores, at least one.
 int default_ranks(int cores, int threads_per_rank);
 
-/// The mpirun command (Open MPI 4.1) that runs the launch.
-Command mpirun_command(const Launch& launch);
+/// The command that runs the launch: mpirun (Open MPI 4.1) or srun.
+Command command_for(const Launch& launch);
 
 /// The command as one line for a POSIX shell, its environment in front.
 std::string shell_line(const Command& command);

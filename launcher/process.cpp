@@ -24,7 +24,7 @@ namespace {
 sigset_t ending_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) {
     struct sigaction action {};
     sigaction(number, nullptr, &action);
     if (action.sa_handler != SIG_IGN) sigaddset(&set, number);
@@ -122,7 +122,7 @@ Ending wait_for(pid_t pid, const Command& command, const sigset_t& waited) {
       kill(pid, command.ending_signal);
     } else if (ending.forwarded_signal != 0 &&
                (asks_to_end || seconds_since(asked) > command.grace_seconds)) {
-      kill(pid, SIGKILL);
+      kill(pid, command.killing_signal);
     }
   }
 }

@@ -1,5 +1,7 @@
+#include <cstdlib>
 #include <memory>
 
+#include "configs/derive.hpp"
 #include "launcher/commands.hpp"
 #include "launcher/launch.hpp"
 #include "launcher/settings.hpp"
@@ -14,22 +16,29 @@ struct TrainOptions {
   LaunchOptions launch;
 };
 
-int train(const TrainOptions& options) {
+int train(TrainOptions& options) {
   // The worker's rank 0 reads the file for the run; here it is read to fail before anything is started.
-  const std::int64_t threads = resolve(options.settings).config.distributed.threads_per_rank;
+  const auto config = resolve(options.settings).config;
+  const auto& distributed = config.distributed;
+  options.launch.device = distributed.device;
   std::vector<std::string> arguments = {options.settings.config};
   for (const auto& [key, value, origin] : overrides(options.settings))
     arguments.insert(arguments.end(), {"--set", key + "=" + value});
   if (!options.output.empty()) arguments.insert(arguments.end(), {"--output", options.output});
-  if (options.fresh) arguments.push_back("--fresh");
-  return launch_worker(options.launch, threads, std::move(arguments));
+  // A job that Slurm has requeued goes on with the run that it began afresh.
+  const bool requeued = !environment_variable("SLURM_JOB_ID").empty() &&
+                        std::atoi(environment_variable("SLURM_RESTART_COUNT").c_str()) > 0;
+  if (options.fresh && !requeued) arguments.push_back("--fresh");
+  return launch_worker(options.launch, distributed.threads_per_rank, std::move(arguments),
+                       {run_folder(config, options.output), config.reliability.max_restarts});
 }
 
 }  // namespace
 
 void add_train(CLI::App& app, int& status) {
   auto options = std::make_shared<TrainOptions>();
-  CLI::App* command = app.add_subcommand("train", "Train on the ranks of this machine, or go on with a run");
+  CLI::App* command =
+      app.add_subcommand("train", "Train here, on other hosts or in Slurm's job; or go on with a run");
   add_settings(*command, options->settings);
   command->add_option("--output", options->output, "The run folder; by default runs/NAME");
   command->add_flag("--fresh", options->fresh, "Start over in a new folder, and keep the old one");
@@ -41,7 +50,10 @@ void add_train(CLI::App& app, int& status) {
       "  lockstep train configs/quickstart.toml --fresh\n"
       "  lockstep train configs/quickstart.toml --without ema,label_smoothing --output runs/plain\n"
       "  lockstep train my.toml --template balanced\n"
+      "  lockstep train my.toml --hosts a:8,b:8\n"
+      "  salloc --nodes=2 --ntasks-per-node=8 lockstep train my.toml\n"
       "  lockstep train configs/quickstart.toml --dry-run\n"
+      "A run that loses a rank or a host starts again by itself (reliability.max_restarts).\n"
       "The exit status is that of the run: 0, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 128 + "
       "signal.");
   command->callback([options, &status] { status = train(*options); });

@@ -65,9 +65,8 @@ Plan Controller::make_plan() {
   std::vector<Override> overrides;
   for (const auto& setting : request_.settings) overrides.push_back(parse_override(setting));
   const auto resolved = load_config(request_.config, overrides);
-  auto output = request_.output.empty() ? resolved.config.run.output : request_.output;
-  if (output.empty()) output = "runs/" + resolved.config.run.name;
-  output = fs::absolute(output).lexically_normal().string();
+  const fs::path asked = run_folder(resolved.config, request_.output);
+  const auto output = fs::absolute(asked).lexically_normal().string();
   folder_ = std::make_unique<RunFolder>(output, resolved, request_.fresh);
   return {resolved.config, folder_->finished(resolved.config) ? Task::nothing : Task::train, output};
 }

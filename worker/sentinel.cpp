@@ -215,31 +215,36 @@ class Watch {
 /// Rank 0's sentinel looks at all ranks, and says what holds the run up: once for each culprit.
 class Lookout {
  public:
-  /// `seconds` since the last look.
+  /// At every beat. `seconds` since the last look.
   void look(double seconds) {
-    since_ += seconds;
-    if (since_ < look_seconds || !stamps().ready || stamps().rank != 0) return;
+    if (!stamps().ready || stamps().rank != 0) return;
+    for (auto& past : past_) past.age_seconds += seconds;
     auto now = read_rank_statuses(stamps().run);
+    const auto before = past_.empty() ? Past{} : past_.front();
     std::set<std::string> seen;
-    for (const auto& finding : diagnose(before_, now, since_)) {
+    for (const auto& finding : diagnose(before.statuses, now, before.age_seconds)) {
       const auto key = name_of(finding.trouble) + finding.host + std::to_string(finding.ranks.front());
       seen.insert(key);
       if (suspected_.contains(key) && said_.insert(key).second) say(finding);  // seen twice: no passing state
     }
     suspected_ = std::move(seen);
-    before_ = std::move(now);
-    since_ = 0;
+    past_.push_back({0, std::move(now)});
+    while (past_.size() > 1 && past_[1].age_seconds >= compared_seconds) past_.pop_front();
   }
 
  private:
+  struct Past {
+    double age_seconds = 0;
+    std::vector<RankStatus> statuses;
+  };
+
   static void say(const Finding& finding) {
     const auto line = "warning: " + finding.text + "\n";
-    if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
+    if (write(STDERR_FILENO, line.data(), line.size()) < 0) return;
   }
 
-  static constexpr double look_seconds = 2 * beat_seconds;
-  double since_ = 0;
-  std::vector<RankStatus> before_;
+  static constexpr double compared_seconds = 2.6;  // two beats and more: time enough for a beat to show
+  std::deque<Past> past_;
   std::set<std::string> suspected_, said_;
 };
 

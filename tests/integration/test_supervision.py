@@ -47,7 +47,7 @@ def test_a_killed_rank_is_named_with_its_last_words_and_the_run_starts_again_to_
 
 def test_a_stopped_rank_is_named_and_ended_and_the_run_goes_on_to_the_same_end(undisturbed, tmp_path):
     settings, state_hash = undisturbed
-    settings = settings | {"reliability.hang_timeout_seconds": 4}
+    settings = settings | {"reliability.hang_timeout_seconds": 6}
     with Started(train_command(tmp_path / "run", 3, settings)) as started:
         started.wait_for_event("checkpoint", step=4)
         os.kill(started.process_of_rank(2), signal.SIGSTOP)

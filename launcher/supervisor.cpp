@@ -1,0 +1,173 @@
+#include "launcher/supervisor.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "common/error.hpp"
+#include "launcher/hosts.hpp"
+#include "launcher/post_mortem.hpp"
+#include "launcher/reachability.hpp"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr double first_pause_seconds = 5, longest_pause_seconds = 300;
+constexpr int failures_in_a_row_of_a_host = 2;
+constexpr int corrupt = 7, peer_lost = 3, killed = 128;
+
+/// The newest published checkpoint's name; "" when there is none.
+std::string newest_checkpoint(const std::string& run) {
+  std::string newest;
+  std::error_code none;
+  for (const auto& item : fs::directory_iterator(run + "/checkpoint", none)) {
+    const auto name = item.path().filename().string();
+    const bool published = name.starts_with("step-") && name.find_first_not_of("0123456789", 5) == name.npos;
+    if (published && (name.size() > newest.size() || (name.size() == newest.size() && name > newest)))
+      newest = name;
+  }
+  return newest;
+}
+
+/// The hosts whose ranks were found to compute wrongly.
+std::set<std::string> hosts_set_aside(const std::string& run) {
+  std::ifstream file(run + "/status/set_aside.json");
+  const auto object = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  std::set<std::string> hosts;
+  if (!object.is_object() || !object.contains("hosts")) return hosts;
+  for (const auto& entry : object["hosts"]) {
+    if (entry.is_object()) hosts.insert(entry.value("host", std::string()));
+  }
+  return hosts;
+}
+
+class Supervisor {
+ public:
+  Supervisor(Launch launch, Supervision supervision)
+      : launch_(std::move(launch)), supervision_(std::move(supervision)) {}
+
+  Ending run() {
+    for (;;) {
+      const auto before = newest_checkpoint(supervision_.run);
+      const auto ending = run_to_end(command_for(launch_));
+      if (ending.status == 0 || ending.forwarded_signal != 0 || supervision_.run.empty()) return ending;
+      if (stopped_in_order(supervision_.run)) return ending;
+      const auto failures = failures_of(supervision_.run);
+      for (const auto& failure : failures) say(describe(failure, supervision_.run));
+      const auto silent = hosts_without_answer(launch_);
+      if (!may_go_on(ending, failures, silent)) return ending;
+      const bool progress = newest_checkpoint(supervision_.run) != before;
+      restarts_ = progress ? 1 : restarts_ + 1;
+      if (restarts_ > supervision_.max_restarts) {
+        if (supervision_.max_restarts > 0)
+          say("giving up after " + std::to_string(supervision_.max_restarts) +
+              " restarts without a newer checkpoint (reliability.max_restarts)");
+        return ending;
+      }
+      if (!take_out(failures, silent)) return ending;
+      std::erase(launch_.worker_arguments, "--fresh");  // from now on it is an earlier run, to go on with
+      pause(progress);
+    }
+  }
+
+ private:
+  void say(const std::string& text) const { std::cerr << "lockstep: " << text << std::endl; }
+
+  /// Endings that another start can mend: not those of the configuration, the files, or the numbers.
+  bool may_go_on(const Ending& ending, const std::vector<Finding>& failures,
+                 const std::vector<std::string>& silent) const {
+    if (!silent.empty() || ending.status == peer_lost || ending.status == corrupt || ending.status > killed)
+      return true;
+    return std::ranges::any_of(failures, [](const auto& failure) {
+      return failure.trouble == Trouble::host_lost || failure.trouble == Trouble::out_of_memory;
+    });
+  }
+
+  /// False when nothing is left to run on.
+  bool take_out(const std::vector<Finding>& failures, const std::vector<std::string>& silent) {
+    std::map<std::string, std::string> out;  // host: why
+    for (const auto& host : silent) out[host] = "it does not answer";
+    for (const auto& host : hosts_set_aside(supervision_.run)) out[host] = "it computed wrongly";
+    std::map<std::string, int> failed_now;
+    for (const auto& failure : failures) {
+      failed_now[failure.host] = failed_[failure.host] + 1;
+      if (failed_now[failure.host] >= failures_in_a_row_of_a_host && launch_.hosts.size() > 1)
+        out.try_emplace(failure.host,
+                        "it has failed " + std::to_string(failed_now[failure.host]) + " times in a row");
+      if (failure.trouble == Trouble::out_of_memory) leave_one_rank_out(failure.host);
+      break;  // the first one; the others may follow from it
+    }
+    failed_ = std::move(failed_now);
+    return launch_.hosts.empty() ? stay_here(out) : set_aside(out);
+  }
+
+  bool stay_here(const std::map<std::string, std::string>& out) const {
+    if (out.empty()) return true;
+    say(out.begin()->first + " is the only host (" + out.begin()->second + ")");
+    return false;
+  }
+
+  bool set_aside(const std::map<std::string, std::string>& out) {
+    for (const auto& [host, why] : out) {
+      const auto gone = std::erase_if(launch_.hosts, [&](const auto& h) { return h.name == host; });
+      if (gone > 0) say("setting " + host + " aside (" + why + ")");
+    }
+    int room = 0;
+    for (const auto& host : launch_.hosts) room += host.slots;
+    launch_.ranks = std::min(launch_.ranks, room);
+    if (room == 0) say("no host is left");
+    return room > 0;
+  }
+
+  void leave_one_rank_out(const std::string& host) {
+    for (auto& h : launch_.hosts) {
+      if (h.name == host && h.slots > 1) --h.slots;
+    }
+    if (launch_.hosts.empty() && launch_.ranks > 1) --launch_.ranks;
+  }
+
+  void pause(bool progress) {
+    const double seconds =
+        progress || restarts_ == 1
+            ? 0
+            : std::min(
+                  longest_pause_seconds,
+                  first_pause_seconds * static_cast<double>(1 << std::min<std::int64_t>(restarts_ - 2, 10)));
+    std::string where = std::to_string(launch_.ranks) + (launch_.ranks == 1 ? " rank" : " ranks");
+    if (!launch_.hosts.empty()) where += " on " + std::to_string(launch_.hosts.size()) + " hosts";
+    say("starting again with " + where +
+        (seconds > 0 ? " in " + std::to_string(static_cast<int>(seconds)) + " s" : "") +
+        ", from the newest checkpoint");
+    if (!supervision_.for_people) {
+      std::cout << ordered_json{{"event", "restart"},
+                                {"ranks", launch_.ranks},
+                                {"restarts", restarts_},
+                                {"pause_seconds", seconds}}
+                       .dump()
+                << std::endl;
+    }
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  }
+
+  Launch launch_;
+  Supervision supervision_;
+  std::int64_t restarts_ = 0;          ///< in a row without a newer checkpoint
+  std::map<std::string, int> failed_;  ///< of a host, in a row
+};
+
+}  // namespace
+
+Ending supervise(Launch launch, const Supervision& supervision) {
+  return Supervisor(std::move(launch), supervision).run();
+}
+
+}  // namespace lockstep
