@@ -32,7 +32,7 @@ namespace lockstep {
 namespace {
 
 constexpr double beat_seconds = 1, hung_times = 20;
-constexpr std::size_t steps_remembered = 1000, steps_for_a_pace = 5;
+constexpr std::size_t steps_remembered = 1000, steps_for_a_pace = 3;
 constexpr std::array ending_signals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 
 volatile pid_t rank_process = 0;

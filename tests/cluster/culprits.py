@@ -1,0 +1,221 @@
+"""Does `lockstep why` name the right culprit? Faults of each class, on 2, 4 and 8 ranks; prints the confusion matrix.
+
+    culprits.py [--ranks 2 4 8] [--times 3] [--faults stopped ...]       as root
+    culprits.py --clean 3600                  an hour without a fault: counts the alarms
+
+A run on simulated hosts trains until it has a pace, a fault is planted in a rank that is drawn by chance, and `lockstep
+why` is asked until it names somebody. Right is what names the class and the rank (of a link: a host at its end).
+"""
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from cluster import Cluster
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(os.environ.get("LOCKSTEP_BIN", REPOSITORY / "build" / "bin")).resolve()
+CONFIG = REPOSITORY / "configs" / "quickstart.toml"
+SETTINGS = {"data.train_samples": 512, "data.test_samples": 64, "training.batch_size": 32,
+            "training.micro_batch_size": 4, "training.epochs": 100000, "checkpoint.every_epochs": 0,
+            "training.evaluate_every_epochs": 0, "training.log_every_steps": 1, "distributed.pin_to_cores": "false",
+            "reliability.hang_timeout_seconds": 0, "model.name": "resnet20", "augmentation.crop_padding": 0}
+STEPS_FOR_A_PACE = 24
+GIVE_UP_SECONDS = 30
+PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
+
+
+class Run:
+    """A training that goes on for ever on `ranks` simulated hosts or, beyond four ranks, on half as many."""
+
+    def __init__(self, cluster, ranks, folder, settings):
+        hosts = len(cluster.host_names)
+        self.cluster, self.ranks, self.folder = cluster, ranks, folder
+        self.placement = [ranks // hosts] * hosts
+        options = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        argv = [PROGRAMS / "lockstep-worker", CONFIG, *options, "--output", folder]
+        command = cluster.mpirun_command(argv, self.placement, flags=("-x", "LOCKSTEP_PROGRESS"))
+        # Over a link that is as slow as this, mpirun's own probes may be late.
+        command[command.index("oob_tcp_keepalive_probes") + 1] = "30"
+        self.process = cluster.start("head", command, cwd=REPOSITORY, timeout=7200,
+                                     env={"LOCKSTEP_PROGRESS": "json"})
+
+    def wait_for_steps(self, count):
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if '"event":"step"' in line and json.loads(line)["step"] >= count:
+                return
+        raise RuntimeError("the run ended\n" + "".join(lines[-20:]))
+
+    def follow(self, seconds):
+        """The warnings of so many seconds."""
+        end, warnings = time.monotonic() + seconds, []
+        for line in self.process.stdout:
+            if line.startswith(("warning:", "error:")):
+                warnings.append(line.strip())
+            if time.monotonic() > end:
+                break
+        return warnings
+
+    def host_of(self, rank):
+        return self.cluster.host_names[rank // self.placement[0]]
+
+    def process_of(self, rank):
+        """As this process numbers it."""
+        for pid in self.cluster.process_ids():
+            with contextlib.suppress(OSError):
+                folder = Path("/proc") / str(pid)
+                words = (folder / "environ").read_bytes().split(b"\0")
+                if (folder / "comm").read_text() == "lockstep-worker\n" and \
+                        f"OMPI_COMM_WORLD_RANK={rank}".encode() in words:
+                    return pid
+        raise RuntimeError(f"rank {rank} is not there")
+
+    def why(self):
+        done = subprocess.run([PROGRAMS / "lockstep", "why", self.folder], capture_output=True, text=True, timeout=60)
+        return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def dead(run, rank):
+    os.kill(run.process_of(rank), signal.SIGKILL)
+    yield
+
+
+@contextlib.contextmanager
+def stopped(run, rank):
+    os.kill(run.process_of(rank), signal.SIGSTOP)
+    yield
+
+
+@contextlib.contextmanager
+def stuck(run, rank):
+    """The main thread alone stands still, as in a call that does not return."""
+    hold = (f"import ctypes, time; libc, pid = ctypes.CDLL(None), {run.process_of(rank)}\n"
+            f"assert libc.ptrace({PTRACE_SEIZE}, pid, None, None) == 0\n"
+            f"assert libc.ptrace({PTRACE_INTERRUPT}, pid, None, None) == 0\n"
+            "print(flush=True); time.sleep(3600)")
+    holder = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
+    try:
+        if not holder.stdout.readline():
+            raise RuntimeError("the thread cannot be held")
+        yield
+    finally:  # with the holder gone, the thread goes on
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
+
+@contextlib.contextmanager
+def slow_compute(run, rank):
+    """Something else takes 95 % of the only core that the rank may use; the other ranks have the other cores."""
+    cores = sorted(os.sched_getaffinity(0))
+    for other in range(run.ranks):
+        confine(run.process_of(other), cores[-1:] if other == rank else cores[:-1])
+    hog = subprocess.Popen(["taskset", "-c", str(cores[-1]), "chrt", "-f", "1", sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        hog.kill()
+        hog.wait()
+
+
+def confine(pid, cores):
+    for task in (Path("/proc") / str(pid) / "task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), cores)
+
+
+@contextlib.contextmanager
+def slow_link(run, rank):
+    """Both directions of its host's cable carry 2 Mbit/s."""
+    host = run.host_of(rank)
+    shape = ["root", "tbf", "rate", "2mbit", "burst", "16kb", "latency", "300ms"]
+    for place, device in ((host, "eth0"), ("head", f"v{host[1:]}")):
+        outcome = run.cluster.run(place, ["tc", "qdisc", "add", "dev", device, *shape])
+        if outcome.exit_code != 0:
+            raise RuntimeError(outcome.output)
+    yield
+
+
+FAULTS = {"dead": dead, "stopped": stopped, "stuck": stuck, "slow compute": slow_compute, "slow link": slow_link}
+
+
+def is_right(run, fault, rank, finding):
+    if finding["trouble"] != fault:
+        return False
+    if fault == "slow link":
+        return run.host_of(rank) in finding["host"].split(" and ")
+    return finding["ranks"] == [rank] and finding["host"] == run.host_of(rank)
+
+
+def try_fault(fault, ranks, draw):
+    """(the trouble that was named, whether it was the right one at the right place, seconds until it was named)"""
+    rank = draw.randrange(ranks)
+    with Cluster(hosts=min(ranks, 4)) as cluster, tempfile.TemporaryDirectory() as folder:
+        run = Run(cluster, ranks, Path(folder) / "run", SETTINGS)
+        run.wait_for_steps(STEPS_FOR_A_PACE)
+        begin = time.monotonic()
+        with FAULTS[fault](run, rank):
+            while time.monotonic() - begin < GIVE_UP_SECONDS:
+                findings = run.why()["findings"]
+                if findings:
+                    break
+        seconds = time.monotonic() - begin
+    with run.process:
+        run.process.kill()
+    named = findings[0]["trouble"] if findings else "nothing"
+    return named, bool(findings) and is_right(run, fault, rank, findings[0]), seconds
+
+
+def count_alarms(seconds, ranks):
+    with Cluster(hosts=min(ranks, 4)) as cluster, tempfile.TemporaryDirectory() as folder:
+        run = Run(cluster, ranks, Path(folder) / "run", SETTINGS)
+        alarms = run.follow(seconds)
+        step = run.why()["ranks"][0]["step"]
+        with run.process:
+            run.process.kill()
+    print(f"{len(alarms)} alarms in {seconds} s and {step} steps on {ranks} ranks", *alarms, sep="\n")
+    return len(alarms)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ranks", type=int, nargs="+", default=[2, 4, 8])
+    parser.add_argument("--times", type=int, default=3, help="of each fault on each number of ranks (3)")
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--clean", type=float, metavar="SECONDS", help="no fault: count the alarms of so long a run")
+    options = parser.parse_args()
+    if options.clean:
+        return min(1, count_alarms(options.clean, options.ranks[0]))
+    draw, named, right, took = random.Random(options.seed), collections.Counter(), 0, []
+    for fault in options.faults:
+        for ranks in options.ranks:
+            for _ in range(options.times):
+                what, is_so, seconds = try_fault(fault, ranks, draw)
+                named[fault, what] += 1
+                right += is_so
+                took.append(seconds)
+                print(f"{fault} on {ranks} ranks: {what}{'' if is_so else ' (WRONG)'} after {seconds:.1f} s", flush=True)
+    columns = sorted({what for _, what in named})
+    print(f"\n{'planted':14}" + "".join(f"{column:>14}" for column in columns))
+    for fault in options.faults:
+        print(f"{fault:14}" + "".join(f"{named[fault, column]:14}" for column in columns))
+    print(f"\n{right} of {len(took)} right ({right / len(took):.0%}), median {statistics.median(took):.1f} s")
+    return 0 if right >= 0.98 * len(took) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

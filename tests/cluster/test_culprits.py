@@ -1,0 +1,17 @@
+"""`lockstep why` names the culprit of each class of fault; culprits.py tries more of them and counts false alarms."""
+
+import random
+
+import pytest
+from conftest import require
+from culprits import FAULTS, try_fault
+
+SECONDS = 15  # 5 s and some for a machine that is busy; the median of culprits.py is what counts
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_why_names_class_rank_and_host(programs, fault):
+    require()
+    named, right, seconds = try_fault(fault, ranks=3, draw=random.Random(fault))
+    assert right, f"{fault} was taken for {named}"
+    assert seconds < SECONDS
