@@ -7,8 +7,10 @@
 namespace lockstep {
 
 void add_train(CLI::App& app, int& status);
+void add_check(CLI::App& app, int& status);
 void add_eval(CLI::App& app, int& status);
 void add_submit(CLI::App& app, int& status);
+void add_verify(CLI::App& app, int& status);
 void add_pack(CLI::App& app, int& status);
 void add_validate(CLI::App& app, int& status);
 void add_explain(CLI::App& app, int& status);

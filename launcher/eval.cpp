@@ -1,9 +1,8 @@
-#include <filesystem>
 #include <memory>
 
-#include "configs/load.hpp"
 #include "launcher/commands.hpp"
 #include "launcher/launch.hpp"
+#include "launcher/settings.hpp"
 
 namespace lockstep {
 namespace {
@@ -14,12 +13,7 @@ struct EvalOptions {
 };
 
 int eval(EvalOptions& options) {
-  const std::filesystem::path resolved = std::filesystem::path(options.run) / "resolved.toml";
-  if (!std::filesystem::exists(resolved)) {
-    throw Error(ExitCode::config, options.run + " is not a run folder", "it has no resolved.toml",
-                "give the folder that `lockstep train` named at its end");
-  }
-  const auto distributed = load_config(resolved).config.distributed;
+  const auto distributed = resolved_of_run(options.run).config.distributed;
   options.launch.device = distributed.device;
   return launch_worker(options.launch, distributed.threads_per_rank, {"--eval", options.run});
 }

@@ -19,6 +19,7 @@ int run(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  lockstep train configs/quickstart.toml\n"
+      "  lockstep check configs/quickstart.toml\n"
       "  lockstep eval runs/quickstart\n"
       "  lockstep why runs/quickstart\n"
       "  lockstep submit configs/quickstart.toml --nodes 2 --ntasks-per-node 8 --time 1:00:00\n"
@@ -26,9 +27,11 @@ int run(int argc, char** argv) {
       "  lockstep explain batch_size\n"
       "`lockstep COMMAND --help` shows the options of a command.");
   add_train(app, status);
+  add_check(app, status);
   add_eval(app, status);
   add_why(app, status);
   add_submit(app, status);
+  add_verify(app, status);
   add_pack(app, status);
   add_validate(app, status);
   add_explain(app, status);

@@ -1,5 +1,7 @@
 #include "launcher/settings.hpp"
 
+#include <filesystem>
+
 #include "configs/features.hpp"
 #include "configs/templates.hpp"
 #include "configs/text.hpp"
@@ -47,6 +49,15 @@ std::vector<Override> overrides(const Settings& settings) {
 ResolvedConfig resolve(const Settings& settings) {
   const std::vector<Override> all = overrides(settings);
   return settings.config.empty() ? load_defaults(all) : load_config(settings.config, all);
+}
+
+ResolvedConfig resolved_of_run(const std::string& run) {
+  const auto path = std::filesystem::path(run) / "resolved.toml";
+  if (!std::filesystem::exists(path)) {
+    throw Error(ExitCode::config, run + " is not a run folder", "it has no resolved.toml",
+                "give the folder that `lockstep train` named at its end");
+  }
+  return load_config(path);
 }
 
 }  // namespace lockstep

@@ -28,4 +28,7 @@ std::vector<Override> overrides(const Settings& settings);
 /// Loads the configuration, or the defaults, with the settings on top. Throws ConfigError with all problems.
 ResolvedConfig resolve(const Settings& settings);
 
+/// That of the run in the folder `run`. Throws Error (config) when there is none.
+ResolvedConfig resolved_of_run(const std::string& run);
+
 }  // namespace lockstep

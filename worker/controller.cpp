@@ -14,6 +14,7 @@
 #include "worker/averaging/ema.hpp"
 #include "worker/averaging/swa.hpp"
 #include "worker/interruption.hpp"
+#include "worker/verify/comparison.hpp"
 
 namespace lockstep {
 namespace {
@@ -62,11 +63,17 @@ Plan Controller::make_plan() {
     const auto path = fs::absolute(request_.run_to_evaluate).lexically_normal().string();
     return {config_of_run(path), Task::evaluate, path};
   }
+  if (!request_.run_to_verify.empty()) {
+    const auto path = fs::absolute(request_.run_to_verify).lexically_normal().string();
+    return {config_of_run(path), Task::verify, path};
+  }
   std::vector<Override> overrides;
   for (const auto& setting : request_.settings) overrides.push_back(parse_override(setting));
-  const auto resolved = load_config(request_.config, overrides);
+  const auto resolved =
+      request_.config.empty() ? load_defaults(overrides) : load_config(request_.config, overrides);
   const fs::path asked = run_folder(resolved.config, request_.output);
   const auto output = fs::absolute(asked).lexically_normal().string();
+  if (request_.check) return {resolved.config, Task::check, output};
   folder_ = std::make_unique<RunFolder>(output, resolved, request_.fresh);
   return {resolved.config, folder_->finished(resolved.config) ? Task::nothing : Task::train, output};
 }
@@ -92,7 +99,7 @@ void Controller::warn_of_idle_ranks(const Workload& workload) const {
 }
 
 void Controller::begin(const Workload& workload, const Plan& plan, const TrainingState& state) {
-  if (transport_.rank() != 0) return;
+  if (transport_.rank() != 0 || comparison_) return;
   warn_of_idle_ranks(workload);
   folder_->rewind_metrics(state.step);
   progress_->say(workload.config.model.name + ", " + std::to_string(workload.layout.parameter_count()) +
@@ -137,8 +144,8 @@ Orders Controller::orders(const Workload& workload, const TrainingState& state) 
     const auto epochs = done / workload.extent.steps_per_epoch;
     orders.evaluate = evaluates(workload, done);
     orders.add_to_mean = epoch_ends && enters_mean(config, epochs);
-    orders.save = orders.stop || is_multiple(done, config.checkpoint.every_steps) ||
-                  (epoch_ends && is_multiple(epochs, config.checkpoint.every_epochs));
+    orders.save = !comparison_ && (orders.stop || is_multiple(done, config.checkpoint.every_steps) ||
+                                   (epoch_ends && is_multiple(epochs, config.checkpoint.every_epochs)));
   }
   broadcast(transport_, &orders, sizeof orders, 0);
   return orders;
@@ -190,8 +197,13 @@ void Controller::note_step(const Workload& workload, const TrainingState& state,
     line["skipped_steps"] = state.decisions.skipped_steps;
   }
   line.update(phase_columns(sums.reports));
-  folder_->append_metrics(line);
-  progress_->emit("step", line);
+  record("step", line);
+}
+
+void Controller::record(const std::string& event, const nlohmann::ordered_json& line) {
+  if (comparison_) return comparison_->line(line);
+  if (folder_) folder_->append_metrics(line);
+  progress_->emit(event, line);
 }
 
 void Controller::note_accuracy(const Workload& workload, std::int64_t steps_done, const Accuracy& accuracy) {
@@ -199,13 +211,12 @@ void Controller::note_accuracy(const Workload& workload, std::int64_t steps_done
   const auto epoch = steps_done == 0 ? 0 : workload.epoch_of(steps_done - 1) + 1;
   nlohmann::ordered_json line = {{"step", steps_done}, {"epoch", epoch}};
   add_accuracy(line, accuracy);
-  if (folder_) folder_->append_metrics(line);
-  progress_->emit("evaluation", line);
+  record("evaluation", line);
   progress_->say("step " + std::to_string(steps_done) + ": test accuracy " + in_words(accuracy));
 }
 
 void Controller::note_early_stop(std::int64_t steps_done, const Decisions& decisions) {
-  if (transport_.rank() != 0) return;
+  if (transport_.rank() != 0 || comparison_) return;
   const auto epochs = std::to_string(decisions.epochs_since_best);
   progress_->emit("early_stop", {{"step", steps_done}, {"epochs_since_best", decisions.epochs_since_best}});
   progress_->say("early stopping: no improvement for " + epochs + " epochs");
@@ -223,6 +234,7 @@ void Controller::note_saved(const Saved& saved) {
 void Controller::note_stopped(std::int64_t steps_done, int signal) {
   if (transport_.rank() != 0) return;
   progress_->emit("stopped", {{"step", steps_done}, {"signal", signal}});
+  if (comparison_) return log_warning("stopped by signal " + std::to_string(signal) + " while verifying");
   progress_->say("");
   const auto where = steps_done == 0 ? std::string("before the first step")
                                      : "after step " + std::to_string(steps_done) + ", which is saved";
@@ -254,9 +266,16 @@ void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t
   result["data_hash"] = workload.data.hash.hex();
   result["build"] = build_identity();
   result["run"] = plan.output;
+  if (comparison_) return comparison_->result(result);
   folder_->write_result(result);
   progress_->emit("result", result);
   show_result(result);
+}
+
+void Controller::tell(const std::string& event, const nlohmann::ordered_json& fields,
+                      const std::string& text) {
+  progress_->emit(event, fields);
+  progress_->say(text);
 }
 
 void Controller::show_finished() const {

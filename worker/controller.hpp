@@ -19,13 +19,20 @@
 
 namespace lockstep {
 
+class Comparison;
+
 /// What the command line asked for.
 struct Request {
-  std::string config;                 ///< the TOML file; empty for an evaluation
-  std::vector<std::string> settings;  ///< --set key=value
-  std::string output;                 ///< --output, or empty
-  std::string run_to_evaluate;        ///< --eval, or empty
-  std::vector<std::string> pack;      ///< --pack DATA OUT, or empty
+  std::string config;                  ///< the TOML file; empty for an evaluation, and perhaps for a check
+  std::vector<std::string> settings;   ///< --set key=value
+  std::string output;                  ///< --output, or empty
+  std::string run_to_evaluate;         ///< --eval, or empty
+  std::string run_to_verify;           ///< --verify, or empty
+  std::int64_t segments = 3;           ///< --segments, how many of the run to verify
+  std::optional<std::int64_t> choice;  ///< --seed, by which they are chosen
+  bool from_start = false;             ///< --from-start: verify the first steps too
+  std::vector<std::string> pack;       ///< --pack DATA OUT, or empty
+  bool check = false;                  ///< --check
   bool fresh = false;
 };
 
@@ -52,6 +59,10 @@ class Controller {
   /// Collective: rank 0 reads, checks and opens; all ranks get the plan (share_plan).
   Plan plan();
 
+  /// Rank 0: from now on nothing is written, and `comparison` gets what would be; null: no longer.
+  void compare_with(Comparison* comparison) { comparison_ = comparison; }
+  Comparison* comparison() const { return comparison_; }  ///< null on all other ranks
+
   /// Rank 0: says what will run, and opens metrics.jsonl after step `state.step`.
   void begin(const Workload& workload, const Plan& plan, const TrainingState& state);
   /// Collective: the orders for the next step, or the signal that asks rank 0 to end instead.
@@ -74,11 +85,14 @@ class Controller {
               const Accuracy& accuracy, const Exchanged& exchanged, const nlohmann::ordered_json& phases);
   /// Rank 0: says that a signal stopped the run.
   void note_stopped(std::int64_t steps_done, int signal);
+  /// Rank 0: an event for machines, and a line for people.
+  void tell(const std::string& event, const nlohmann::ordered_json& fields, const std::string& text);
   /// Rank 0: shows the result of a run that was complete before.
   void show_finished() const;
 
  private:
   Plan make_plan();
+  void record(const std::string& event, const nlohmann::ordered_json& line);
   void warn_of_idle_ranks(const Workload& workload) const;
   void show_result(const nlohmann::json& result) const;
 
@@ -86,6 +100,7 @@ class Controller {
   Request request_;
   std::unique_ptr<RunFolder> folder_;
   std::unique_ptr<Progress> progress_;
+  Comparison* comparison_ = nullptr;
   Clock::time_point start_ = Clock::now();
   std::vector<double> step_seconds_;  ///< of the steps of this process
 };

@@ -11,11 +11,13 @@
 #include "collectives/start_mpi.hpp"
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
+#include "worker/check/check.hpp"
 #include "worker/data/pack.hpp"
 #include "worker/interruption.hpp"
 #include "worker/sentinel.hpp"
 #include "worker/stamps.hpp"
 #include "worker/train.hpp"
+#include "worker/verify/verify.hpp"
 
 // jemalloc reads this. Pages that a step frees are what the next one allocates: giving them back to the
 // kernel in between (decay, and at once for large blocks) cost a third of a step in page faults.
@@ -40,6 +42,7 @@ bool started_by_mpi() {
 }
 
 int run(MpiTransport& host, const Request& request) {
+  if (request.check) return check_hosts(host, request);
   Controller controller(host, request);
   const auto plan = controller.plan();
   if (plan.task == Task::train) {
@@ -59,6 +62,7 @@ int run(MpiTransport& host, const Request& request) {
                 ")");
   if (plan.task == Task::train) return train(memory, compute, controller, plan);
   try {
+    if (plan.task == Task::verify) return verify_run(memory, compute, controller, plan, request);
     evaluate_run(memory, compute, controller, plan);
     return 0;
   } catch (const Interrupted& interrupted) {
@@ -73,7 +77,7 @@ int run(MpiTransport& host, const Request& request) {
 }
 
 int run_ranks(const Request& request) {
-  MpiTransport transport(MPI_COMM_WORLD, deadline_at_start);
+  MpiTransport transport(MPI_COMM_WORLD, request.check ? deadline_of_check : deadline_at_start);
   const int rank = transport.rank();
   start_log(rank, /*to_terminal=*/rank == 0);
   if (!started_by_mpi()) log_warning("started without mpirun or srun: running as one rank");
@@ -126,6 +130,15 @@ Request parse(CLI::App& app, int argc, char** argv) {
   app.add_flag("--fresh", request.fresh, "Start over in a new folder, and keep the old one");
   app.add_option("--eval", request.run_to_evaluate,
                  "Repeat the test accuracy of the run in this folder instead");
+  app.add_option("--verify", request.run_to_verify,
+                 "Compute parts of the run in this folder again and compare bit by bit instead");
+  app.add_option("--segments", request.segments, "With --verify: how many parts between two checkpoints")
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--seed", request.choice, "With --verify: chooses the parts; by default the run's own seed")
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("--from-start", request.from_start,
+               "With --verify: the steps before the first checkpoint too");
+  app.add_flag("--check", request.check, "Look at hosts and configuration instead, and train nothing");
   app.add_option("--pack", request.pack, "Write the data set DATA as the packed file OUT instead")
       ->expected(2);
   app.footer(
@@ -134,11 +147,14 @@ Request parse(CLI::App& app, int argc, char** argv) {
       "  srun --mpi=pmix lockstep-worker configs/quickstart.toml --output /shared/runs/1\n"
       "  lockstep-worker configs/quickstart.toml --set training.max_steps=20\n"
       "  mpirun -np 2 lockstep-worker --eval runs/quickstart\n"
+      "  mpirun -np 2 lockstep-worker --check configs/quickstart.toml\n"
+      "  mpirun -np 2 lockstep-worker --verify runs/quickstart\n"
       "Exit status: 0, 1 usage, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 128 + signal after an "
       "orderly stop.");
   app.parse(argc, argv);
-  const auto tasks = !request.config.empty() + !request.run_to_evaluate.empty() + !request.pack.empty();
-  if (tasks != 1) throw CLI::RequiredError("one of CONFIG, --eval and --pack");
+  const auto tasks = (request.check || !request.config.empty()) + !request.run_to_evaluate.empty() +
+                     !request.run_to_verify.empty() + !request.pack.empty();
+  if (tasks != 1) throw CLI::RequiredError("one of CONFIG, --eval, --verify, --check and --pack");
   return request;
 }
 

@@ -14,12 +14,22 @@ enum class Task {
   train,
   evaluate,
   nothing,  ///< the run is complete
+  check,    ///< look at the hosts, and train nothing
+  verify,   ///< compute Plan::segment of a run again, and compare
+};
+
+/// A part of a run that has been computed.
+struct Segment {
+  std::string from;                 ///< the checkpoint before it; empty: the initial weights
+  std::string to;                   ///< the checkpoint after it; empty: the end of the run
+  std::int64_t begin = 0, end = 0;  ///< steps done before and after it
 };
 
 struct Plan {
   Config config;
   Task task = Task::train;
-  std::string output;  ///< the run folder, absolute
+  std::string output;    ///< the run folder, absolute
+  Segment segment = {};  ///< of Task::verify
 
   /// Identifies what decides the result: the settings that can change it.
   Hash128 hash() const;

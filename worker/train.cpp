@@ -8,19 +8,17 @@
 #include "common/log.hpp"
 #include "configs/print.hpp"
 #include "worker/agreement.hpp"
-#include "worker/averaging/swa.hpp"
 #include "worker/block_sums.hpp"
 #include "worker/checkpoint/checkpoint.hpp"
-#include "worker/checkpoint/export.hpp"
-#include "worker/checkpoint/safetensors.hpp"
 #include "worker/checkpoint/saving.hpp"
 #include "worker/data/loader.hpp"
 #include "worker/gradient_sum.hpp"
 #include "worker/interruption.hpp"
-#include "worker/models/fake_quantization.hpp"
 #include "worker/models/pretrained.hpp"
+#include "worker/outcome.hpp"
 #include "worker/stamps.hpp"
 #include "worker/update.hpp"
+#include "worker/verify/comparison.hpp"
 
 namespace lockstep {
 namespace {
@@ -33,7 +31,9 @@ std::string teacher_hash(const Workload& workload) {
 
 std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, const Compute& compute,
                                         const Plan& plan) {
-  on_all_ranks(host, [&] { log_to_file(plan.output + "/log/rank-" + std::to_string(host.rank()) + ".log"); });
+  if (plan.task != Task::verify)  // which writes nothing
+    on_all_ranks(host,
+                 [&] { log_to_file(plan.output + "/log/rank-" + std::to_string(host.rank()) + ".log"); });
   auto data = open_dataset(host, memory, plan.config.data);
   if (host.rank() == 0) std::ranges::for_each(data.notes, log_warning);
   std::unique_ptr<Workload> workload;
@@ -51,12 +51,15 @@ std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, con
 void compare_with_checkpoint(const nlohmann::json& manifest, const Workload& workload, const Compute& compute,
                              const Plan& plan, bool speak) {
   if (manifest.value("data_hash", "") != workload.data.hash.hex()) {
-    throw Error(ExitCode::config,
+    const bool verifies = plan.task == Task::verify;
+    throw Error(verifies ? ExitCode::io : ExitCode::config,
                 "the data in " + plan.config.data.path + " is not that of the run in " + plan.output,
                 "its hash has changed since the checkpoint",
-                "restore the data, or start over with --fresh, which keeps the old run under another name");
+                verifies ? "restore the data that the run had, and verify again"
+                         : "restore the data, or start over with --fresh, which keeps the old run under "
+                           "another name");
   }
-  if (plan.task == Task::train && manifest.value("teacher_hash", "") != teacher_hash(workload)) {
+  if (plan.task != Task::evaluate && manifest.value("teacher_hash", "") != teacher_hash(workload)) {
     throw Error(ExitCode::config, "the teacher in " + plan.config.distillation.teacher + " has changed",
                 "its weights have another hash than at the checkpoint",
                 "restore it, or start over with --fresh, which keeps the old run under another name");
@@ -77,13 +80,20 @@ void compare_with_checkpoint(const nlohmann::json& manifest, const Workload& wor
   }
 }
 
+/// The manifest of the checkpoint that `state` has been filled from; nothing where it is to begin anew.
+std::optional<nlohmann::json> load_state(Transport& host, TrainingState& state, const Plan& plan) {
+  if (plan.task != Task::verify) return load_newest_checkpoint(host, state, checkpoints_of(plan));
+  if (plan.segment.from.empty()) return std::nullopt;
+  return load_checkpoint(host, state, checkpoints_of(plan) + "/" + plan.segment.from);
+}
+
 /// The state at the newest checkpoint, or with initial or pretrained weights, and the model attached to it.
 TrainingState start_state(HostMemory& memory, const Compute& compute, const Workload& workload,
                           const Plan& plan) {
   auto& host = memory.transport();
   TrainingState state(workload.layout, workload.optimizer, plan.config, memory, compute.gpu());
   state.decisions = first_decisions(plan.config, workload.precision.scales_loss());
-  if (const auto manifest = load_newest_checkpoint(host, state, checkpoints_of(plan))) {
+  if (const auto manifest = load_state(host, state, plan)) {
     compare_with_checkpoint(*manifest, workload, compute, plan, host.rank() == 0);
   } else {
     on_all_ranks(host, [&] { load_pretrained(*workload.model, plan.config.model.pretrained); });
@@ -99,76 +109,6 @@ TrainingState start_state(HostMemory& memory, const Compute& compute, const Work
   return state;
 }
 
-/// The test accuracy of `model`, or of other weights in a model like it.
-Evaluation measure(Transport& host, const Workload& workload, Model& model) {
-  return evaluate(host, model, workload.test, workload.data.test.count,
-                  workload.config.training.evaluation_batch_size, workload.precision);
-}
-Evaluation measure(Transport& host, const Compute& compute, const Workload& workload,
-                   const at::Tensor& weights) {
-  const auto model = workload.another_model();
-  attach(*model, workload.layout, weights.to(compute.device));
-  return measure(host, workload, *model);
-}
-
-/// While the run goes on: averages with averaged running statistics.
-Accuracy measure_all(Transport& host, const Compute& compute, const Workload& workload,
-                     const TrainingState& state) {
-  const auto of = [&](const at::Tensor& shard) {
-    return measure(host, compute, workload, gather_shards(host, workload.layout, shard));
-  };
-  Accuracy accuracy{measure(host, workload, *workload.model), {}, {}};
-  if (state.ema.defined()) accuracy.ema = of(state.ema);
-  if (state.decisions.swa_members > 0) accuracy.swa = of(state.swa);
-  return accuracy;
-}
-
-/// What the run has come to: the weights that it leaves, each as one flat buffer on all ranks, and how good
-/// they are, as far as the `last` evaluation does not say it. The best epoch's weights stand for the last
-/// where the run keeps them, and averages get statistics of their own.
-struct Outcome {
-  std::map<std::string, at::Tensor> weights;  ///< "weights", "ema", "swa"
-  Accuracy accuracy;
-};
-Outcome outcome_of(Transport& host, const Compute& compute, const Workload& workload,
-                   const TrainingState& state, const std::optional<Accuracy>& last) {
-  Outcome outcome;
-  const auto gathered = [&](const at::Tensor& shard) { return gather_shards(host, workload.layout, shard); };
-  const auto averaged = [&](const at::Tensor& shard) {
-    if (!workload.config.averaging.recompute_batch_norm) return gathered(shard);
-    return with_exact_statistics(host, compute, workload, gathered(shard));
-  };
-  const bool judged = state.best.defined() && state.decisions.epochs_since_best >= 0;
-  const bool judged_average = judged && watches_average(workload.config.training);
-  outcome.weights["weights"] = gathered(judged ? state.best : state.own_parameters());
-  outcome.accuracy.raw =
-      last && !judged ? last->raw : measure(host, compute, workload, outcome.weights["weights"]);
-  if (state.ema.defined()) {
-    outcome.weights["ema"] = averaged(judged_average ? state.best : state.ema);
-    outcome.accuracy.ema = measure(host, compute, workload, outcome.weights["ema"]);
-  }
-  if (state.decisions.swa_members > 0) {
-    outcome.weights["swa"] = averaged(state.swa);
-    outcome.accuracy.swa = measure(host, compute, workload, outcome.weights["swa"]);
-  }
-  return outcome;
-}
-
-/// Rank 0 writes what the run has come to beside its checkpoints.
-void export_outcome(Transport& host, const Workload& workload, const Plan& plan, const TrainingState& state,
-                    const Outcome& outcome) {
-  on_all_ranks(host, [&] {
-    if (host.rank() != 0) return;
-    for (const auto& [name, weights] : outcome.weights) {
-      export_weights(plan.output + "/" + name + ".safetensors", workload.layout, weights, state.step);
-      if (!workload.config.quantization.quantization_aware) continue;
-      const auto model = workload.another_model();
-      attach(*model, workload.layout, weights);
-      write_file(plan.output + "/" + name + ".int8.json", int8_scales(*model).dump(1) + "\n");
-    }
-  });
-}
-
 nlohmann::json about(const Workload& workload, const Compute& compute, const Plan& plan) {
   return {{"config", nlohmann::json::parse(to_json(plan.config))},
           {"plan_hash", plan.hash().hex()},
@@ -177,6 +117,25 @@ nlohmann::json about(const Workload& workload, const Compute& compute, const Pla
           {"mixed_precision", workload.precision.name()},
           {"device_class", compute.device_class},
           {"build", build_identity()}};
+}
+
+/// Collective: Task::verify, once the steps of the segment are computed again: the state against what the run
+/// has kept of it, whose files are read too.
+void compare_end(Transport& host, const Compute& compute, const Workload& workload, const Plan& plan,
+                 TrainingState& state, const std::optional<Accuracy>& accuracy, Controller& controller) {
+  const auto hashes = hash_state(host, state);
+  if (!plan.segment.to.empty()) {
+    auto* comparison = controller.comparison();
+    if (comparison) comparison->state(about(workload, compute, plan), state.step, state.decisions, hashes);
+    load_checkpoint(host, state, checkpoints_of(plan) + "/" + plan.segment.to);
+    return;
+  }
+  const auto outcome = outcome_of(host, compute, workload, state, accuracy);
+  controller.finish(workload, plan, state.step, hashes, outcome.accuracy, {}, {});
+  on_all_ranks(host, [&] {
+    if (auto* comparison = controller.comparison())
+      comparison->exports(hash_exports(workload, plan, outcome));
+  });
 }
 
 /// Collective: what the rank that sends most has sent in a step.
@@ -222,6 +181,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   const auto note_saved = [&](const std::optional<Saved>& saved) {
     if (saved) controller.note_saved(*saved);
   };
+  const auto last_step = plan.task == Task::verify ? plan.segment.end : workload->extent.last_step;
   MpiTransport::Sent exchanged;  // gradients and weights, in the steps of this process
   const auto first_step = state.step;
 
@@ -231,8 +191,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
         const AugmentationKey key(config.run.seed, workload->epoch_of(step), step, micro_batch);
         return workload->train.augmented(workload->samples_of(step, micro_batch), key, config.augmentation);
       },
-      workload->extent.last_step * own.size(), loader_threads(config, compute.cores),
-      config.data.prefetch_micro_batches);
+      last_step * own.size(), loader_threads(config, compute.cores), config.data.prefetch_micro_batches);
 
   // The sum over the step's micro-batches of what `compute_leaf` delivers for each: this rank's shard of it.
   const auto sum_over_micro_batches = [&](const auto& compute_leaf) {
@@ -267,6 +226,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     if (state.decisions.stopped) controller.note_early_stop(state.step, state.decisions);
   };
 
+  const bool trains = plan.task == Task::train;  // and does not verify: then nothing is written
   auto saved_step = state.step;
   const auto save = [&] {
     clock.enter(Phase::checkpoint);
@@ -274,7 +234,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     saved_step = state.step;
   };
   const auto stop_for = [&](int signal) {
-    if (state.step != saved_step) save();
+    if (state.step != saved_step && trains) save();
     note_saved(saving.finish());
     if (trace) trace->finish();
     controller.note_stopped(state.step, signal);
@@ -286,10 +246,10 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     workload->model->train();
     if (state.evaluation_due) {
       evaluate_now();
-      save();
+      if (trains) save();
       note_saved(saving.finish());
     }
-    while (state.step < workload->extent.last_step && !state.decisions.stopped) {
+    while (state.step < last_step && !state.decisions.stopped) {
       clock.begin_step();
       const auto orders = controller.orders(*workload, state);
       if (orders.signal != 0) return stop_for(orders.signal);
@@ -333,11 +293,15 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
       controller.note_step(*workload, state, sums, orders.scalars.learning_rate, seconds_since(start));
 
       if (orders.evaluate) evaluate_now();
-      if (orders.save || state.decisions.stopped) {
+      if (orders.save || (state.decisions.stopped && trains)) {
         save();
         if (orders.stop || state.decisions.stopped) note_saved(saving.finish());
       }
       clock.end_step(state.step);
+    }
+    if (plan.task == Task::verify) {
+      compare_end(host, compute, *workload, plan, state, accuracy, controller);
+      return 0;
     }
     stamp_ending();
     const auto phases =

@@ -1,6 +1,5 @@
 """Checkpoints: damage is seen and passed over, a full disk loses nothing, any number of ranks goes on from them."""
 
-import ctypes
 import json
 import os
 import shutil
@@ -8,6 +7,7 @@ import subprocess
 
 import pytest
 import torch
+from checkpoint_hashes import manifest_hash
 from conftest import cannot_run
 from idx_files import SIDE, first_images
 from launching import checkpoints_of, metrics_of, result_of, run, train, train_command
@@ -100,20 +100,6 @@ def test_a_manifest_that_is_none_is_passed_over(output, settings, state_hash, ma
     newest(output, "manifest.json").write_text(manifest, encoding="latin-1")
     said = expect_goes_on(output, 1, settings, state_hash, first=2)
     assert "passing over checkpoint step-00000004" in said, said
-
-
-class Hash128(ctypes.Structure):
-    _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
-
-
-def manifest_hash(manifest):
-    """As documented: XXH3 of the compact JSON without its own hash."""
-    rest = {key: value for key, value in manifest.items() if key != "manifest_hash"}
-    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    xxh3 = ctypes.CDLL("libxxhash.so.0").XXH3_128bits
-    xxh3.argtypes, xxh3.restype = (ctypes.c_char_p, ctypes.c_size_t), Hash128
-    digest = xxh3(text, len(text))
-    return f"{digest.high:016x}{digest.low:016x}"
 
 
 def test_a_manifest_of_another_format_is_passed_over_and_its_version_named(output, settings, state_hash):

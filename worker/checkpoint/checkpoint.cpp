@@ -12,8 +12,18 @@ namespace {
 
 using nlohmann::json;
 
-/// Reads one checkpoint into `state` and compares every hash. Throws Error (io) on all ranks when it does not
-/// verify.
+std::vector<std::string> agree_on_candidates(Transport& transport, const std::string& folder) {
+  json names = transport.rank() == 0 ? json(published_checkpoints(folder)) : json();
+  auto text = names.dump();
+  std::int64_t size = static_cast<std::int64_t>(text.size());
+  broadcast(transport, &size, sizeof size, 0);
+  text.resize(static_cast<std::size_t>(size));
+  broadcast(transport, text.data(), text.size(), 0);
+  return json::parse(text);
+}
+
+}  // namespace
+
 json load_checkpoint(Transport& transport, TrainingState& state, const std::string& folder) {
   json manifest;
   on_all_ranks(transport, [&] {
@@ -54,18 +64,6 @@ json load_checkpoint(Transport& transport, TrainingState& state, const std::stri
   state.parameters.copy_(gather_shards(transport, state.layout, state.own_parameters()));
   return manifest;
 }
-
-std::vector<std::string> agree_on_candidates(Transport& transport, const std::string& folder) {
-  json names = transport.rank() == 0 ? json(published_checkpoints(folder)) : json();
-  auto text = names.dump();
-  std::int64_t size = static_cast<std::int64_t>(text.size());
-  broadcast(transport, &size, sizeof size, 0);
-  text.resize(static_cast<std::size_t>(size));
-  broadcast(transport, text.data(), text.size(), 0);
-  return json::parse(text);
-}
-
-}  // namespace
 
 std::optional<json> load_newest_checkpoint(Transport& transport, TrainingState& state,
                                            const std::string& folder) {

@@ -11,6 +11,10 @@
 
 namespace lockstep {
 
+/// Collective: fills `state` from the checkpoint that is `folder` itself, and compares every hash. Returns
+/// its manifest. Throws Error (io) on all ranks when it does not verify; `state` is then of no use.
+nlohmann::json load_checkpoint(Transport& transport, TrainingState& state, const std::string& folder);
+
 /// Collective: fills `state` from the newest checkpoint under `folder` that verifies: sizes, headers, the
 /// hash of every block, the state hash. One that does not is passed over with a warning. Returns the
 /// manifest, or nothing when there is no checkpoint at all. Throws Error (io) when there are checkpoints but

@@ -1,0 +1,46 @@
+#include <memory>
+
+#include "launcher/commands.hpp"
+#include "launcher/launch.hpp"
+#include "launcher/settings.hpp"
+
+namespace lockstep {
+namespace {
+
+struct CheckOptions {
+  Settings settings;
+  std::string output;
+  LaunchOptions launch;
+};
+
+int check(const CheckOptions& options) {
+  const std::int64_t threads = resolve(options.settings).config.distributed.threads_per_rank;
+  std::vector<std::string> arguments = {"--check"};
+  if (!options.settings.config.empty()) arguments.push_back(options.settings.config);
+  for (const auto& [key, value, origin] : overrides(options.settings))
+    arguments.insert(arguments.end(), {"--set", key + "=" + value});
+  if (!options.output.empty()) arguments.insert(arguments.end(), {"--output", options.output});
+  return launch_worker(options.launch, threads, std::move(arguments));
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, int& status) {
+  auto options = std::make_shared<CheckOptions>();
+  CLI::App* command = app.add_subcommand(
+      "check", "Look for what is wrong with hosts, network, disk, data and arithmetic, and train nothing");
+  add_settings_with_optional_config(*command, options->settings);
+  command->add_option("--output", options->output, "The run folder; by default that of the configuration");
+  add_launch_options(*command, options->launch);
+  command->footer(
+      "Examples:\n"
+      "  lockstep check\n"
+      "  lockstep check configs/quickstart.toml\n"
+      "  lockstep check configs/quickstart.toml --ranks 2 --output /shared/runs/1\n"
+      "The exit status is 0 when nothing failed (warnings are no failure), 2 when a check failed, 3 when a "
+      "host "
+      "does not answer.");
+  command->callback([options, &status] { status = check(*options); });
+}
+
+}  // namespace lockstep

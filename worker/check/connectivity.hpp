@@ -1,0 +1,39 @@
+// Between hosts: latency and bandwidth of every pair, and the difference of the clocks.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "collectives/mpi_transport.hpp"
+#include "worker/check/hosts.hpp"
+#include "worker/check/report.hpp"
+
+namespace lockstep {
+
+/// What a host sends to another.
+struct Link {
+  int from = 0, to = 0;           ///< places in the list of hosts
+  double bytes_per_second = 0;    ///< of the largest block that was sent
+  double round_trip_seconds = 0;  ///< of one byte, the shortest of several
+};
+
+/// The host that meets `host` in `round` of a tournament of `hosts` hosts, where each meets every other once
+/// in tournament_rounds(hosts) rounds; -1: it has nobody.
+int partner_in_round(int host, int round, int hosts);
+int tournament_rounds(int hosts);
+
+/// Names what is slow. A link is slow below a third of the reference, and it fails below a tenth: the
+/// reference is the median over the hosts of what each reaches with its best peer in the slower direction, so
+/// that one slow host cannot lower it. A host whose links are all slow is named instead of its links.
+/// Latency: above ten times the median and 1 ms.
+Finding judge_links(const std::vector<std::string>& hosts, const std::vector<Link>& links);
+
+/// Collective: measures all links, host by host in the rounds of a tournament, so that no host takes part in
+/// two at once; at most about half a second a round. Throws CollectiveError that names a peer that does not
+/// answer.
+Finding check_network(MpiTransport& transport, const std::vector<CheckedHost>& hosts);
+
+/// Collective: each host's clock against that of the first. Throws CollectiveError.
+Finding check_clocks(MpiTransport& transport, const std::vector<CheckedHost>& hosts);
+
+}  // namespace lockstep

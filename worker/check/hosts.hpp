@@ -1,0 +1,34 @@
+// The hosts of a job, and what each rank has to say of its own.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "collectives/mpi_transport.hpp"
+#include "worker/check/report.hpp"
+
+namespace lockstep {
+
+/// One host of a job. Its first rank speaks for it.
+struct CheckedHost {
+  std::string name;
+  std::vector<int> ranks;  ///< ascending
+};
+
+/// In the order of their first ranks; the same on all ranks.
+std::vector<CheckedHost> hosts_of(const MpiTransport& transport);
+/// The place in `hosts` of the host that `rank` speaks for; -1 where another rank does.
+int host_spoken_for(const std::vector<CheckedHost>& hosts, int rank);
+
+/// Collective: every rank's `own`, in rank order. Throws CollectiveError.
+std::vector<nlohmann::json> gather_json(Transport& transport, const nlohmann::json& own);
+
+/// Collective: whether all ranks run one program with the same libraries. Throws CollectiveError.
+Finding check_programs(MpiTransport& transport);
+/// Collective: cores, memory and GPUs of each host. Call it before ranks are bound to cores. Throws
+/// CollectiveError.
+Finding check_machines(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
+                       std::int64_t threads_per_rank);
+
+}  // namespace lockstep

@@ -1,0 +1,97 @@
+#include "worker/outcome.hpp"
+
+#include "worker/agreement.hpp"
+#include "worker/averaging/swa.hpp"
+#include "worker/checkpoint/checkpoint_files.hpp"
+#include "worker/checkpoint/export.hpp"
+#include "worker/models/fake_quantization.hpp"
+
+namespace lockstep {
+namespace {
+
+/// The test accuracy of `model`, or of other weights in a model like it.
+Evaluation measure(Transport& host, const Workload& workload, Model& model) {
+  return evaluate(host, model, workload.test, workload.data.test.count,
+                  workload.config.training.evaluation_batch_size, workload.precision);
+}
+Evaluation measure(Transport& host, const Compute& compute, const Workload& workload,
+                   const at::Tensor& weights) {
+  const auto model = workload.another_model();
+  attach(*model, workload.layout, weights.to(compute.device));
+  return measure(host, workload, *model);
+}
+
+std::string scales_text(const Workload& workload, const at::Tensor& weights) {
+  const auto model = workload.another_model();
+  attach(*model, workload.layout, weights);
+  return int8_scales(*model).dump(1) + "\n";
+}
+
+}  // namespace
+
+Accuracy measure_all(Transport& host, const Compute& compute, const Workload& workload,
+                     const TrainingState& state) {
+  const auto of = [&](const at::Tensor& shard) {
+    return measure(host, compute, workload, gather_shards(host, workload.layout, shard));
+  };
+  Accuracy accuracy{measure(host, workload, *workload.model), {}, {}};
+  if (state.ema.defined()) accuracy.ema = of(state.ema);
+  if (state.decisions.swa_members > 0) accuracy.swa = of(state.swa);
+  return accuracy;
+}
+
+Outcome outcome_of(Transport& host, const Compute& compute, const Workload& workload,
+                   const TrainingState& state, const std::optional<Accuracy>& last) {
+  Outcome outcome;
+  const auto gathered = [&](const at::Tensor& shard) { return gather_shards(host, workload.layout, shard); };
+  const auto averaged = [&](const at::Tensor& shard) {
+    if (!workload.config.averaging.recompute_batch_norm) return gathered(shard);
+    return with_exact_statistics(host, compute, workload, gathered(shard));
+  };
+  const bool judged = state.best.defined() && state.decisions.epochs_since_best >= 0;
+  const bool judged_average = judged && watches_average(workload.config.training);
+  outcome.weights["weights"] = gathered(judged ? state.best : state.own_parameters());
+  outcome.accuracy.raw =
+      last && !judged ? last->raw : measure(host, compute, workload, outcome.weights["weights"]);
+  if (state.ema.defined()) {
+    outcome.weights["ema"] = averaged(judged_average ? state.best : state.ema);
+    outcome.accuracy.ema = measure(host, compute, workload, outcome.weights["ema"]);
+  }
+  if (state.decisions.swa_members > 0) {
+    outcome.weights["swa"] = averaged(state.swa);
+    outcome.accuracy.swa = measure(host, compute, workload, outcome.weights["swa"]);
+  }
+  return outcome;
+}
+
+void export_outcome(Transport& host, const Workload& workload, const Plan& plan, const TrainingState& state,
+                    const Outcome& outcome) {
+  on_all_ranks(host, [&] {
+    if (host.rank() != 0) return;
+    for (const auto& [name, weights] : outcome.weights) {
+      export_weights(plan.output + "/" + name + ".safetensors", workload.layout, weights, state.step);
+      if (!workload.config.quantization.quantization_aware) continue;
+      write_file(plan.output + "/" + name + ".int8.json", scales_text(workload, weights));
+    }
+  });
+}
+
+std::vector<ExportHashes> hash_exports(const Workload& workload, const Plan& plan, const Outcome& outcome) {
+  std::vector<ExportHashes> hashes;
+  for (const auto& [name, weights] : outcome.weights) {
+    const auto file = name + ".safetensors";
+    const auto stored = model_file(plan.output + "/" + file, workload.layout);
+    stored.check();
+    const auto flat = at::zeros({workload.layout.size()});
+    read_model(stored, workload.layout, flat);
+    hashes.push_back(
+        {file, hash_bytes(flat.data_ptr(), flat.nbytes()), hash_bytes(weights.data_ptr(), weights.nbytes())});
+    if (!workload.config.quantization.quantization_aware) continue;
+    const auto scales = name + ".int8.json";
+    hashes.push_back({scales, hash_text(read_file(plan.output + "/" + scales)),
+                      hash_text(scales_text(workload, weights))});
+  }
+  return hashes;
+}
+
+}  // namespace lockstep

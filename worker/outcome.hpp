@@ -1,0 +1,43 @@
+// What a run has come to: accuracies on the way, and the weights that it leaves.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "worker/compute.hpp"
+#include "worker/evaluate.hpp"
+#include "worker/plan.hpp"
+#include "worker/state.hpp"
+#include "worker/workload.hpp"
+
+namespace lockstep {
+
+/// Collective: while the run goes on: averages with averaged running statistics. Throws CollectiveError.
+Accuracy measure_all(Transport& host, const Compute& compute, const Workload& workload,
+                     const TrainingState& state);
+
+/// The weights that a run leaves, each as one flat buffer on all ranks, and how good they are.
+struct Outcome {
+  std::map<std::string, at::Tensor> weights;  ///< "weights", "ema", "swa"
+  Accuracy accuracy;
+};
+
+/// Collective: measures as far as the `last` evaluation does not say it. The best epoch's weights stand for
+/// the last where the run keeps them, and averages get statistics of their own. Throws CollectiveError.
+Outcome outcome_of(Transport& host, const Compute& compute, const Workload& workload,
+                   const TrainingState& state, const std::optional<Accuracy>& last);
+
+/// Collective: rank 0 writes it beside the checkpoints of plan.output. Throws Error (io).
+void export_outcome(Transport& host, const Workload& workload, const Plan& plan, const TrainingState& state,
+                    const Outcome& outcome);
+
+/// For each file that export_outcome() writes, the hash of the numbers in the file that is there and of those
+/// that would be written. For rank 0. Throws Error (io) when a file is missing or damaged.
+struct ExportHashes {
+  std::string file;
+  Hash128 written, computed;
+};
+std::vector<ExportHashes> hash_exports(const Workload& workload, const Plan& plan, const Outcome& outcome);
+
+}  // namespace lockstep
