@@ -78,8 +78,9 @@ def test_the_seed_chooses_the_segments(finished):
         assert outcome.exit_code == 0, outcome.output
         return segments_of(outcome)[0]["last_step"]
 
-    assert chosen() == chosen()
-    assert len({chosen("--seed", seed) for seed in range(5)}) > 1
+    by_seed = {seed: chosen("--seed", seed) for seed in (0, 1, 2)}
+    assert chosen() == by_seed[0]  # the run's own seed
+    assert len(set(by_seed.values())) > 1
 
 
 def change_metric(output, step, key, change):

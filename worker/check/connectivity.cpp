@@ -20,7 +20,8 @@ constexpr double slow_latency_ratio = 10, slow_latency_seconds = 1e-3;
 constexpr double clock_tolerance_seconds = 1;
 
 constexpr std::int64_t smallest_block = 16 << 10, largest_block = 32 << 20;
-constexpr double enough_seconds = 0.06;  // a block that took so long says enough
+constexpr double enough_seconds = 0.04;  // a block that took so long says enough
+constexpr int block_tries = 3, tournaments_max = 3;
 constexpr double pinging_seconds = 0.02;
 constexpr int clock_pings = 5;
 constexpr auto deadline_of_a_pair = std::chrono::seconds(10);
@@ -57,16 +58,26 @@ void answer_pings(Transport& transport, int peer) {
   }
 }
 
-/// Bytes per second of the last of ever larger blocks; the other side calls take_blocks().
-double send_blocks(Transport& transport, int peer, std::vector<char>& buffer) {
-  for (std::int64_t bytes = smallest_block;; bytes *= 2) {
+/// How long a block takes, at most a few times: where a busy host did not answer at once, that is not the
+/// link.
+double seconds_of_block(Transport& transport, int peer, const std::vector<char>& buffer, std::int64_t bytes) {
+  auto shortest = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < block_tries && shortest > enough_seconds; ++i) {
     const auto start = Clock::now();
     send(transport, peer, &bytes, sizeof bytes);
     send(transport, peer, buffer.data(), bytes);
     char arrived = 0;
     receive(transport, peer, &arrived, 1);
-    const auto seconds = seconds_since(start);
-    if (seconds < enough_seconds && bytes < largest_block) continue;
+    shortest = std::min(shortest, seconds_since(start));
+  }
+  return shortest;
+}
+
+/// Bytes per second of the last of ever larger blocks; the other side calls take_blocks().
+double send_blocks(Transport& transport, int peer, const std::vector<char>& buffer) {
+  for (std::int64_t bytes = smallest_block;; bytes *= 2) {
+    const auto seconds = seconds_of_block(transport, peer, buffer, bytes);
+    if (seconds <= enough_seconds && bytes < largest_block) continue;
     const std::int64_t no_more = 0;
     send(transport, peer, &no_more, sizeof no_more);
     return static_cast<double>(bytes) / seconds;
@@ -150,6 +161,36 @@ void tell_clock(Transport& transport, int peer) {
   }
 }
 
+/// All links, in one order on all ranks.
+std::vector<Link> hold_tournament(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
+                                  std::vector<char>& buffer) {
+  const int count = static_cast<int>(hosts.size()), own = host_spoken_for(hosts, transport.rank());
+  json measured = json::array();
+  for (int round = 0; round < tournament_rounds(count); ++round) {
+    const int peer = own < 0 ? -1 : partner_in_round(own, round, count);
+    if (peer >= 0) {
+      transport.set_deadline(deadline_of_a_pair);
+      const auto link =
+          speaking_for_itself(transport, [&] { return measure(transport, hosts, own, peer, buffer); });
+      measured.push_back({link.from, link.to, link.bytes_per_second, link.round_trip_seconds});
+    }
+    transport.set_deadline(deadline_of_all);
+    barrier(transport);
+  }
+  std::vector<Link> links;
+  for (const auto& of_rank : gather_json(transport, measured))
+    for (const auto& link : of_rank) links.push_back({link[0], link[1], link[2], link[3]});
+  return links;
+}
+
+std::vector<Link> best_of(const std::vector<Link>& before, std::vector<Link> links) {
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    links[i].bytes_per_second = std::max(links[i].bytes_per_second, before[i].bytes_per_second);
+    links[i].round_trip_seconds = std::min(links[i].round_trip_seconds, before[i].round_trip_seconds);
+  }
+  return links;
+}
+
 Finding skipped_on_one_host(const char* check) {
   return {check, "there is one host only", {}, Verdict::skipped};
 }
@@ -214,27 +255,18 @@ Finding judge_links(const std::vector<std::string>& hosts, const std::vector<Lin
 }
 
 Finding check_network(MpiTransport& transport, const std::vector<CheckedHost>& hosts) {
-  const int count = static_cast<int>(hosts.size()), own = host_spoken_for(hosts, transport.rank());
-  if (count < 2) return skipped_on_one_host("network");
-  std::vector<char> buffer(own < 0 ? 0 : largest_block, 1);
-  json measured = json::array();
-  for (int round = 0; round < tournament_rounds(count); ++round) {
-    const int peer = own < 0 ? -1 : partner_in_round(own, round, count);
-    if (peer >= 0) {
-      transport.set_deadline(deadline_of_a_pair);
-      const auto link =
-          speaking_for_itself(transport, [&] { return measure(transport, hosts, own, peer, buffer); });
-      measured.push_back({link.from, link.to, link.bytes_per_second, link.round_trip_seconds});
-    }
-    transport.set_deadline(deadline_of_all);
-    barrier(transport);
-  }
-  std::vector<Link> links;
-  for (const auto& of_rank : gather_json(transport, measured))
-    for (const auto& link : of_rank) links.push_back({link[0], link[1], link[2], link[3]});
+  if (hosts.size() < 2) return skipped_on_one_host("network");
   std::vector<std::string> names;
   for (const auto& host : hosts) names.push_back(host.name);
-  return judge_links(names, links);
+  std::vector<char> buffer(host_spoken_for(hosts, transport.rank()) < 0 ? 0 : largest_block, 1);
+  std::vector<Link> links;
+  Finding finding;
+  for (int i = 0; i < tournaments_max; ++i) {  // what looks slow is measured again, and the best counts
+    links = best_of(links, hold_tournament(transport, hosts, buffer));
+    finding = judge_links(names, links);
+    if (finding.verdict == Verdict::ok) break;
+  }
+  return finding;
 }
 
 Finding check_clocks(MpiTransport& transport, const std::vector<CheckedHost>& hosts) {

@@ -205,10 +205,10 @@ Finding check_machines(MpiTransport& transport, const std::vector<CheckedHost>& 
     const auto cores = machine["cores"].get<std::int64_t>();
     list.push_back({{"host", host.name}, {"ranks", ranks}});
     list.back().update(machine);
-    finding.summary += (finding.summary.empty() ? "" : "; ") + host.name + ": " + std::to_string(ranks) +
-                       " ranks, " + std::to_string(cores) + " cores, " +
-                       gib_text(machine["memory_available"].get<double>()) + " free, " +
-                       std::to_string(gpus) + " GPUs";
+    finding.summary += (finding.summary.empty() ? "" : "; ") + host.name + ": ranks " +
+                       std::to_string(ranks) + ", cores " + std::to_string(cores) + ", GPUs " +
+                       std::to_string(gpus) + ", " + gib_text(machine["memory_available"].get<double>()) +
+                       " free";
     if (ranks * threads_per_rank > cores)
       finding.warn(host.name + " has more threads than cores (" + std::to_string(ranks) + " ranks of " +
                    std::to_string(threads_per_rank) + " threads on " + std::to_string(cores) +

@@ -138,8 +138,11 @@ void report(Controller& controller, const Segment& segment, const Comparison& co
                                   {"equal", equal},
                                   {"differences", differences.size()},
                                   {"seconds", seconds}};
-  auto text = name_of(segment) + ": " + std::to_string(segment.end - segment.begin) + " steps and " +
-              std::to_string(comparison.lines()) + " lines of metrics computed again, " +
+  const auto steps = segment.begin == segment.end ? "no steps"
+                                                  : "steps " + std::to_string(segment.begin + 1) + " .. " +
+                                                        std::to_string(segment.end);
+  auto text = name_of(segment) + ": " + steps +
+              " computed again, lines of metrics: " + std::to_string(comparison.lines()) + ", " +
               (equal ? "all equal" : "NOT EQUAL");
   if (!equal) {
     const auto& first = differences.front();
