@@ -94,9 +94,11 @@ void Trace::finish() {
 
 void Trace::merge_files() const {
   std::string all = "[\n";
-  for (int rank = 0; rank < transport_.world_size(); ++rank)
-    all += read_file(file_of_rank(run_, rank)).substr(2);
-  all.replace(all.size() - 2, 1, "\n]");  // the comma after the last event
+  for (int rank = 0; rank < transport_.world_size(); ++rank) {
+    const auto text = read_file(file_of_rank(run_, rank));
+    if (const auto end = text.rfind(",\n"); end != text.npos) all += text.substr(2, end);  // whole lines
+  }
+  all.replace(all.size() - 2, 2, all.size() > 2 ? "\n]\n" : "[]\n");  // no comma after the last event
   write_file(run_ + "/trace.json", all);
 }
 
