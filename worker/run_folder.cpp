@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <utility>
 
 #include "common/error.hpp"
@@ -69,10 +70,10 @@ void RunFolder::forget_statuses() const {
 }
 
 void RunFolder::keep_earlier_run() {
-  if (!fs::exists(path_ + "/plan.json")) return;
+  if (!is_there(path_ + "/plan.json")) return;
   take_lock();  // a run that is under way is not moved
   int number = 1;
-  while (fs::exists(path_ + "." + std::to_string(number))) ++number;
+  while (is_there(path_ + "." + std::to_string(number))) ++number;
   const auto kept = path_ + "." + std::to_string(number);
   std::error_code failure;
   fs::rename(path_, kept, failure);
@@ -82,7 +83,7 @@ void RunFolder::keep_earlier_run() {
 }
 
 void RunFolder::compare_with_earlier_run(const Config& config) const {
-  if (!fs::exists(path_ + "/plan.json")) return;
+  if (!is_there(path_ + "/plan.json")) return;
   const auto before = config_of_run(path_);
   auto allowed = before;
   std::string differing;
@@ -101,9 +102,9 @@ void RunFolder::compare_with_earlier_run(const Config& config) const {
 
 void RunFolder::rewind_metrics(std::int64_t step) {
   const auto path = path_ + "/metrics.jsonl";
-  std::ifstream file(path);
+  std::istringstream lines(is_there(path) ? read_file(path) : "");
   std::string kept;
-  for (std::string line; std::getline(file, line);) {
+  for (std::string line; std::getline(lines, line);) {
     const auto object = json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (object.is_object() && object.value("step", std::int64_t{0}) <= step) kept += line + "\n";
   }
@@ -123,7 +124,7 @@ void RunFolder::write_result(const json& result) {
 }
 
 json RunFolder::result() const {
-  if (!fs::exists(path_ + "/result.json")) return nullptr;
+  if (!is_there(path_ + "/result.json")) return nullptr;
   return json::parse(read_file(path_ + "/result.json"), nullptr, /*allow_exceptions=*/false);
 }
 
@@ -134,7 +135,7 @@ bool RunFolder::finished(const Config& config) const {
 }
 
 Config config_of_run(const std::string& path) {
-  if (!fs::exists(path + "/plan.json")) {
+  if (!is_there(path + "/plan.json")) {
     throw Error(ExitCode::config, path + " is not a run folder", "it has no plan.json",
                 "give the --output of a run");
   }

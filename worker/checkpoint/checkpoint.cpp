@@ -13,7 +13,10 @@ namespace {
 using nlohmann::json;
 
 std::vector<std::string> agree_on_candidates(Transport& transport, const std::string& folder) {
-  json names = transport.rank() == 0 ? json(published_checkpoints(folder)) : json();
+  json names;
+  on_all_ranks(transport, [&] {
+    if (transport.rank() == 0) names = published_checkpoints(folder);
+  });
   auto text = names.dump();
   std::int64_t size = static_cast<std::int64_t>(text.size());
   broadcast(transport, &size, sizeof size, 0);

@@ -47,6 +47,19 @@ void warn_if(const std::error_code& failure, const std::string& what) {
   if (failure) log_warning("cannot " + what + " (" + failure.message() + ")");
 }
 
+/// Of what is in `folder`; none if there is no such folder. A folder that cannot be read is not taken for an
+/// empty one: the run would start over.
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code failure;
+  for (fs::directory_iterator item(folder, failure); !failure && item != fs::directory_iterator();
+       item.increment(failure))
+    names.push_back(item->path().filename().string());
+  if (failure && failure != std::errc::no_such_file_or_directory)
+    throw file_error("cannot read the folder", folder, failure.value());
+  return names;
+}
+
 /// Keeps the newest `keep` up to `current`. A newer one did not verify when the run was resumed: it is set
 /// aside.
 void tidy(const std::string& folder, const std::string& current, std::int64_t keep) {
@@ -69,11 +82,8 @@ void tidy(const std::string& folder, const std::string& current, std::int64_t ke
 }  // namespace
 
 std::vector<std::string> published_checkpoints(const std::string& folder) {
-  std::vector<std::string> found;
-  std::error_code none;
-  for (const auto& item : fs::directory_iterator(folder, none)) {
-    if (const auto name = item.path().filename().string(); is_checkpoint_name(name)) found.push_back(name);
-  }
+  auto found = names_in(folder);
+  std::erase_if(found, [](const auto& name) { return !is_checkpoint_name(name); });
   std::sort(found.begin(), found.end(), newer);
   return found;
 }
@@ -83,15 +93,11 @@ std::string unfinished_checkpoint(const std::string& folder, std::int64_t step) 
 }
 
 void remove_unfinished_checkpoints(const std::string& folder) {
-  std::error_code none;
-  std::vector<fs::path> unfinished;
-  for (const auto& item : fs::directory_iterator(folder, none)) {
-    if (item.path().filename().string().ends_with(in_progress)) unfinished.push_back(item.path());
-  }
-  for (const auto& path : unfinished) {
+  for (const auto& name : names_in(folder)) {
+    if (!name.ends_with(in_progress)) continue;
     std::error_code failure;
-    fs::remove_all(path, failure);
-    warn_if(failure, "remove " + path.string());
+    fs::remove_all(fs::path(folder) / name, failure);
+    warn_if(failure, "remove " + folder + "/" + name);
   }
 }
 
@@ -118,7 +124,7 @@ void publish_checkpoint(const std::string& folder, const json& manifest, std::in
   write_file(temporary + "/manifest.json", manifest.dump(2) + "\n");
   sync_folder(temporary);
   std::error_code failure;
-  if (fs::exists(final)) fs::rename(final, final + ".replaced" + in_progress, failure);
+  if (is_there(final)) fs::rename(final, final + ".replaced" + in_progress, failure);
   fs::rename(temporary, final, failure);
   if (failure)
     throw Error(ExitCode::io, "cannot publish " + final, failure.message(), "check the output folder");

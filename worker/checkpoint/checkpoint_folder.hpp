@@ -9,12 +9,13 @@
 
 namespace lockstep {
 
-/// Names of the published checkpoints in `folder`, newest first.
+/// Names of the published checkpoints in `folder`, newest first. Throws Error (io) when the folder is there
+/// and cannot be read.
 std::vector<std::string> published_checkpoints(const std::string& folder);
 
 /// Where the checkpoint of `step` is written before it is published.
 std::string unfinished_checkpoint(const std::string& folder, std::int64_t step);
-/// Removes what saves that were killed have left behind.
+/// Removes what saves that were killed have left behind. Throws Error (io) when the folder cannot be read.
 void remove_unfinished_checkpoints(const std::string& folder);
 /// Creates the folder `path`. Throws Error (io) when that fails, or when less than `bytes` are free there.
 void create_unfinished_checkpoint(const std::string& path, std::int64_t bytes);

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
@@ -149,9 +148,18 @@ void write_file(const std::string& path, const std::string& text) {
 }
 
 std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw file_error("cannot open", path, errno);
-  return {std::istreambuf_iterator<char>(file), {}};
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) throw file_error("cannot read", path, errno);
+  std::string text(static_cast<std::size_t>(status.st_size), '\0');
+  PartFile(path, PartFile::Mode::read).read(text.data(), std::ssize(text), 0);
+  return text;
+}
+
+bool is_there(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0) return true;
+  if (errno != ENOENT && errno != ENOTDIR) throw file_error("cannot look at", path, errno);
+  return false;
 }
 
 void sync_folder(const std::string& folder) {

@@ -75,6 +75,8 @@ class PartFile {
 void write_file(const std::string& path, const std::string& text);
 /// Reads a whole small file. Throws Error (io).
 std::string read_file(const std::string& path);
+/// Whether there is a file or folder of this name. Throws Error (io) where that cannot be told.
+bool is_there(const std::string& path);
 /// Makes what happened to the names in `folder` durable. Throws Error (io).
 void sync_folder(const std::string& folder);
 
