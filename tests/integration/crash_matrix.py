@@ -1,0 +1,318 @@
+"""The crash matrix: a small run with everything on is hurt at each of its points, and loses nothing.
+
+A point is an operation on a file of the run folder, a message, or the beginning of a phase, on one rank
+(tests/support/faults/points.hpp). At each: kill -9, kill -STOP, and what else can happen there: half a write, a full or a
+broken disk, a cut link. The run must end with the exit code that docs/errors.md gives it, leave no process behind, go on
+without faults on 1 to 4 ranks from the newest checkpoint that it had announced, and come to the state hash and the weights
+hash of the run that nothing disturbed.
+
+Trials come in an order in which the first few already have each kind of point with each fault.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from signal import SIGKILL
+from typing import NamedTuple
+
+from idx_files import first_images, write_folder
+from launching import MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, Started, last_lines, metrics_of, mpirun, result_of, \
+    run, set_options
+
+EXAMPLES = """Examples:
+  .venv/bin/python tests/integration/crash_matrix.py --points 100 --seed 7      a sample
+  .venv/bin/python tests/integration/crash_matrix.py --minutes 25               as many as fit, the different ones first
+  .venv/bin/python tests/integration/crash_matrix.py --only 'rename .* kill'    all trials whose words have this in them
+  .venv/bin/python tests/integration/crash_matrix.py --list                     name them, and try none
+  .venv/bin/python tests/integration/crash_matrix.py --trial shared 0 'rename checkpoint/step-00000002 #1' kill 3
+                                                               one again, resumed on 3 ranks, with what was said
+Exit status: 0 when all are equal, 1 otherwise."""
+
+COMMAND = ".venv/bin/python tests/integration/crash_matrix.py"
+PROGRAM = PROGRAMS / "worker_with_points"
+LIBRARY = PROGRAMS.parent / "lib" / "liblockstep_faults.so"
+TRAIN_SAMPLES, TEST_SAMPLES, LAST_STEP = 64, 40, 4
+# All arrays that a checkpoint can have, in tensors that are cut between ranks; a save after each step, two evaluations.
+SETTINGS = {"model.name": "small_cnn", "training.batch_size": 16, "training.gradient_accumulation_steps": 2,
+            "training.micro_batch_size": 4, "training.epochs": 2, "training.log_every_steps": 1,
+            "training.early_stopping": True, "training.restore_best": True, "optimizer.name": "adamw",
+            "optimizer.learning_rate": 0.001, "averaging.use_swa": True, "averaging.swa_start_epoch": 0,
+            "checkpoint.every_steps": 1, "run.trace": True}
+LINK_SECONDS = 3  # how long a rank waits for messages where links are cut
+LEAVE_SECONDS = 10  # and until all have left after that, on a busy machine
+HANG_SECONDS = 60
+
+ANYTHING, READS, DISK = ("kill", "stop"), ("kill", "stop", "eio"), ("enospc", "eio")
+FAULTS = {"phase": (*ANYTHING, "cut"), "message": (*ANYTHING, "cut"), "call": ANYTHING,
+          "open-to-read": READS, "read": READS, "look": READS, "remove": READS,
+          "write": (*ANYTHING, "torn", *DISK), "open": ANYTHING + DISK, "mkdir": ANYTHING + DISK,
+          "reserve": ANYTHING + DISK, "resize": ANYTHING + DISK, "sync": ANYTHING + DISK, "rename": ANYTHING + DISK}
+# What is much the same, for a sample.
+KIND = {"mkdir": "open", "reserve": "open", "resize": "open", "open-to-read": "read", "look": "read"}
+KILLED, PEER_LOST, IO = 128 + SIGKILL, 3, 4
+EXIT_CODES = {"kill": (KILLED, PEER_LOST), "stop": (KILLED, PEER_LOST), "torn": (KILLED, PEER_LOST), "cut": (PEER_LOST, 0),
+              "enospc": (IO, 0), "eio": (IO, 0)}
+IN_WORDS = {"enospc": "No space left on device", "eio": "Input/output error"}
+
+
+class Scene(NamedTuple):
+    ranks: int
+    settings: dict
+    goes_on: bool  # from the middle of a run
+
+
+SCENES = {"shared": Scene(2, {}, False), "messages": Scene(3, {"distributed.shared_memory": False}, False),
+          "resumed": Scene(2, {}, True)}
+
+
+class Trial(NamedTuple):
+    scene: str
+    rank: int
+    point: str
+    fault: str
+    resume_ranks: int
+
+    def words(self):
+        return shlex.join(str(word) for word in self)
+
+    def kind(self):
+        operation = self.point.split()[0]
+        return KIND.get(operation, operation), self.fault
+
+    def place(self):
+        """The same for points that differ in their number, their step or their peer only."""
+        return self.scene, self.rank, re.sub(r"\d+", "N", self.point), self.fault
+
+
+def in_order(trials, seed):
+    """At random, but first one of each kind, then one for each place, then the rest."""
+    trials = list(trials)
+    random.Random(seed).shuffle(trials)
+    kinds, places = Counter(), Counter()
+    keys = {}
+    for trial in trials:
+        places[trial.place()] += 1
+        kinds[trial.kind()] += 1
+        keys[trial] = min(2, kinds[trial.kind()]), places[trial.place()]
+    return sorted(trials, key=keys.get)
+
+
+class Matrix:
+    """The undisturbed run, its points, and trials of them, in `folder`. `program` is the worker to hurt; one that `tells`
+    shows what it said."""
+
+    def __init__(self, folder, program=PROGRAM, tells=False):
+        for path in (program, LIBRARY):
+            if not path.is_file():
+                sys.exit(f"{path} is not there (build it first, or set LOCKSTEP_BIN)")
+        self._folder, self._program, self._tells = folder, program, tells
+        self._data = write_folder(folder / "data", first_images("train", TRAIN_SAMPLES), first_images("t10k", TEST_SAMPLES))
+        self._half = folder / "half"
+        self._points, self._result = {}, None
+
+    def points(self, scene):
+        """[(rank, point)] of a run that nothing disturbs, whose result is that of all scenes."""
+        if scene not in self._points:
+            output, log = self._start(scene, "undisturbed"), self._folder / "points"
+            outcome = run(self._command(self._program, scene, output, SCENES[scene].ranks), environment=environment(output, log))
+            assert outcome.exit_code == 0, outcome.output
+            hashes = hashes_of(output)
+            assert self._result in (None, hashes), f"{scene}: {hashes} instead of {self._result}"
+            self._result = hashes
+            lines = [line.split(" ", 1) for line in log.read_text().splitlines()]
+            self._points[scene] = [(int(rank), point) for rank, point in lines]
+            log.unlink()
+            shutil.rmtree(output)
+        return self._points[scene]
+
+    def trials(self, seed):
+        """All of them."""
+        draw = random.Random(f"{seed}.ranks")
+        return in_order((Trial(scene, rank, point, fault, draw.randint(1, 4))
+                         for scene in SCENES for rank, point in self.points(scene) for fault in FAULTS[point.split()[0]]), seed)
+
+    def attempt(self, trial):
+        """What is wrong, "" if nothing is, or None if the run did not come to the point."""
+        self.points(trial.scene)  # and the result
+        output = self._start(trial.scene, "hurt")
+        log = self._folder / "reached"
+        try:
+            outcome, seconds = self._hurt(trial, output, log)
+            if self._tells:
+                print(outcome.output)
+            if log.exists():
+                return self._problem(trial, output, outcome, seconds)
+            return None if outcome.exit_code == 0 else f"ended before the point\n{outcome.output}"
+        except AssertionError as failure:  # it hung, or left processes behind
+            return f"{failure}"
+        finally:
+            log.unlink(missing_ok=True)
+            shutil.rmtree(output, ignore_errors=True)
+
+    def _hurt(self, trial, output, log):
+        """How the run ended, and how long after the fault."""
+        more = {"FAULT_RANK": str(trial.rank), "FAULT_POINT": trial.point, "FAULT_KIND": trial.fault}
+        settings = {"reliability.collective_timeout_seconds": LINK_SECONDS} if trial.fault == "cut" else {}
+        command = self._command(self._program, trial.scene, output, SCENES[trial.scene].ranks, settings)
+        with Started(command, environment=environment(output, log) | more) as started:
+            if trial.fault == "stop":
+                threading.Thread(target=kill_when_stopped, args=(started.process, log)).start()
+            outcome = started.finish(HANG_SECONDS)
+        return outcome, time.time() - log.stat().st_mtime if log.exists() else 0
+
+    def _problem(self, trial, output, outcome, seconds):
+        said = events_of(outcome.stdout)
+        if outcome.exit_code not in EXIT_CODES[trial.fault]:
+            return f"ended with exit code {outcome.exit_code}\n{outcome.output}"
+        if outcome.exit_code == IO and IN_WORDS[trial.fault] not in outcome.stderr:
+            return f"does not say why\n{outcome.output}"
+        if trial.fault == "cut" and seconds > LINK_SECONDS + LEAVE_SECONDS:
+            return f"noticed the cut link after {seconds:.0f} s\n{outcome.output}"
+        if SCENES[trial.scene].goes_on and any(event["event"] == "start" and event["step"] == 0 for event in said):
+            return f"started over\n{outcome.output}"
+        resumed = run(self._command(WORKER, trial.scene, output, trial.resume_ranks), environment=MPI_ENVIRONMENT)
+        if resumed.exit_code != 0:
+            return f"does not go on\n{outcome.output}\n{resumed.output}"
+        if hashes_of(output) != self._result:
+            return f"ended with {hashes_of(output)} instead of {self._result}\n{resumed.output}"
+        if [line["step"] for line in metrics_of(output) if "loss" in line] != list(range(1, LAST_STEP + 1)):
+            return f"has not one line for each step\n{(output / 'metrics.jsonl').read_text()}"
+        return self._loss(trial, said, resumed, output) if outcome.exit_code != 0 else ""
+
+    def _loss(self, trial, said, resumed, output):
+        """What the run repeated although it was saved, or left behind although it saved again."""
+        saved = [event["step"] for event in said if event["event"] in ("start", "checkpoint")]
+        if SCENES[trial.scene].goes_on:
+            saved.append(newest_step(self._half))
+        first = [event["step"] for event in resumed.events if event["event"] == "start"]
+        if first and first[0] < max(saved, default=0):
+            return f"went on from step {first[0]}, after step {max(saved)} was saved\n{resumed.output}"
+        left = [str(path) for path in output.rglob("*.writing")]
+        return f"left behind {left}\n{resumed.output}" if left and first and first[0] < LAST_STEP else ""
+
+    def _command(self, program, scene, output, ranks, settings=None):
+        settings = SETTINGS | SCENES[scene].settings | {"data.path": str(self._data)} | (settings or {})
+        preload = ["env", f"LD_PRELOAD={LIBRARY}"] if program == self._program else []
+        return mpirun(ranks, [*preload, program, QUICKSTART, "--output", output, *set_options(settings)])
+
+    def _start(self, scene, name):
+        """The run folder to begin with."""
+        output = self._folder / name
+        if SCENES[scene].goes_on:
+            if not self._half.exists():
+                self._make_half()
+            shutil.copytree(self._half, output)
+        return output
+
+    def _make_half(self):
+        """A run that was killed when it was about to save once more, after two saves."""
+        saves = [point for rank, point in self.points("shared") if rank == 0 and point.startswith("phase checkpoint")]
+        trial = Trial("shared", 0, saves[len(saves) * 3 // 4], "kill", 1)
+        outcome, _ = self._hurt(trial, self._half, self._folder / "half.log")
+        assert 2 <= newest_step(self._half) < LAST_STEP, outcome.output
+
+
+def environment(output, log):
+    return MPI_ENVIRONMENT | {"FAULT_UNDER": str(output), "FAULT_LOG": str(log)}
+
+
+def kill_when_stopped(program, log):
+    """Waits for the process in `log` to have stopped, and kills it; gives up with `program`."""
+    while program.poll() is None:
+        words = log.read_text().split() if log.exists() else []
+        if words and is_stopped(words[0]):
+            os.kill(int(words[0]), SIGKILL)
+            return
+        time.sleep(0.01)  # between two looks
+
+
+def is_stopped(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False  # it has ended
+
+
+def events_of(text):
+    """The whole lines of what a run said that may have been killed in the middle of one."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+
+def hashes_of(output):
+    result = result_of(output)
+    return result["state_hash"], result["weights_hash"]
+
+
+def newest_step(output):
+    names = [path.name for path in (output / "checkpoint").iterdir()]
+    return max((int(name[5:]) for name in names if re.fullmatch(r"step-\d+", name)), default=0)
+
+
+class Tried(NamedTuple):
+    equal: int
+    not_reached: list
+    problems: dict  # what is wrong, by trial
+
+
+def try_all(matrix, trials, minutes=None, program=PROGRAM):
+    """Attempts the trials, as many as fit into `minutes`, and says how each went."""
+    tried, deadline = Tried(0, [], {}), time.monotonic() + 60 * (minutes or float("inf"))
+    for number, trial in enumerate(trials, 1):
+        if time.monotonic() > deadline:
+            break
+        problem = matrix.attempt(trial)
+        word = {"": "equal", None: "not reached"}.get(problem, "WRONG")
+        print(f"{number}/{len(trials)} {trial.words()}: {word}", flush=True)
+        if problem is None:
+            tried.not_reached.append(trial)
+        elif problem:
+            tried.problems[trial] = problem
+            options = "" if program == PROGRAM else f" --program {program}"
+            print(f"  again: {COMMAND}{options} --trial {trial.words()}\n  {problem}", flush=True)
+        else:
+            tried = tried._replace(equal=tried.equal + 1)
+    print(f"points tried {tried.equal + len(tried.problems)}, points equal {tried.equal}"
+          + (f" (not reached in another {len(tried.not_reached)})" if tried.not_reached else ""), flush=True)
+    return tried
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--points", type=int, metavar="N", help="try N trials of them")
+    parser.add_argument("--seed", default="0", help="of the order, and of the numbers of ranks to go on on")
+    parser.add_argument("--minutes", type=float, help="begin no trial after so many")
+    parser.add_argument("--only", default="", metavar="REGEX", help="the trials in whose words this is found")
+    parser.add_argument("--list", action="store_true", help="name the trials")
+    parser.add_argument("--trial", nargs=5, metavar=("SCENE", "RANK", "POINT", "FAULT", "RANKS"), help="this one alone")
+    parser.add_argument("--program", type=Path, default=PROGRAM, help="the worker to hurt, instead of %(default)s")
+    return parser.parse_args()
+
+
+def main():
+    chosen = arguments()
+    with tempfile.TemporaryDirectory(prefix="crash-matrix-") as folder:
+        matrix = Matrix(Path(folder), chosen.program, tells=chosen.trial is not None)
+        if chosen.trial:
+            scene, rank, point, fault, ranks = chosen.trial
+            trials = [Trial(scene, int(rank), point, fault, int(ranks))]
+        else:
+            trials = [trial for trial in matrix.trials(chosen.seed) if re.search(chosen.only, trial.words())][:chosen.points]
+        if chosen.list:
+            print("\n".join(trial.words() for trial in trials))
+            return 0
+        tried = try_all(matrix, trials, chosen.minutes, chosen.program)
+    return 1 if tried.problems or tried.not_reached and tried.equal == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

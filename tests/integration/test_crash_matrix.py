@@ -1,0 +1,44 @@
+"""A sample of the crash matrix (crash_matrix.py): whatever strikes a run at whatever point, it loses nothing.
+
+LOCKSTEP_TEST_SEED chooses another sample.
+"""
+
+import os
+
+import pytest
+from crash_matrix import Matrix, Trial, try_all
+from launching import PROGRAMS
+
+SEED = os.environ.get("LOCKSTEP_TEST_SEED", "20261125")
+# Of each kind of point with each fault one.
+KINDS = {"phase", "message", "call", "open", "write", "sync", "rename", "remove", "read"}
+
+
+@pytest.fixture(scope="module")
+def trials_and_matrix(tmp_path_factory):
+    matrix = Matrix(tmp_path_factory.mktemp("matrix"))
+    return matrix.trials(SEED), matrix
+
+
+def test_a_run_that_is_hurt_at_any_point_ends_like_one_that_nothing_disturbs(trials_and_matrix):
+    trials, matrix = trials_and_matrix
+    kinds = {trial.kind() for trial in trials}
+    assert {operation for operation, _ in kinds} == KINDS
+    tried = try_all(matrix, trials[:len(kinds)])
+    assert not tried.problems
+    assert len(tried.not_reached) <= 2, tried.not_reached
+
+
+@pytest.mark.parametrize("scene, rank, point", [
+    ("resumed", 0, "open-to-read checkpoint #1"), ("resumed", 0, "read checkpoint #1"),
+    ("resumed", 0, "open-to-read metrics.jsonl #1"), ("resumed", 0, "read plan.json #1"), ("shared", 1, "write trace/rank-1.json #1")])
+def test_what_the_matrix_has_found_stays_mended(trials_and_matrix, scene, rank, point):
+    """A folder of checkpoints or a file of metrics that cannot be read is not an empty one; a trace is never the end."""
+    _, matrix = trials_and_matrix
+    assert matrix.attempt(Trial(scene, rank, point, "eio", 2)) == ""
+
+
+def test_a_worker_that_removes_the_newest_checkpoint_before_it_publishes_the_next_is_caught(tmp_path):
+    matrix = Matrix(tmp_path, PROGRAMS / "worker_removing_early")
+    publication = Trial("shared", 0, "rename checkpoint/step-00000003 #1", "kill", 2)
+    assert "went on from step 1, after step 2 was saved" in matrix.attempt(publication)
