@@ -4,6 +4,8 @@
 #include <cuda_runtime_api.h>
 #endif
 
+#include <cstdio>
+
 #include "common/error.hpp"
 #include "common/log.hpp"
 
@@ -48,6 +50,15 @@ Gpu gpu(int device) {
   return {properties.name, properties.major, properties.minor};
 }
 
+std::string gpu_address(int device) {
+  cudaDeviceProp properties{};
+  require(cudaGetDeviceProperties(&properties, device), device);
+  char text[32];
+  std::snprintf(text, sizeof text, "%04x:%02x:%02x", properties.pciDomainID, properties.pciBusID,
+                properties.pciDeviceID);
+  return text;
+}
+
 void select_gpu(int device) { require(cudaSetDevice(device), device); }
 
 #else
@@ -57,6 +68,8 @@ int gpu_count() { return 0; }
 std::string why_no_gpu() { return "this build of lockstep has no CUDA"; }
 
 Gpu gpu(int device) { refuse(device, why_no_gpu()); }
+
+std::string gpu_address(int device) { refuse(device, why_no_gpu()); }
 
 void select_gpu(int device) { refuse(device, why_no_gpu()); }
 

@@ -23,6 +23,9 @@ struct Gpu {
 /// What GPU number `device` is. Throws Error with ExitCode::config when there is no such GPU.
 Gpu gpu(int device);
 
+/// Where GPU number `device` is on its host's PCI bus: "0000:18:00". Throws like gpu().
+std::string gpu_address(int device);
+
 /// Makes GPU number `device` the one that the calling thread uses. Throws Error with ExitCode::config when
 /// that is impossible.
 void select_gpu(int device);

@@ -13,6 +13,7 @@
 #include "worker/agreement.hpp"
 #include "worker/pinning.hpp"
 #include "worker/precision.hpp"
+#include "worker/rank_map.hpp"
 #ifdef LOCKSTEP_WITH_NCCL
 #include "collectives/nccl_transport.hpp"
 #endif
@@ -67,10 +68,12 @@ Compute compute_on_gpu([[maybe_unused]] MpiTransport& host, [[maybe_unused]] con
     load_torch_cuda();
     select_gpu(index);
     const auto found = gpu(index);
+    compute.gpu_index = index;
     compute.device = accelerator == at::kCPU ? at::Device(at::kCPU) : at::Device(accelerator, index);
     compute.device_class = found.name + ", compute capability " + std::to_string(found.compute_major) + "." +
                            std::to_string(found.compute_minor);
   });
+  require_own_gpus(host, gpu_address(index));
   const auto deadline = std::chrono::seconds(config.reliability.collective_timeout_seconds);
   compute.between_gpus = std::make_unique<NcclTransport>(host, index, deadline);
 #endif

@@ -15,7 +15,8 @@ namespace lockstep {
 struct Compute {
   /// Where forward and backward run and gradients are summed.
   at::Device device = at::kCPU;
-  int cores = 1;  ///< of the host, for the threads of this rank
+  int gpu_index = 0;  ///< which of the host's GPUs, where there is one
+  int cores = 1;      ///< of the host, for the threads of this rank
   /// Results are bit-identical within a class: "cpu AVX2", "NVIDIA H100 80GB HBM3, compute capability 9.0".
   std::string device_class;
   /// NCCL between the GPUs; null on the CPU, where the host's transport does it.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <numeric>
@@ -98,10 +99,17 @@ void Controller::warn_of_idle_ranks(const Workload& workload) const {
               ", raise training.batch_size, or start fewer ranks");
 }
 
+void Controller::note_places(std::vector<RankPlace> places) {
+  places_ = std::move(places);
+  if (transport_.rank() == 0) std::ranges::for_each(doubts_about(places_), log_warning);
+}
+
 void Controller::begin(const Workload& workload, const Plan& plan, const TrainingState& state) {
   if (transport_.rank() != 0 || comparison_) return;
   warn_of_idle_ranks(workload);
   folder_->rewind_metrics(state.step);
+  for (const auto& line : lines_of(places_)) progress_->say(line);
+  progress_->emit("map", {{"ranks", json_of(places_)}});
   progress_->say(workload.config.model.name + ", " + std::to_string(workload.layout.parameter_count()) +
                  " parameters; " + std::to_string(workload.data.train.count) + " training images; " +
                  std::to_string(transport_.world_size()) + " ranks, " +
@@ -226,9 +234,23 @@ void Controller::note_saved(const Saved& saved) {
   if (transport_.rank() != 0) return;
   const auto hash = saved.hashes.state.hex();
   const auto stopped_ms = saved.stopped_seconds * 1e3;
-  progress_->emit("checkpoint", {{"step", saved.step}, {"state_hash", hash}, {"stopped_ms", stopped_ms}});
+  progress_->emit(
+      "checkpoint",
+      {{"step", saved.step}, {"state_hash", hash}, {"stopped_ms", stopped_ms}, {"seconds", saved.seconds}});
   log_info("saved step " + std::to_string(saved.step) + ", state hash " + hash +
            "; the steps stood still for " + std::to_string(std::llround(stopped_ms)) + " ms");
+  compare_with_grace(saved.seconds);
+}
+
+/// LOCKSTEP_GRACE_SECONDS, from the launcher: how long Slurm leaves between its request to end and the kill.
+void Controller::compare_with_grace(double save_seconds) {
+  const char* const grace = std::getenv("LOCKSTEP_GRACE_SECONDS");
+  if (!grace || warned_of_grace_ || save_seconds <= std::atof(grace)) return;
+  warned_of_grace_ = true;
+  log_warning("a checkpoint took " + std::to_string(std::llround(save_seconds)) + " s, and Slurm leaves " +
+              grace +
+              " s (a run that is ended may lose the steps since its last checkpoint) raise "
+              "--signal-seconds of lockstep submit, or the partition's GraceTime");
 }
 
 void Controller::note_stopped(std::int64_t steps_done, int signal) {

@@ -13,6 +13,7 @@
 #include "worker/evaluate.hpp"
 #include "worker/plan.hpp"
 #include "worker/progress.hpp"
+#include "worker/rank_map.hpp"
 #include "worker/run_folder.hpp"
 #include "worker/step.hpp"
 #include "worker/workload.hpp"
@@ -23,6 +24,7 @@ class Comparison;
 
 /// What the command line asked for.
 struct Request {
+  std::string command_line;            ///< all of it, which must be the same on all ranks
   std::string config;                  ///< the TOML file; empty for an evaluation, and perhaps for a check
   std::vector<std::string> settings;   ///< --set key=value
   std::string output;                  ///< --output, or empty
@@ -63,7 +65,9 @@ class Controller {
   void compare_with(Comparison* comparison) { comparison_ = comparison; }
   Comparison* comparison() const { return comparison_; }  ///< null on all other ranks
 
-  /// Rank 0: says what will run, and opens metrics.jsonl after step `state.step`.
+  /// Rank 0: warns of what looks wrong about where the ranks run; begin() shows it.
+  void note_places(std::vector<RankPlace> places);
+  /// Rank 0: says what will run and where, and opens metrics.jsonl after step `state.step`.
   void begin(const Workload& workload, const Plan& plan, const TrainingState& state);
   /// Collective: the orders for the next step, or the signal that asks rank 0 to end instead.
   Orders orders(const Workload& workload, const TrainingState& state);
@@ -95,14 +99,17 @@ class Controller {
   void record(const std::string& event, const nlohmann::ordered_json& line);
   void warn_of_idle_ranks(const Workload& workload) const;
   void show_result(const nlohmann::json& result) const;
+  void compare_with_grace(double save_seconds);
 
   Transport& transport_;
   Request request_;
   std::unique_ptr<RunFolder> folder_;
   std::unique_ptr<Progress> progress_;
   Comparison* comparison_ = nullptr;
+  std::vector<RankPlace> places_;
   Clock::time_point start_ = Clock::now();
   std::vector<double> step_seconds_;  ///< of the steps of this process
+  bool warned_of_grace_ = false;
 };
 
 }  // namespace lockstep

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <span>
 
 #include "collectives/mpi_transport.hpp"
 #include "collectives/start_mpi.hpp"
@@ -43,6 +44,7 @@ bool started_by_mpi() {
 
 int run(MpiTransport& host, const Request& request) {
   if (request.check) return check_hosts(host, request);
+  require_same_programs(host, request.command_line);
   Controller controller(host, request);
   const auto plan = controller.plan();
   if (plan.task == Task::train) {
@@ -56,6 +58,7 @@ int run(MpiTransport& host, const Request& request) {
     return 0;
   }
   const auto compute = choose_compute(host, plan.config);
+  controller.note_places(gather_places(host, compute));
   HostMemory memory(host, plan.config.distributed.shared_memory);
   if (host.rank() == memory.group().first && !memory.why_not().empty())
     log_warning("gradients go through MPI on " + host_name() + " too, which is slower (" + memory.why_not() +
@@ -122,6 +125,7 @@ int run_pack(const Request& request) {
 
 Request parse(CLI::App& app, int argc, char** argv) {
   Request request;
+  for (const std::string word : std::span(argv + 1, argc - 1)) request.command_line += word + " ";
   app.set_version_flag("--version", build_identity());
   app.add_option("CONFIG", request.config, "The TOML file of the run");
   app.add_option("--set", request.settings, "Override one value of the file: section.key=value (repeatable)")

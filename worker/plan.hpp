@@ -36,9 +36,8 @@ struct Plan {
 };
 
 /// Collective: `make` runs on rank 0 only; everybody gets its plan and all agree on the hash. When it throws
-/// Error, all ranks throw Error with that exit code (the message on rank 0 only). This is the first
-/// collective of a run. Throws Error (config) when ranks differ in the plan, the build or the class of
-/// device.
+/// Error, all ranks throw Error with that exit code (the message on rank 0 only). Throws Error
+/// (config) when ranks differ in the plan.
 Plan share_plan(Transport& transport, const std::function<Plan()>& make);
 
 }  // namespace lockstep

@@ -235,3 +235,22 @@ def test_data_that_changed_since_the_checkpoint_is_refused(tmp_path, mlp, small_
     (data / LABELS).write_bytes(gzip.compress(content[:8] + content[8:][::-1], 1))
     outcome = run(train_command(tmp_path / "run", 2, settings | {"training.max_steps": 4}))
     expect_refused(outcome, CONFIG, ["is not that of the run in", str(data), "restore the data", "--fresh"])
+
+
+def test_ranks_with_different_arguments_are_refused(tmp_path):
+    """A mistake of those who start the ranks themselves: only rank 0's arguments would count."""
+    outcome = run([*mpirun(1, [WORKER, QUICKSTART, "--output", tmp_path / "run"]),
+                   ":", "-np", "1", WORKER, QUICKSTART, "--output", tmp_path / "other"], environment=MPI_ENVIRONMENT)
+    expect_refused(outcome, CONFIG, ["the command line differs between ranks", "rank 1", "with the same arguments"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_ranks_of_different_binaries_are_refused(tmp_path):
+    other = tmp_path / "bin" / WORKER.name
+    other.parent.mkdir()
+    shutil.copy(WORKER, other)
+    with open(other, "ab") as file:
+        file.write(b"another build")
+    arguments = [QUICKSTART, "--output", tmp_path / "run"]
+    outcome = run([*mpirun(1, [WORKER, *arguments]), ":", "-np", "1", other, *arguments], environment=MPI_ENVIRONMENT)
+    expect_refused(outcome, CONFIG, ["the build differs between ranks", "rank 1", "start all ranks with the same binary"])

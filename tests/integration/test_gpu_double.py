@@ -45,3 +45,12 @@ def test_a_run_on_the_double_goes_on_from_its_checkpoint(small_data, tmp_path):
     whole = run_to(tmp_path / "whole", DOUBLE, 2, settings)
     run_to(tmp_path / "halves", DOUBLE, 3, settings | {"training.max_steps": 3})
     assert run_to(tmp_path / "halves", DOUBLE, 2, settings) == whole
+
+
+def test_ranks_that_share_a_gpu_are_refused(small_data, tmp_path):
+    """Each rank is shown one GPU, and it is the same one."""
+    settings = MLP | {"data.path": str(small_data), "distributed.device": "cuda"}
+    outcome = run(mpirun(2, [DOUBLE, QUICKSTART, "--output", tmp_path / "run", *set_options(settings)]),
+                  environment=AS_ROOT | {"NCCL_DOUBLE_GPUS": "1", "CUDA_VISIBLE_DEVICES": "0"})
+    assert outcome.exit_code == 2, outcome.output
+    assert "ranks 0 and 1 share a GPU" in outcome.stderr and "CUDA_VISIBLE_DEVICES" in outcome.stderr

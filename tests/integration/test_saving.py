@@ -93,3 +93,12 @@ def test_a_run_that_diverges_publishes_first_what_it_was_saving(mlp, tmp_path):
     assert outcome.exit_code == 6, outcome.output
     done = [event["step"] for event in outcome.events if event["event"] == "step"][-1]
     assert checkpoints_of(tmp_path / "run")[-1] == f"step-{done:08}"
+
+
+def test_a_checkpoint_that_takes_longer_than_slurm_waits_is_a_warning_once(mlp, tmp_path):
+    settings = mlp | {"training.max_steps": 4, "checkpoint.every_steps": 1}
+    with Started(train_command(tmp_path / "run", 2, settings), environment={"LOCKSTEP_GRACE_SECONDS": "0"}) as started:
+        outcome = started.finish()
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stderr.count("and Slurm leaves 0 s") == 1, outcome.output
+    assert "--signal-seconds" in outcome.stderr

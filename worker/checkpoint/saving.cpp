@@ -20,7 +20,7 @@ Saving::Saving(Transport& transport, const Layout& layout, std::string folder, s
 
 std::optional<Saved> Saving::begin(const TrainingState& state) {
   const auto before = finish();
-  const auto start_time = Clock::now();
+  const auto start_time = began_ = Clock::now();
   snapshot_.take(transport_, state);
   evaluation_due_ = state.evaluation_due;
   const auto path = unfinished_checkpoint(folder_, state.step);
@@ -76,6 +76,7 @@ std::optional<Saved> Saving::next_stage() {
   }
   if (stage_ == Stage::publishing) {
     stage_ = Stage::none;
+    saved_.seconds = seconds_since(began_);
     return saved_;
   }
   stage_ = Stage::publishing;

@@ -19,6 +19,7 @@ struct Saved {
   std::int64_t step = 0;
   StateHashes hashes;
   double stopped_seconds = 0;  ///< how long the loop of this rank stood still for it
+  double seconds = 0;          ///< from the copy of the state until it was published
 };
 
 /// A save goes through two stages, each in a thread of its own beside the loop: every rank hashes and writes
@@ -72,6 +73,7 @@ class Saving {
   bool evaluation_due_ = false;
   Stage stage_ = Stage::none;
   Saved saved_;
+  Clock::time_point began_;
   std::vector<Span> spans_;  ///< what the thread has done; of the thread until it is joined
   Background background_;    ///< last: its end is waited for before anything that it uses goes
 };
