@@ -21,12 +21,14 @@ from rack import HEAD_ADDRESS, NETWORK
 
 ANSWER_SECONDS = 60  # longer than the rack gives Slurm to start, so that its own message is the one read
 
+# cred_expire is how long a requeued job waits, and 5 s is the least that Slurm takes.
 SLURM_CONF = """\
 ClusterName=rack
 SlurmctldHost=head({head})
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+AuthInfo=cred_expire=5
 CredType=cred/munge
 StateSaveLocation={directory}/state
 SlurmctldPidFile={directory}/slurmctld.pid
@@ -48,6 +50,8 @@ ReturnToService=2
 SlurmdTimeout=10
 MessageTimeout=5
 KillWait=2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1,sched_interval=2
 NodeName=DEFAULT CPUs=8 RealMemory=1000
 {nodes}

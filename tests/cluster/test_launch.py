@@ -1,0 +1,313 @@
+"""Launches from the command line on simulated hosts: over a remote shell, inside a Slurm job, and as a batch job.
+
+Whatever way a run takes, it ends in the state of one rank.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from cluster import Cluster
+from conftest import REPOSITORY, require
+from rack import NETWORK
+
+CONFIG = REPOSITORY / "configs" / "quickstart.toml"
+STEPS = 12
+TINY = {"model.name": "mlp", "model.hidden_sizes": [16], "data.train_samples": 2048, "data.test_samples": 400,
+        "training.batch_size": 128, "training.gradient_accumulation_steps": 2, "training.micro_batch_size": 32,
+        "training.max_steps": STEPS, "run.seed": 1}
+RUN_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def lockstep(programs):
+    path = programs / "lockstep"
+    if not path.is_file():
+        pytest.fail(f"{path} is not there (build it first, or set LOCKSTEP_BIN)", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def reference(lockstep, tmp_path_factory):
+    """The result of one rank on this machine."""
+    return alone(lockstep, tmp_path_factory.mktemp("one-rank") / "run", {})
+
+
+@pytest.fixture(scope="module")
+def hosts():
+    """Three hosts, each with an sshd."""
+    require(ssh=True)
+    with Cluster(hosts=3, ssh=True) as three_hosts:
+        yield three_hosts
+
+
+def alone(lockstep, output, settings):
+    done = subprocess.run([lockstep, "train", CONFIG, *options(settings), "--output", output, "--ranks", "1"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return result_of(output)
+
+
+def options(settings):
+    return [word for key, value in (TINY | settings).items() for word in ("--set", f"{key}={json.dumps(value)}")]
+
+
+def result_of(output):
+    return json.loads((output / "result.json").read_text())
+
+
+def on_simulated_hosts(cluster):
+    """What Open MPI must be told of simulated hosts; see Cluster.mpirun_command()."""
+    return {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "tcp,self", "OMPI_MCA_mpi_yield_when_idle": "1",
+            "OMPI_MCA_orte_tmpdir_base": cluster.directory / "tmp"}
+
+
+def run(cluster, argv, **environment):
+    return cluster.run("head", argv, env=on_simulated_hosts(cluster) | environment, cwd=REPOSITORY,
+                       timeout=RUN_SECONDS)
+
+
+def events_of(text, name):
+    events = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return [event for event in events if event["event"] == name]
+
+
+def hosts_of_ranks(output):
+    [places] = events_of(output, "map")
+    return [rank["host"] for rank in places["ranks"]]
+
+
+def expect_equal(output, ranks, reference):
+    result = result_of(output)
+    assert (result["ranks"], result["steps"]) == (ranks, reference["steps"])
+    assert (result["weights_hash"], result["state_hash"]) == (reference["weights_hash"], reference["state_hash"])
+
+
+# Over a remote shell
+
+def test_hosts_are_reached_by_any_remote_shell_even_with_a_tiny_dev_shm(hosts, lockstep, reference, tmp_path):
+    hosts.run("n1", ["mount", "-o", "remount,size=64k", "/dev/shm"])
+    argv = [lockstep, "train", CONFIG, *options({}), "--output", tmp_path / "run", "--hosts", "n1:2,n2,n3",
+            "--network", f"{NETWORK}.0/24"]
+    outcome = run(hosts, argv, LOCKSTEP_RSH=hosts.directory / "enter")
+    assert outcome.exit_code == 0, outcome.output
+    assert hosts_of_ranks(outcome.output) == ["n1", "n1", "n2", "n3"]
+    expect_equal(tmp_path / "run", 4, reference)
+
+
+def test_hosts_of_a_hostfile_are_reached_by_ssh(hosts, lockstep, reference, tmp_path):
+    (tmp_path / "hostfile").write_text("# the rack\nn2 slots=1\nn3 slots=2\n")
+    argv = [lockstep, "train", CONFIG, *options({}), "--output", tmp_path / "run", "--hostfile", tmp_path / "hostfile"]
+    outcome = run(hosts, argv)
+    assert outcome.exit_code == 0, outcome.output
+    assert hosts_of_ranks(outcome.output) == ["n2", "n3", "n3"]
+    expect_equal(tmp_path / "run", 3, reference)
+
+
+@pytest.mark.parametrize("arguments, remedy", [
+    (["--hosts", "n1:2,n2:1", "--ranks", "4"], "leave --ranks out"),
+    (["--hosts", "n1:2,n1:1"], "name it once: n1:3"),
+    (["--hosts", "n1", "--network", "eth0"], "--network 10.0.0.0/8"),
+])
+def test_hosts_that_do_not_fit_are_refused(hosts, lockstep, arguments, remedy):
+    outcome = run(hosts, [lockstep, "train", CONFIG, *arguments, "--dry-run"])
+    assert outcome.exit_code == 2
+    assert remedy in outcome.output
+
+
+# Inside a Slurm job
+
+@pytest.mark.parametrize("starter", ["srun", "mpirun"])
+def test_inside_an_allocation_no_flags_are_needed(slurm_cluster, lockstep, reference, tmp_path, starter):
+    with_mpirun = ["--starter", starter] if starter == "mpirun" else []
+    argv = ["salloc", "--quiet", "--nodes=3", "--ntasks=4", lockstep, "train", CONFIG, *options({}),
+            "--output", tmp_path / "run", *with_mpirun]
+    outcome = run(slurm_cluster, argv)
+    assert outcome.exit_code == 0, outcome.output
+    assert set(hosts_of_ranks(outcome.output)) == {"n1", "n2", "n3"}
+    expect_equal(tmp_path / "run", 4, reference)
+
+
+@pytest.mark.parametrize("arguments, remedy", [
+    (["--ranks", "5"], "#SBATCH --ntasks=5"),
+    (["--hosts", "n3:1"], "#SBATCH --nodelist=n3"),
+    (["--hosts", "n1:4"], "write n1:"),
+    (["--set", "distributed.device='cuda'"], "#SBATCH --gpus-per-node=8"),
+])
+def test_what_slurm_has_not_granted_is_refused_with_the_line_to_change(slurm_cluster, lockstep, arguments, remedy):
+    argv = ["salloc", "--quiet", "--nodes=2", "--nodelist=n1,n2", "--ntasks=4", lockstep, "train", CONFIG, *arguments,
+            "--dry-run"]
+    outcome = run(slurm_cluster, argv)
+    assert outcome.exit_code == 2, outcome.output
+    assert remedy in outcome.output
+
+
+def test_a_launch_by_each_task_of_a_step_is_refused(slurm_cluster, lockstep):
+    outcome = run(slurm_cluster, ["srun", "--ntasks=2", lockstep, "train", CONFIG, "--dry-run"])
+    assert outcome.exit_code == 2
+    assert "leave srun out" in outcome.output
+
+
+# As a batch job
+
+def submit(cluster, lockstep, output, *arguments, settings=None):
+    """Submits, and returns the job's id and the path of its log, which holds * for the tasks of an array."""
+    argv = [lockstep, "submit", CONFIG, *options(settings or {}), "--output", output, "--nodes", "3",
+            "--ntasks-per-node", "1", *arguments]
+    outcome = run(cluster, argv)
+    assert outcome.exit_code == 0, outcome.output
+    [event] = events_of(outcome.output, "submitted")
+    return event["job"], Path(event["log"])
+
+
+def wait_until(is_so, what):
+    """Slurm gives no news of its jobs, so it is asked until it is as it should be."""
+    deadline = time.monotonic() + RUN_SECONDS
+    while not (answer := is_so()):
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.05)
+    return answer
+
+
+def field(cluster, job, name):
+    """A field of what Slurm says of a job."""
+    text = cluster.run("head", ["scontrol", "show", "job", job]).output
+    return re.search(rf"\b{name}=(\S+)", text).group(1)
+
+
+def text_of(log):
+    return log.read_text() if log.exists() else ""
+
+
+def wait_for_state(cluster, job, log, *states):
+    wait_until(lambda: field(cluster, job, "JobState") in states,
+               lambda: f"job {job} is {field(cluster, job, 'JobState')}\n{text_of(log)}")
+
+
+def wait_for_end(cluster, job, log):
+    wait_for_state(cluster, job, log, "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
+    return text_of(log)
+
+
+def wait_for_event(log, name):
+    wait_until(lambda: events_of(complete_lines(text_of(log)), name), lambda: f"no event {name}\n{text_of(log)}")
+
+
+def complete_lines(text):
+    return text[:text.rfind("\n") + 1]
+
+
+def test_submit_prints_the_script(lockstep, tmp_path):
+    argv = [lockstep, "submit", CONFIG, "--nodes", "4", "--gpus-per-node", "8", "--time", "2:00:00", "--partition", "gpu",
+            "--account", "vision", "--sbatch=--constraint=h100", "--output", tmp_path / "run", "--dry-run"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for line in ("--nodes=4", "--ntasks-per-node=8", "--gpus-per-node=8", "--time=2:00:00", "--partition=gpu",
+                 "--account=vision", "--constraint=h100", "--requeue", "--signal=B:USR1@120", "--open-mode=append"):
+        assert f"#SBATCH {line}\n" in done.stdout
+    assert done.stdout.endswith(f"exec {lockstep} train {CONFIG} --output {tmp_path}/run\n")
+    assert subprocess.run(["sh", "-n"], input=done.stdout, text=True).returncode == 0
+
+
+def test_a_submitted_array_runs_to_the_end_with_a_seed_for_each_task(slurm_cluster, lockstep, reference, tmp_path):
+    job, log = submit(slurm_cluster, lockstep, tmp_path / "runs" / "x", "--seeds", "1,2")
+    for task in (0, 1):
+        wait_for_end(slurm_cluster, f"{job}_{task}", log.with_name(log.name.replace("*", str(task))))
+    expect_equal(tmp_path / "runs" / "x-seed-1", 3, reference)
+    assert result_of(tmp_path / "runs" / "x-seed-2")["state_hash"] != reference["state_hash"]
+
+
+# Ended before its time
+
+LONG = {"training.max_steps": 400, "training.epochs": 50, "training.log_every_steps": 1,
+        "training.evaluate_every_epochs": 0, "checkpoint.every_epochs": 0}
+
+
+@pytest.fixture(scope="module")
+def long_reference(lockstep, tmp_path_factory):
+    return alone(lockstep, tmp_path_factory.mktemp("one-rank") / "long", LONG)
+
+
+def workers_of(cluster):
+    """The ids of the cluster's ranks."""
+    found = []
+    for process_id in cluster.process_ids():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{process_id}/comm").read_text().strip() == "lockstep-worker":
+                found.append(process_id)
+    return found
+
+
+def has_pending(process_id, number):
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{process_id}/status").read_text()
+        pending = [int(mask, 16) for mask in re.findall(r"^(?:SigPnd|ShdPnd):\s*(\w+)", status, re.MULTILINE)]
+        return any(mask >> (number - 1) & 1 for mask in pending)
+    return False
+
+
+@contextlib.contextmanager
+def stopped(process_ids):
+    """Keeps a run from ending before what is to happen to it has happened."""
+    for process_id in process_ids:
+        os.kill(process_id, signal.SIGSTOP)
+    yield
+    for process_id in process_ids:
+        os.kill(process_id, signal.SIGCONT)
+
+
+def expect_continued(cluster, job, log, output, long_reference):
+    """The job was requeued once, and the run is whole."""
+    text = wait_for_end(cluster, job, log)
+    assert field(cluster, job, "JobState") == "COMPLETED", text
+    assert field(cluster, job, "Restarts") == "1", text
+    assert len(events_of(text, "stopped")) == 1
+    assert events_of(text, "start")[1]["step"] == events_of(text, "stopped")[0]["step"] > 0
+    expect_equal(output, 3, long_reference)
+
+
+def test_a_job_saves_before_its_time_limit_requeues_itself_and_ends_in_the_same_state(
+        slurm_cluster, lockstep, long_reference, tmp_path):
+    job, log = submit(slurm_cluster, lockstep, tmp_path / "run", "--time", "1", "--signal-seconds", "55", settings=LONG)
+    wait_for_event(log, "step")
+    workers = workers_of(slurm_cluster)
+    with stopped(workers):
+        wait_until(lambda: any(has_pending(worker, signal.SIGUSR1) for worker in workers), lambda: text_of(log))
+    expect_continued(slurm_cluster, job, log, tmp_path / "run", long_reference)
+    assert f"job {job} is requeued" in text_of(log)
+
+
+def test_a_job_that_another_displaces_saves_in_its_grace_time_and_goes_on(
+        slurm_cluster, lockstep, long_reference, tmp_path):
+    slurm_cluster.run("head", ["scontrol", "update", "PartitionName=main", "GraceTime=30"])
+    slurm_cluster.run("head", ["scontrol", "create", "PartitionName=urgent", "Nodes=ALL", "PriorityTier=10"])
+    job, log = submit(slurm_cluster, lockstep, tmp_path / "run", settings=LONG)
+    wait_for_event(log, "step")
+    slurm_cluster.run("head", ["sbatch", "--partition=urgent", "--nodes=3", "--exclusive", "--wrap=true",
+                               f"--output={tmp_path}/urgent"])
+    expect_continued(slurm_cluster, job, log, tmp_path / "run", long_reference)
+
+
+def test_a_job_that_somebody_ends_saves_and_is_not_requeued(slurm_cluster, lockstep, tmp_path):
+    job, log = submit(slurm_cluster, lockstep, tmp_path / "run", settings=LONG | {"training.max_steps": 100000,
+                                                                                 "training.epochs": 20000})
+    wait_for_event(log, "step")
+    slurm_cluster.run("head", ["scancel", "--batch", "--signal=INT", job])
+    text = wait_for_end(slurm_cluster, job, log)
+    assert len(events_of(text, "stopped")) == 1, text
+    assert (field(slurm_cluster, job, "Restarts"), field(slurm_cluster, job, "ExitCode")) == ("0", "130:0")
+
+
+def test_a_cancelled_job_is_not_requeued(slurm_cluster, lockstep, tmp_path):
+    job, log = submit(slurm_cluster, lockstep, tmp_path / "run", settings=LONG | {"training.max_steps": 100000,
+                                                                                 "training.epochs": 20000})
+    wait_for_event(log, "step")
+    slurm_cluster.run("head", ["scancel", job])
+    assert "is requeued" not in wait_for_end(slurm_cluster, job, log)
+    assert field(slurm_cluster, job, "Restarts") == "0"
