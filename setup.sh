@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 
 packages=(build-essential cmake ninja-build ccache git libopenmpi-dev openmpi-bin libtomlplusplus-dev libspdlog-dev
   libcli11-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev zlib1g-dev libhwloc-dev
-  libturbojpeg0-dev libpng-dev libarchive-dev dataset-fashion-mnist
+  libturbojpeg0-dev libpng-dev libarchive-dev prometheus-cpp-dev dataset-fashion-mnist
   python3 python3-venv)
 # The wheel is used for its C++ headers and libraries; of what it depends on, libtorch_cpu loads these two.
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
@@ -21,7 +21,7 @@ case "${1:-}" in
     packages+=(libgtest-dev libgmock-dev libbenchmark-dev clang-format slurm-wlm munge openssh-server iproute2)
     # PyTorch in Python is the reference the tests compare with, so here the wheel comes with all it depends on.
     wheels=(torch==2.11.0 torchvision==0.26.0 timm==1.0.31 safetensors==0.8.0 numpy==2.4.6 pytest==9.2.0
-      jsonschema==4.26.0)
+      jsonschema==4.26.0 tensorboard==2.21.0)
     pip_options=()
     ;;
   *)

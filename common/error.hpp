@@ -15,6 +15,7 @@ enum class ExitCode : int {
   io = 4,         ///< a file could not be read or written
   bug = 5,        ///< an internal contract was broken
   diverged = 6,   ///< the loss or a gradient is no longer finite
+  corrupt = 7,    ///< a rank or a host computes or holds something else than the others
 };
 
 /// An error that ends the program. `what()` reads "problem (why) suggestion".

@@ -1,15 +1,41 @@
 #include "common/log.hpp"
 
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "common/error.hpp"
 
 namespace lockstep {
+namespace {
+
+/// The message as a JSON string, in a pattern.
+class JsonMessage final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& line) override {
+    const std::string text(message.payload.data(), message.payload.size());
+    const auto quoted = nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    line.append(quoted.data(), quoted.data() + quoted.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
+};
+
+std::unique_ptr<spdlog::formatter> formatter_of(LogFormat format, int rank) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  const std::string time = "%Y-%m-%dT%H:%M:%S.%e%z";
+  formatter->add_flag<JsonMessage>('*').set_pattern(
+      format == LogFormat::text ? time + " %n %l: %v"
+                                : R"({"time":")" + time + R"(","level":"%l","rank":)" + std::to_string(rank) +
+                                      R"(,"host":")" + host_name() + R"(","message":%*})");
+  return formatter;
+}
+
+}  // namespace
 
 std::string host_name() {
   char name[256] = "unknown";
@@ -29,10 +55,10 @@ void start_log(int rank, bool to_terminal) {
   spdlog::set_default_logger(logger);
 }
 
-void log_to_file(const std::string& path) {
+void log_to_file(const std::string& path, int rank, LogFormat format) {
   try {
     auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
-    file->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %n %l: %v");
+    file->set_formatter(formatter_of(format, rank));
     spdlog::default_logger()->sinks().push_back(file);
   } catch (const spdlog::spdlog_ex& failure) {
     throw Error(ExitCode::io, "cannot open the log " + path, failure.what(),

@@ -54,7 +54,8 @@ void add_train(CLI::App& app, int& status) {
       "  salloc --nodes=2 --ntasks-per-node=8 lockstep train my.toml\n"
       "  lockstep train configs/quickstart.toml --dry-run\n"
       "A run that loses a rank or a host starts again by itself (reliability.max_restarts).\n"
-      "The exit status is that of the run: 0, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 128 + "
+      "The exit status is that of the run: 0, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 7 corrupt, "
+      "128 + "
       "signal.");
   command->callback([options, &status] { status = train(*options); });
 }

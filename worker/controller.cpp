@@ -104,12 +104,20 @@ void Controller::note_places(std::vector<RankPlace> places) {
   if (transport_.rank() == 0) std::ranges::for_each(doubts_about(places_), log_warning);
 }
 
+void Controller::open_for_watchers(const Workload& workload, const Plan& plan, std::int64_t step) {
+  const auto& settings = workload.config.run;
+  if (settings.prometheus_port != 0)
+    endpoint_ = std::make_unique<MetricsEndpoint>(settings.prometheus_port, transport_.world_size());
+  if (settings.tensorboard) events_ = std::make_unique<EventFile>(plan.output + "/tensorboard", step);
+}
+
 void Controller::begin(const Workload& workload, const Plan& plan, const TrainingState& state) {
   if (transport_.rank() != 0 || comparison_) return;
   warn_of_idle_ranks(workload);
   folder_->rewind_metrics(state.step);
   for (const auto& line : lines_of(places_)) progress_->say(line);
   progress_->emit("map", {{"ranks", json_of(places_)}});
+  open_for_watchers(workload, plan, state.step);
   progress_->say(workload.config.model.name + ", " + std::to_string(workload.layout.parameter_count()) +
                  " parameters; " + std::to_string(workload.data.train.count) + " training images; " +
                  std::to_string(transport_.world_size()) + " ranks, " +
@@ -191,6 +199,11 @@ void Controller::note_step(const Workload& workload, const TrainingState& state,
       {epoch, workload.config.training.epochs, steps_done, workload.extent.last_step, samples / pace,
        pace * static_cast<double>(workload.extent.last_step - steps_done), loss},
       last);
+  if (endpoint_) {
+    endpoint_->note_step({steps_done, workload.extent.last_step, epoch, state.decisions.skipped_steps, loss,
+                          sums.correct / samples, learning_rate, sums.gradient_norm, seconds,
+                          samples / seconds});
+  }
   if (!logs(workload, steps_done)) return;
   nlohmann::ordered_json line = {{"step", steps_done},
                                  {"epoch", epoch},
@@ -205,12 +218,14 @@ void Controller::note_step(const Workload& workload, const TrainingState& state,
     line["skipped_steps"] = state.decisions.skipped_steps;
   }
   line.update(phase_columns(sums.reports));
+  if (endpoint_) endpoint_->note_phases(sums.reports);
   record("step", line);
 }
 
 void Controller::record(const std::string& event, const nlohmann::ordered_json& line) {
   if (comparison_) return comparison_->line(line);
   if (folder_) folder_->append_metrics(line);
+  if (events_) events_->add(line);
   progress_->emit(event, line);
 }
 
@@ -219,6 +234,7 @@ void Controller::note_accuracy(const Workload& workload, std::int64_t steps_done
   const auto epoch = steps_done == 0 ? 0 : workload.epoch_of(steps_done - 1) + 1;
   nlohmann::ordered_json line = {{"step", steps_done}, {"epoch", epoch}};
   add_accuracy(line, accuracy);
+  if (endpoint_) endpoint_->note_accuracy(accuracy);
   record("evaluation", line);
   progress_->say("step " + std::to_string(steps_done) + ": test accuracy " + in_words(accuracy));
 }
@@ -232,6 +248,7 @@ void Controller::note_early_stop(std::int64_t steps_done, const Decisions& decis
 
 void Controller::note_saved(const Saved& saved) {
   if (transport_.rank() != 0) return;
+  if (endpoint_) endpoint_->note_saved(saved);
   const auto hash = saved.hashes.state.hex();
   const auto stopped_ms = saved.stopped_seconds * 1e3;
   progress_->emit(

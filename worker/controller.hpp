@@ -11,11 +11,13 @@
 #include "configs/load.hpp"
 #include "worker/checkpoint/saving.hpp"
 #include "worker/evaluate.hpp"
+#include "worker/metrics_endpoint.hpp"
 #include "worker/plan.hpp"
 #include "worker/progress.hpp"
 #include "worker/rank_map.hpp"
 #include "worker/run_folder.hpp"
 #include "worker/step.hpp"
+#include "worker/tensorboard.hpp"
 #include "worker/workload.hpp"
 
 namespace lockstep {
@@ -97,6 +99,7 @@ class Controller {
  private:
   Plan make_plan();
   void record(const std::string& event, const nlohmann::ordered_json& line);
+  void open_for_watchers(const Workload& workload, const Plan& plan, std::int64_t step);
   void warn_of_idle_ranks(const Workload& workload) const;
   void show_result(const nlohmann::json& result) const;
   void compare_with_grace(double save_seconds);
@@ -107,6 +110,8 @@ class Controller {
   std::unique_ptr<Progress> progress_;
   Comparison* comparison_ = nullptr;
   std::vector<RankPlace> places_;
+  std::unique_ptr<MetricsEndpoint> endpoint_;  ///< with run.prometheus_port
+  std::unique_ptr<EventFile> events_;          ///< with run.tensorboard
   Clock::time_point start_ = Clock::now();
   std::vector<double> step_seconds_;  ///< of the steps of this process
   bool warned_of_grace_ = false;

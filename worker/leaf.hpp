@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "worker/layout.hpp"
@@ -26,8 +27,8 @@ class LeafDelivery {
   LeafDelivery(const LeafDelivery&) = delete;
   LeafDelivery& operator=(const LeafDelivery&) = delete;
 
-  /// From now on `take` gets what the micro-batches yield.
-  void deliver_to(Take take) { take_ = std::move(take); }
+  /// From now on `take` gets what the micro-batches yield. Returns who got it before.
+  Take deliver_to(Take take) { return std::exchange(take_, std::move(take)); }
   /// Hands over a value that is no gradient.
   void deliver(std::size_t entry, const at::Tensor& value) const { take_(entry, value); }
 

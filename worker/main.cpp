@@ -153,7 +153,8 @@ Request parse(CLI::App& app, int argc, char** argv) {
       "  mpirun -np 2 lockstep-worker --eval runs/quickstart\n"
       "  mpirun -np 2 lockstep-worker --check configs/quickstart.toml\n"
       "  mpirun -np 2 lockstep-worker --verify runs/quickstart\n"
-      "Exit status: 0, 1 usage, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 128 + signal after an "
+      "Exit status: 0, 1 usage, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 7 corrupt, 128 + signal "
+      "after an "
       "orderly stop.");
   app.parse(argc, argv);
   const auto tasks = (request.check || !request.config.empty()) + !request.run_to_evaluate.empty() +

@@ -112,6 +112,10 @@ std::vector<double> report_of(int signal, double saving_status, const PhaseTimes
   return report;
 }
 
+double phase_ms(const std::vector<double>& report, Phase phase) {
+  return report[report.size() - 1 - phase_count + index_of(phase)];  // the exposed part is the last
+}
+
 std::vector<double> saving_statuses(const Reports& reports) {
   std::vector<double> statuses;
   for (const auto& report : reports) {

@@ -25,7 +25,6 @@ enum class Phase : std::uint8_t {
   other,
 };
 inline constexpr std::size_t phase_count = 8;
-
 /// "data", "forward", ...
 const char* phase_name(Phase phase);
 
@@ -75,6 +74,8 @@ class PhaseClock {
 
 /// A rank's report.
 std::vector<double> report_of(int signal, double saving_status, const PhaseTimes& times);
+/// What a report that has times has of this phase, in milliseconds.
+double phase_ms(const std::vector<double>& report, Phase phase);
 /// The Saving::status() of each rank, of reports that have it.
 std::vector<double> saving_statuses(const Reports& reports);
 /// The signal of one of the ranks that have been asked to end, or 0.

@@ -24,6 +24,7 @@ enum class Purpose : std::uint32_t {
   sampled_labels = 9,
   dropout = 10,
   drop_path = 11,
+  audit = 12,  ///< which micro-batch of a step is computed twice, and by whom
 };
 
 /// The draws of one (seed, purpose, when, index), in order. `when` is an epoch or a step (below 2^32),

@@ -51,7 +51,7 @@ struct TrainingState {
   /// A signal came in the middle of the evaluation after `step`, which is to be made up for first. No part of
   /// the hash.
   bool evaluation_due = false;
-  bool on_gpu;                    ///< whether all of it lies there (of tests: in a double of one)
+  bool on_gpu;  ///< whether all of it lies there (of tests: in a double of one)
   /// float32 [layout.size()]: parameters and running statistics, the model's own. In host memory one for all
   /// ranks of a host, which share it: each writes its own shard, and all agree when that is done.
   at::Tensor parameters;

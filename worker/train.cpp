@@ -8,6 +8,7 @@
 #include "common/log.hpp"
 #include "configs/print.hpp"
 #include "worker/agreement.hpp"
+#include "worker/audit.hpp"
 #include "worker/block_sums.hpp"
 #include "worker/checkpoint/checkpoint.hpp"
 #include "worker/checkpoint/saving.hpp"
@@ -31,9 +32,12 @@ std::string teacher_hash(const Workload& workload) {
 
 std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, const Compute& compute,
                                         const Plan& plan) {
-  if (plan.task != Task::verify)  // which writes nothing
-    on_all_ranks(host,
-                 [&] { log_to_file(plan.output + "/log/rank-" + std::to_string(host.rank()) + ".log"); });
+  if (plan.task != Task::verify) {  // which writes nothing
+    on_all_ranks(host, [&] {
+      log_to_file(plan.output + "/log/rank-" + std::to_string(host.rank()) + ".log", host.rank(),
+                  plan.config.run.log_format == "json" ? LogFormat::json : LogFormat::text);
+    });
+  }
   auto data = open_dataset(host, memory, plan.config.data);
   if (host.rank() == 0) std::ranges::for_each(data.notes, log_warning);
   std::unique_ptr<Workload> workload;
@@ -176,6 +180,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
 
   const auto trace = config.run.trace ? std::make_unique<Trace>(host, plan.output) : nullptr;
   PhaseClock clock(host, transport, trace.get());
+  Audit audit(host, *workload, leaf, clock);
   Saving saving(host, workload->layout, checkpoints_of(plan), config.checkpoint.keep,
                 about(*workload, compute, plan), trace.get());
   const auto note_saved = [&](const std::optional<Saved>& saved) {
@@ -187,9 +192,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
 
   Loader loader(
       [&](std::int64_t position) {
-        const auto step = position / own.size(), micro_batch = own.begin + position % own.size();
-        const AugmentationKey key(config.run.seed, workload->epoch_of(step), step, micro_batch);
-        return workload->train.augmented(workload->samples_of(step, micro_batch), key, config.augmentation);
+        return workload->augmented(position / own.size(), own.begin + position % own.size());
       },
       last_step * own.size(), loader_threads(config, compute.cores), config.data.prefetch_micro_batches);
 
@@ -211,6 +214,17 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     const auto sum = gradient_sum.finish();
     exchanged.add(before, host.sent());
     return sum;
+  };
+
+  // All leave; with the state before the step saved, where nothing says that it is wrong itself.
+  const auto leave = [&](const Corruption& corruption, bool save) {
+    note_saved(saving.finish());
+    if (save && plan.task == Task::train && !compare_copies(memory, state)) {
+      note_saved(saving.begin(state));
+      note_saved(saving.finish());
+    }
+    if (host.rank() == 0) set_aside(corruption, plan.output);
+    throw error_of(corruption);
   };
 
   std::optional<Accuracy> accuracy;  // of the last evaluation, which the last step always has
@@ -261,8 +275,11 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
       }
       const bool scales_loss = workload->precision.scales_loss();
       const double loss_scale = scales_loss ? state.decisions.loss_scale : 1;
-      const auto gradients = sum_over_micro_batches(
-          [&](const auto& batch, auto) { forward_backward(*workload, batch, loss_scale, leaf, clock); });
+      const auto gradients = sum_over_micro_batches([&](const auto& batch, auto micro_batch) {
+        audit.compute(state.step, micro_batch, batch, loss_scale);
+      });
+      if (const auto corruption = audit.check(state.step, loss_scale))
+        leave(*corruption, /*save=*/!orders.estimate_curvature);  // which has changed the state already
       std::vector<double> report = {static_cast<double>(asked_to_end())};
       const bool logs = controller.logs(*workload, state.step + 1);
       if (saving.under_way() || logs)
@@ -294,6 +311,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
 
       if (orders.evaluate) evaluate_now();
       if (orders.save || (state.decisions.stopped && trains)) {
+        if (const auto corruption = compare_copies(memory, state)) leave(*corruption, /*save=*/false);
         save();
         if (orders.stop || state.decisions.stopped) note_saved(saving.finish());
       }

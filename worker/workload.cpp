@@ -90,4 +90,9 @@ std::vector<SampleCopy> Workload::samples_of(std::int64_t step, std::int64_t mic
   return copies_in_order(order, first, micro_batch_size, copies);
 }
 
+MicroBatch Workload::augmented(std::int64_t step, std::int64_t micro_batch) const {
+  const AugmentationKey key(config.run.seed, epoch_of(step), step, micro_batch);
+  return train.augmented(samples_of(step, micro_batch), key, config.augmentation);
+}
+
 }  // namespace lockstep

@@ -29,6 +29,8 @@ struct Workload {
   /// The samples of micro-batch `micro_batch` of `step`, in the keyed order of the step's epoch, each of
   /// which comes repeated_augmentation times in a row.
   std::vector<SampleCopy> samples_of(std::int64_t step, std::int64_t micro_batch) const;
+  /// What micro-batch `micro_batch` of `step` is computed from: its samples, augmented, in host memory.
+  MicroBatch augmented(std::int64_t step, std::int64_t micro_batch) const;
   std::int64_t epoch_of(std::int64_t step) const { return step / extent.steps_per_epoch; }
 
   Config config;

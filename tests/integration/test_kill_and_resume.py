@@ -13,7 +13,7 @@ from launching import (MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, checkpoints
                        set_options, train, train_command)
 
 SEED = os.environ.get("LOCKSTEP_TEST_SEED", "20260711")
-KILLS = 20
+KILLS = 12  # crash_matrix.py goes through all moments one by one
 STOP_SECONDS = 10
 STEPS = {"mlp": 60, "resnet": 12}
 # The mlp saves after every step, so that most kills hit it while it saves; the resnet computes most of the time.

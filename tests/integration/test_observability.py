@@ -1,0 +1,133 @@
+"""What others watch a run with: logs as JSON, Prometheus and TensorBoard."""
+
+import json
+import os
+import re
+import signal
+import socket
+import urllib.request
+from datetime import datetime
+
+import pytest
+from launching import Started, metrics_of, result_of, run, train, train_command
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+SAMPLE = re.compile(r'(\w+)(?:\{(.*)\})? (\S+)')
+LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+@pytest.fixture(scope="module")
+def settings(mlp):
+    return mlp | {"training.max_steps": 24, "checkpoint.every_steps": 5}
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def samples_at(port):
+    """{(name, labels): value} of Prometheus' text format."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        lines = answer.read().decode().splitlines()
+    typed = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE")}
+    samples = {}
+    for line in lines:
+        if not line.startswith("#"):
+            name, labels, value = SAMPLE.fullmatch(line).groups()
+            assert name in typed or typed[re.sub("_(bucket|sum|count)$", "", name)] == "histogram"
+            samples[name, frozenset(LABEL.findall(labels or ""))] = float(value)
+    return samples
+
+
+def test_logs_are_one_json_object_a_line(settings, tmp_path):
+    train(tmp_path, 2, settings | {"run.log_format": "json"})
+    saved = [json.loads(line) for line in (tmp_path / "log/rank-0.log").read_text().splitlines()]
+    assert [line["message"] for line in saved if line["message"].startswith("saved step 20, ")]
+    for line in saved:
+        assert set(line) == {"time", "level", "rank", "host", "message"}
+        assert (line["rank"], line["host"]) == (0, socket.gethostname())
+        datetime.fromisoformat(line["time"])
+
+
+def test_errors_of_every_rank_are_in_its_json_log(settings, tmp_path):
+    """The messages have quotes in them."""
+    wrong = settings | {"run.log_format": "json", "data.mean": [0.1, 0.2], "data.std": [1.0, 1.0]}
+    assert run(train_command(tmp_path, 2, wrong)).exit_code == 2
+    for rank in (0, 1):
+        [line] = [json.loads(line) for line in (tmp_path / f"log/rank-{rank}.log").read_text().splitlines()]
+        assert line["level"] == "error" and line["rank"] == rank
+        assert 'give one number per channel, or "auto"' in line["message"]
+
+
+def test_every_line_of_a_log_for_people_has_rank_and_host(settings, tmp_path):
+    train(tmp_path, 2, settings)
+    lines = (tmp_path / "log/rank-0.log").read_text().splitlines()
+    assert lines and all(f" rank 0@{socket.gethostname()} " in line for line in lines)
+
+
+def test_prometheus_reads_the_run_while_it_goes_on(settings, tmp_path, port):
+    long = settings | {"training.max_steps": 0, "training.epochs": 1000, "averaging.model_ema": True,
+                       "run.prometheus_port": port}
+    with Started(train_command(tmp_path, 2, long)) as started:
+        started.wait_for_event("evaluation")
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]  # who never ask
+        event = started.wait_for_event("checkpoint")
+        [connection.close() for connection in idle]
+        samples = samples_at(port)
+        os.kill(started.process_of_rank(0), signal.SIGTERM)
+        assert started.finish().exit_code == 128 + signal.SIGTERM
+    plain = {name: value for (name, labels), value in samples.items() if not labels}
+    assert plain["lockstep_step"] >= event["step"] and plain["lockstep_checkpoint_step"] >= event["step"]
+    assert plain["lockstep_world_size"] == 2 and plain["lockstep_epoch"] >= 1
+    assert {"lockstep_loss", "lockstep_learning_rate", "lockstep_images_per_second", "lockstep_gradient_norm",
+            "lockstep_skipped_steps", "lockstep_last_step", "lockstep_checkpoint_timestamp_seconds"} <= plain.keys()
+    assert plain["lockstep_step_duration_seconds_count"] >= event["step"]
+    for rank in ("0", "1"):
+        assert samples["lockstep_phase_seconds", frozenset([("rank", rank), ("phase", "backward")])] > 0
+    for weights in ("raw", "ema"):
+        assert 0 <= samples["lockstep_test_accuracy", frozenset([("weights", weights)])] <= 1
+    [build] = [dict(labels)["build"] for name, labels in samples if name == "lockstep_build_info"]
+    assert build.startswith("lockstep ")
+
+
+def test_a_port_that_is_taken_is_a_warning(settings, tmp_path):
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        outcome = train(tmp_path / "taken", 1, settings | {"run.prometheus_port": taken.getsockname()[1]})
+        assert f"cannot listen on port {taken.getsockname()[1]}" in outcome.stderr
+    train(tmp_path / "none", 1, settings)
+    assert result_of(tmp_path / "taken")["state_hash"] == result_of(tmp_path / "none")["state_hash"]
+
+
+TAGS = {"train/loss": "loss", "train/accuracy": "train_accuracy", "train/learning_rate": "learning_rate",
+        "train/gradient_norm": "gradient_norm", "speed/images_per_second": "images_per_second",
+        "phases/backward_ms": "backward_ms", "test/accuracy": "test_accuracy", "test/ema_accuracy": "ema_test_accuracy"}
+
+
+def test_tensorboard_shows_every_step_once_across_a_kill_and_a_resume(settings, tmp_path):
+    settings = settings | {"run.tensorboard": True, "averaging.model_ema": True}
+    with Started(train_command(tmp_path, 2, settings)) as started:
+        started.wait_for_event("checkpoint", step=10)
+        started.wait_for_event("step", step=13)
+        os.kill(started.process_of_rank(1), signal.SIGKILL)
+        started.finish()
+    train(tmp_path, 3, settings)
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 2
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    for tag, column in TAGS.items():
+        lines = [line for line in metrics_of(tmp_path) if column in line]
+        shown = [(event.step, event.value) for event in events.Scalars(tag)]
+        assert [step for step, _ in shown] == [line["step"] for line in lines]
+        assert [value for _, value in shown] == pytest.approx([line[column] for line in lines], rel=1e-6)
+    assert [event.step for event in events.Scalars("train/loss")] == list(range(1, 25))
+
+
+def test_events_that_cannot_be_written_are_a_warning(settings, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/tensorboard").write_text("in the way")
+    outcome = train(tmp_path / "run", 1, settings | {"run.tensorboard": True})
+    assert "no events for TensorBoard" in outcome.stderr

@@ -1,0 +1,86 @@
+#include "worker/corruption.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "common/log.hpp"
+#include "worker/agreement.hpp"
+#include "worker/checkpoint/safetensors.hpp"
+
+namespace lockstep {
+namespace {
+
+using nlohmann::json;
+
+/// "rank 2 on n3 and rank 4 on n4"
+std::string in_words(const Corruption& corruption, const char* conjunction) {
+  std::string words;
+  for (std::size_t i = 0; i < corruption.hosts.size(); ++i) {
+    if (i > 0) words += i + 1 == corruption.hosts.size() ? conjunction : ", ";
+    words += "rank " + std::to_string(corruption.verdict.suspects[i]) + " on " + corruption.hosts[i];
+  }
+  return words;
+}
+
+json hosts_in(const std::string& path) {
+  if (!std::filesystem::exists(path)) return json::array();
+  const auto before = json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+  return before.is_object() ? before.value("hosts", json::array()) : json::array();
+}
+
+void append_hosts(const Corruption& corruption, const std::string& path) {
+  auto hosts = hosts_in(path);
+  for (std::size_t i = 0; i < corruption.hosts.size(); ++i) {
+    hosts.push_back({{"host", corruption.hosts[i]},
+                     {"rank", corruption.verdict.suspects[i]},
+                     {"step", corruption.step},
+                     {"why", corruption.what + " is wrong (" + corruption.where + ")"}});
+  }
+  write_file(path + ".writing", json{{"hosts", hosts}}.dump(2) + "\n");
+  if (rename((path + ".writing").c_str(), path.c_str()) != 0) throw file_error("cannot write", path, errno);
+}
+
+}  // namespace
+
+Corruption corruption_of(Transport& transport, std::string where, std::string what, std::int64_t step,
+                         Verdict verdict) {
+  const auto hosts = gather_texts(transport, host_name());
+  Corruption corruption{std::move(where), std::move(what), step, std::move(verdict), {}};
+  for (const int rank : corruption.verdict.suspects) corruption.hosts.push_back(hosts[rank]);
+  return corruption;
+}
+
+Error error_of(const Corruption& corruption) {
+  const auto& hosts = corruption.hosts;
+  const bool certain = corruption.verdict.certain;
+  const bool one_host = std::ranges::all_of(hosts, [&](const auto& host) { return host == hosts[0]; });
+  const auto problem =
+      certain ? in_words(corruption, " and ") + ": " + corruption.what + " is wrong"
+              : in_words(corruption, " or ") + ": " + corruption.what + " is wrong on one of them";
+  const auto why =
+      corruption.where + (certain ? ", where most results agree on something else"
+                                  : ", where they differ and no other rank tells which is right");
+  const auto leave_out =
+      one_host ? "take " + hosts[0] + " out of the job and have it tested (memory, processor)"
+               : std::string("have these hosts tested (memory, processor), or leave them out one by one");
+  return {ExitCode::corrupt, problem, why,
+          leave_out +
+              "; the step was not applied, and the same command on other hosts goes on from the newest "
+              "checkpoint"};
+}
+
+void set_aside(const Corruption& corruption, const std::string& run) {
+  if (!corruption.verdict.certain) return;
+  try {
+    std::error_code failure;  // writing shows it
+    std::filesystem::create_directories(run + "/status", failure);
+    append_hosts(corruption, run + "/status/set_aside.json");
+  } catch (const Error& error) {
+    log_warning(error.what());
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,109 @@
+#include "worker/metrics_endpoint.hpp"
+
+#include <prometheus/exposer.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <chrono>
+#include <string>
+
+#include "common/build_identity.hpp"
+#include "common/log.hpp"
+
+namespace lockstep {
+
+using prometheus::Labels;
+
+/// Every figure under its name; those with labels come up when they are first set.
+struct MetricsEndpoint::Served {
+  explicit Served(std::int64_t port) : exposer("0.0.0.0:" + std::to_string(port)) {
+    exposer.RegisterCollectable(registry);
+  }
+
+  void set(const char* name, const char* help, double value, const Labels& labels = {}) {
+    prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add(labels).Set(value);
+  }
+
+  std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
+  prometheus::Exposer exposer;
+  prometheus::Histogram& step_seconds =
+      prometheus::BuildHistogram()
+          .Name("lockstep_step_duration_seconds")
+          .Help("How long steps took.")
+          .Register(*registry)
+          .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                                           0.5, 1, 2.5, 5, 10, 25, 50, 100});
+};
+
+MetricsEndpoint::MetricsEndpoint(std::int64_t port, int world_size) {
+  try {
+    served_ = std::make_unique<Served>(port);
+  } catch (const std::exception& failure) {
+    log_warning("nothing is served for Prometheus: cannot listen on port " + std::to_string(port) +
+                " (another process has it, or it is not allowed: " + failure.what() +
+                ") set run.prometheus_port to a free one");
+    return;
+  }
+  served_->set("lockstep_build_info", "The build that runs; always 1.", 1, {{"build", build_identity()}});
+  served_->set("lockstep_world_size", "Ranks of the job.", world_size);
+}
+
+MetricsEndpoint::~MetricsEndpoint() = default;
+
+void MetricsEndpoint::note_step(const StepFigures& figures) {
+  if (!served_) return;
+  served_->step_seconds.Observe(figures.seconds);
+  const auto set = [&](const char* name, const char* help, auto value) {
+    served_->set(name, help, static_cast<double>(value));
+  };
+  set("lockstep_step", "Steps done.", figures.step);
+  set("lockstep_last_step", "The step with which the run ends.", figures.last_step);
+  set("lockstep_epoch", "The epoch of the last step, from 1.", figures.epoch);
+  set("lockstep_skipped_steps", "Steps whose gradients overflowed, so that no weight changed.",
+      figures.skipped_steps);
+  set("lockstep_loss", "The training loss of the last step.", figures.loss);
+  set("lockstep_train_accuracy", "The share of the last step's samples that were recognised.",
+      figures.train_accuracy);
+  set("lockstep_learning_rate", "The learning rate of the last step.", figures.learning_rate);
+  set("lockstep_gradient_norm", "The norm of the last step's gradient before clipping.",
+      figures.gradient_norm);
+  set("lockstep_images_per_second", "Training images in the last step by its time.",
+      figures.images_per_second);
+}
+
+void MetricsEndpoint::note_phases(const Reports& reports) {
+  if (!served_) return;
+  for (std::size_t rank = 0; rank < reports.size(); ++rank) {
+    for (std::size_t i = 0; i < phase_count; ++i) {
+      served_->set("lockstep_phase_seconds", "Time of an average step by rank and phase.",
+                   phase_ms(reports[rank], static_cast<Phase>(i)) / 1e3,
+                   {{"rank", std::to_string(rank)}, {"phase", phase_name(static_cast<Phase>(i))}});
+    }
+  }
+}
+
+void MetricsEndpoint::note_accuracy(const Accuracy& accuracy) {
+  if (!served_) return;
+  const auto set = [&](const char* weights, const Evaluation& evaluation) {
+    served_->set("lockstep_test_accuracy", "The share of the test samples that are recognised.",
+                 evaluation.accuracy(), {{"weights", weights}});
+    served_->set("lockstep_test_loss", "The mean cross entropy of the test samples.", evaluation.loss,
+                 {{"weights", weights}});
+  };
+  set("raw", accuracy.raw);
+  if (accuracy.ema) set("ema", *accuracy.ema);
+  if (accuracy.swa) set("swa", *accuracy.swa);
+}
+
+void MetricsEndpoint::note_saved(const Saved& saved) {
+  if (!served_) return;
+  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+  served_->set("lockstep_checkpoint_step", "The step of the newest checkpoint.",
+               static_cast<double>(saved.step));
+  served_->set("lockstep_checkpoint_timestamp_seconds", "When it was published, since 1970.", now.count());
+  served_->set("lockstep_checkpoint_stopped_seconds", "How long the steps stood still for it.",
+               saved.stopped_seconds);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,131 @@
+#include "worker/tensorboard.hpp"
+
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "common/error.hpp"
+#include "common/log.hpp"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* prefix = "events.out.tfevents.";
+
+/// CRC-32C (Castagnoli), a byte at a time; events are short.
+constexpr auto crc_of_byte = [] {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t byte = 0; byte < 256; ++byte) {
+    auto crc = byte;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1 ? 0x82F63B78U : 0);
+    table[byte] = crc;
+  }
+  return table;
+}();
+
+/// As TFRecord masks it, so that a checksum of bytes that hold checksums is still one.
+std::uint32_t masked_crc(const std::string& bytes) {
+  auto crc = ~std::uint32_t{0};
+  for (const char byte : bytes)
+    crc = (crc >> 8) ^ crc_of_byte[(crc ^ static_cast<unsigned char>(byte)) & 0xFF];
+  return std::rotr(~crc, 15) + 0xA282EAD8U;
+}
+
+/// The bytes of a number, little-endian, as everywhere that lockstep runs.
+template <class Number>
+std::string bytes_of(Number number) {
+  std::string bytes(sizeof number, '\0');
+  std::memcpy(bytes.data(), &number, sizeof number);
+  return bytes;
+}
+
+std::string varint(std::uint64_t number) {
+  std::string bytes;
+  for (; number >= 0x80; number >>= 7) bytes += static_cast<char>(number | 0x80);
+  return bytes + static_cast<char>(number);
+}
+
+/// Fields of protocol buffers: the number of the field and how its value is stored, then the value.
+std::string key(int field, int wire_type) {
+  return varint(static_cast<std::uint64_t>(field) << 3 | wire_type);
+}
+std::string field(int number, double value) { return key(number, 1) + bytes_of(value); }
+std::string field(int number, float value) { return key(number, 5) + bytes_of(value); }
+std::string field(int number, std::int64_t value) {
+  return key(number, 0) + varint(static_cast<std::uint64_t>(value));
+}
+std::string field(int number, const std::string& bytes) {
+  return key(number, 2) + varint(bytes.size()) + bytes;
+}
+
+/// An Event; `what` is one of its fields file_version (3), summary (5) and session_log (7).
+std::string event(std::int64_t step, const std::string& what) {
+  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+  return field(1, now.count()) + field(2, step) + what;
+}
+
+std::string file_version() { return event(0, field(3, std::string("brain.Event:2"))); }
+/// SessionLog with status START: TensorBoard forgets what it has of this step and later ones.
+std::string start_of_session(std::int64_t step) { return event(step, field(7, field(1, std::int64_t{1}))); }
+
+std::string tag_of(std::string name) {
+  if (const auto test = name.find("test_"); test != std::string::npos) return "test/" + name.erase(test, 5);
+  if (name == "images_per_second" || name == "step_ms") return "speed/" + name;
+  if (name.ends_with("_ms") || name == "slowest_rank") return "phases/" + name;
+  return "train/" + (name == "train_accuracy" ? "accuracy" : name);
+}
+
+/// A name that sorts after those in `folder`: TensorBoard reads in this order.
+std::string next_name(const std::string& folder) {
+  const std::chrono::seconds now =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+  char name[64];
+  for (auto stamp = now.count();; ++stamp) {
+    std::snprintf(name, sizeof name, "%s%010lld", prefix, static_cast<long long>(stamp));
+    bool last = true;
+    for (const auto& item : fs::directory_iterator(folder))
+      last = last && item.path().filename().string() < name;
+    if (last) return folder + "/" + name + "." + host_name();
+  }
+}
+
+}  // namespace
+
+EventFile::EventFile(const std::string& folder, std::int64_t step) {
+  try {
+    fs::create_directories(folder);
+    file_ = std::make_unique<PartFile>(next_name(folder), PartFile::Mode::write);
+  } catch (const std::exception& error) {  // of the file system, or an Error
+    log_warning(std::string("no events for TensorBoard: ") + error.what());
+  }
+  write(file_version());
+  write(start_of_session(step + 1));
+}
+
+void EventFile::add(const nlohmann::ordered_json& line) {
+  std::string summary;
+  for (const auto& [name, value] : line.items()) {
+    if (name == "step" || !value.is_number()) continue;
+    summary += field(1, field(1, tag_of(name)) + field(2, value.get<float>()));
+  }
+  write(event(line.at("step").get<std::int64_t>(), field(5, summary)));
+}
+
+void EventFile::write(const std::string& event) {
+  if (!file_) return;
+  const auto length = bytes_of(static_cast<std::uint64_t>(event.size()));
+  const auto record = length + bytes_of(masked_crc(length)) + event + bytes_of(masked_crc(event));
+  try {
+    file_->write(record.data(), std::ssize(record), written_);
+    written_ += std::ssize(record);
+  } catch (const Error& error) {
+    log_warning(std::string("the events for TensorBoard end here: ") + error.what());
+    file_.reset();
+  }
+}
+
+}  // namespace lockstep
