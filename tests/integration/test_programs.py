@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import struct
+import socket
 import subprocess
 import tempfile
 import termios
@@ -108,6 +109,7 @@ def test_what_dry_run_prints_works_when_pasted_into_a_shell(settings, state_hash
 
 
 EVENTS = {
+    "map": {"ranks"},
     "start": {"run", "step", "last_step", "ranks", "plan_hash"},
     "step": {"step", "epoch", "loss", "learning_rate", "step_ms", "images_per_second"},
     "evaluation": {"step", "epoch", "test_accuracy", "test_loss"},
@@ -171,6 +173,12 @@ def test_no_color_and_dumb_terminals_get_no_escapes(settings, tmp_path):
     for number, environment in enumerate(({"NO_COLOR": "1"}, {"TERM": "dumb"})):
         exit_code, text = on_a_terminal(train_command(tmp_path / str(number), 1, settings), 80, environment)
         assert exit_code == 0 and "\x1b" not in text
+
+
+def test_a_person_reads_before_the_first_step_where_the_ranks_run(settings, tmp_path):
+    _, text = on_a_terminal(train_command(tmp_path / "run", 2, settings), 80)
+    before, _ = re.split(r"epoch \d", text, maxsplit=1)
+    assert re.search(rf"^{socket.gethostname()}: ranks 0-1, cores [-,0-9]+ \| cpu ", before, re.MULTILINE), text
 
 
 def test_a_finished_run_tells_a_person_that_nothing_is_left_to_do(settings, tmp_path):
