@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -16,11 +17,18 @@
 namespace lockstep {
 namespace {
 
+/// mpirun's own exit codes for this lie above those of all signals.
+bool lost_a_host(int status) { return status > 128 + SIGRTMAX; }
+
 /// One line on standard error for the endings of which the ranks could not speak themselves.
 void report(const Ending& ending, bool verbose) {
   if (ending.forwarded_signal != 0) {
     std::cerr << "lockstep: stopped by " << strsignal(ending.forwarded_signal)
               << "; the same command goes on from the newest checkpoint\n";
+  } else if (lost_a_host(ending.status)) {
+    std::cerr << "lockstep: a host was lost or could not be reached (exit code " << ending.status
+              << " of mpirun) try `ssh HOST true` for each, or let mpirun explain with --verbose; the same "
+                 "command goes on from the newest checkpoint\n";
   } else if (ending.status > 128) {
     std::cerr << "lockstep: a rank was ended by signal " << ending.status - 128 << " ("
               << strsignal(ending.status - 128) << "); the same command goes on from the newest checkpoint\n";
@@ -151,6 +159,7 @@ int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
   report(ending, options.verbose);
   const bool stopped = ending.forwarded_signal != 0 && ending.status != 0;
   const int status = stopped ? 128 + ending.forwarded_signal : ending.status;
+  if (lost_a_host(status)) return static_cast<int>(ExitCode::peer_lost);
   if (job && status > 128) requeue_if_preempted(*job, status - 128);
   return status;
 }

@@ -126,7 +126,8 @@ class Host:
     def connect(self):
         """Lines for `ip` that plug the host into the switch."""
         return [
-            f"link add v{self.number} type veth peer name eth0 netns {self.pid}",
+            # Its own address on the wire stays when it boots again, or the others would look for the old one for long.
+            f"link add v{self.number} type veth peer name eth0 address 02:93:00:00:00:{self.number:02x} netns {self.pid}",
             f"link set v{self.number} master br0 up",
         ]
 
@@ -304,13 +305,14 @@ def init(directory, hosts, services):
 
 def main():
     directory, hosts, services = Path(sys.argv[1]), int(sys.argv[2]), set(sys.argv[3:])
+    proc = os.open("/proc", os.O_RDONLY)  # the controller soon mounts its own over it, for this process too
     try:
         enter_new_namespaces()
         pid = os.fork()
         if pid == 0:
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             init(directory, hosts, services)
-        reply({"ok": {"pid": pid, "pid_namespace": os.readlink(f"/proc/{pid}/ns/pid")}})
+        reply({"ok": {"pid": pid, "pid_namespace": os.readlink(f"{pid}/ns/pid", dir_fd=proc)}})
         os.waitpid(pid, 0)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -121,6 +121,12 @@ def test_hosts_that_do_not_fit_are_refused(hosts, lockstep, arguments, remedy):
     assert remedy in outcome.output
 
 
+def test_a_host_that_cannot_be_reached_ends_the_launch_and_is_named(hosts, lockstep, tmp_path):
+    outcome = run(hosts, [lockstep, "train", CONFIG, *options({}), "--output", tmp_path / "run", "--hosts", "n1,n9"])
+    assert outcome.exit_code == 3
+    assert "resolve hostname n9" in outcome.output and "try `ssh HOST true`" in outcome.output
+
+
 # Inside a Slurm job
 
 @pytest.mark.parametrize("starter", ["srun", "mpirun"])
