@@ -48,9 +48,10 @@ SETTINGS = {"model.name": "small_cnn", "training.batch_size": 16, "training.grad
             "training.early_stopping": True, "training.restore_best": True, "optimizer.name": "adamw",
             "optimizer.learning_rate": 0.001, "averaging.use_swa": True, "averaging.swa_start_epoch": 0,
             "checkpoint.every_steps": 1, "run.trace": True}
+BACKING = "OMPI_MCA_btl_vader_backing_directory"  # Open MPI leaves the memory of killed ranks behind
 LINK_SECONDS = 3  # how long a rank waits for messages where links are cut
-LEAVE_SECONDS = 10  # and until all have left after that, on a busy machine
-HANG_SECONDS = 60
+LEAVE_SECONDS = 20  # and until all have left after that, on a busy machine
+HANG_SECONDS = 180
 
 ANYTHING, READS, DISK = ("kill", "stop"), ("kill", "stop", "eio"), ("enospc", "eio")
 FAULTS = {"phase": (*ANYTHING, "cut"), "message": (*ANYTHING, "cut"), "call": ANYTHING,
@@ -164,7 +165,8 @@ class Matrix:
         more = {"FAULT_RANK": str(trial.rank), "FAULT_POINT": trial.point, "FAULT_KIND": trial.fault}
         settings = {"reliability.collective_timeout_seconds": LINK_SECONDS} if trial.fault == "cut" else {}
         command = self._command(self._program, trial.scene, output, SCENES[trial.scene].ranks, settings)
-        with Started(command, environment=environment(output, log) | more) as started:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as memory, \
+                Started(command, environment=environment(output, log) | more | {BACKING: memory}) as started:
             if trial.fault == "stop":
                 threading.Thread(target=kill_when_stopped, args=(started.process, log)).start()
             outcome = started.finish(HANG_SECONDS)
