@@ -20,7 +20,7 @@ constexpr double slow_latency_ratio = 10, slow_latency_seconds = 1e-3;
 constexpr double clock_tolerance_seconds = 1;
 
 constexpr std::int64_t smallest_block = 16 << 10, largest_block = 32 << 20;
-constexpr double enough_seconds = 0.04;  // a block that took so long says enough
+constexpr double enough_seconds = 0.04, enough_round_trips = 4;  // a block that took so long says enough
 constexpr int block_tries = 3, tournaments_max = 3;
 constexpr double pinging_seconds = 0.02;
 constexpr int clock_pings = 5;
@@ -60,9 +60,10 @@ void answer_pings(Transport& transport, int peer) {
 
 /// How long a block takes, at most a few times: where a busy host did not answer at once, that is not the
 /// link.
-double seconds_of_block(Transport& transport, int peer, const std::vector<char>& buffer, std::int64_t bytes) {
+double seconds_of_block(Transport& transport, int peer, const std::vector<char>& buffer, std::int64_t bytes,
+                        double enough) {
   auto shortest = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < block_tries && shortest > enough_seconds; ++i) {
+  for (int i = 0; i < block_tries && shortest > enough; ++i) {
     const auto start = Clock::now();
     send(transport, peer, &bytes, sizeof bytes);
     send(transport, peer, buffer.data(), bytes);
@@ -74,10 +75,11 @@ double seconds_of_block(Transport& transport, int peer, const std::vector<char>&
 }
 
 /// Bytes per second of the last of ever larger blocks; the other side calls take_blocks().
-double send_blocks(Transport& transport, int peer, const std::vector<char>& buffer) {
+double send_blocks(Transport& transport, int peer, const std::vector<char>& buffer, double round_trip) {
+  const auto enough = std::max(enough_seconds, enough_round_trips * round_trip);
   for (std::int64_t bytes = smallest_block;; bytes *= 2) {
-    const auto seconds = seconds_of_block(transport, peer, buffer, bytes);
-    if (seconds <= enough_seconds && bytes < largest_block) continue;
+    const auto seconds = seconds_of_block(transport, peer, buffer, bytes, enough);
+    if (seconds <= enough && bytes < largest_block) continue;
     const std::int64_t no_more = 0;
     send(transport, peer, &no_more, sizeof no_more);
     return static_cast<double>(bytes) / seconds;
@@ -103,7 +105,7 @@ Link measure(Transport& transport, const std::vector<CheckedHost>& hosts, int ow
   for (const bool sends : {own<peer, own> peer}) {
     if (sends) {
       link.round_trip_seconds = ping(transport, rank);
-      link.bytes_per_second = send_blocks(transport, rank, buffer);
+      link.bytes_per_second = send_blocks(transport, rank, buffer, link.round_trip_seconds);
     } else {
       answer_pings(transport, rank);
       take_blocks(transport, rank, buffer);
