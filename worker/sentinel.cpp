@@ -16,6 +16,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <filesystem>
@@ -83,6 +84,21 @@ std::int64_t memory_kills() {
 std::string name_of_phase(int phase) {
   if (phase == Stamps::start_up) return "start-up";
   return phase == Stamps::ending ? "the end" : phase_name(static_cast<Phase>(phase));
+}
+
+/// What Open MPI leaves behind in /dev/shm when a rank ends without MPI_Finalize: a few MiB for each rank of
+/// this host. mpirun names its jobs by a number; of srun's names nothing is known here.
+void remove_segments_of_mpi() {
+  const char* const job = std::getenv("PMIX_NAMESPACE");
+  char* end = nullptr;
+  const auto number = job ? std::strtoul(job, &end, 10) : 0;
+  if (number == 0 || *end != '\0') return;
+  char name[512];
+  std::snprintf(name, sizeof name, "vader_segment.%s.%u.%lx.", host_name().c_str(), geteuid(), number);
+  std::error_code none;
+  for (const auto& item : std::filesystem::directory_iterator("/dev/shm", none)) {
+    if (item.path().filename().string().starts_with(name)) std::filesystem::remove(item.path(), none);
+  }
 }
 
 /// What the sentinel knows of its rank, from beat to beat.
@@ -283,6 +299,7 @@ void ignore_what_is_for_the_rank() {
     int wait_status = 0;
     if (waitpid(pid, &wait_status, WNOHANG) == pid) {
       watch.end(wait_status);
+      if (wait_status != 0) remove_segments_of_mpi();
       end_likewise(wait_status);
     }
     const auto seconds = seconds_since(last);
