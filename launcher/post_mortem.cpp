@@ -55,15 +55,22 @@ std::string describe(const Finding& finding, const std::string& run) {
   return text;
 }
 
-std::vector<Finding> failures_of(const std::string& run) {
-  const auto statuses = read_rank_statuses(run);
+std::vector<RankStatus> statuses_since(const std::string& run, std::chrono::system_clock::time_point begin) {
+  constexpr double clocks_differ_by = 5;  // seconds
+  const auto from = std::chrono::duration<double>(begin.time_since_epoch()).count() - clocks_differ_by;
+  auto statuses = read_rank_statuses(run);
+  std::erase_if(statuses, [&](const auto& status) { return status.written < from; });
+  return statuses;
+}
+
+std::vector<Finding> failures_in(const std::vector<RankStatus>& statuses) {
   const auto findings = diagnose({}, statuses, 0);
   return findings.empty() ? lost_hosts(statuses) : findings;
 }
 
-bool stopped_in_order(const std::string& run) {
+bool stopped_in_order(const std::vector<RankStatus>& statuses) {
   constexpr int by_signal = 128;
-  return std::ranges::any_of(read_rank_statuses(run), [](const auto& status) {
+  return std::ranges::any_of(statuses, [](const auto& status) {
     return status.state == RankStatus::State::ended && status.signal == 0 && status.exit_code > by_signal;
   });
 }

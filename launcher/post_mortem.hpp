@@ -1,6 +1,7 @@
 // What a run folder tells of the end of a run: which rank failed first, and its last words.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -11,11 +12,14 @@ namespace lockstep {
 /// The finding's text, and under it the last lines of the log of a rank that died or ran out of memory.
 std::string describe(const Finding& finding, const std::string& run);
 
-/// Once the ranks have ended: the first failure, then those that are no consequence of it. Empty where the
-/// run folder tells of none.
-std::vector<Finding> failures_of(const std::string& run);
+/// What the sentinels have written since `begin`; clocks may differ by a few seconds.
+std::vector<RankStatus> statuses_since(const std::string& run, std::chrono::system_clock::time_point begin);
+
+/// Once the ranks have ended: the first failure, then those that are no consequence of it; or the hosts that
+/// were lost. Empty where the statuses tell of none.
+std::vector<Finding> failures_in(const std::vector<RankStatus>& statuses);
 
 /// Whether the ranks left because a signal had asked one of them to, and saved.
-bool stopped_in_order(const std::string& run);
+bool stopped_in_order(const std::vector<RankStatus>& statuses);
 
 }  // namespace lockstep

@@ -1,6 +1,7 @@
 #include "launcher/supervisor.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -58,13 +59,16 @@ class Supervisor {
   Ending run() {
     for (;;) {
       const auto before = newest_checkpoint(supervision_.run);
+      const auto begin = std::chrono::system_clock::now();
       const auto ending = run_to_end(command_for(launch_));
-      if (ending.status == 0 || ending.forwarded_signal != 0 || supervision_.run.empty()) return ending;
-      if (stopped_in_order(supervision_.run)) return ending;
-      const auto failures = failures_of(supervision_.run);
-      for (const auto& failure : failures) say(describe(failure, supervision_.run));
+      if (is_final(ending) || supervision_.run.empty()) return ending;
+      const auto statuses = statuses_since(supervision_.run, begin);
+      const bool never_began = statuses.empty() && restarts_ == 0;  // a host's name may be wrong
+      if (never_began || stopped_in_order(statuses)) return ending;
+      const auto failures = failures_in(statuses);
       const auto silent = hosts_without_answer(launch_);
       if (!may_go_on(ending, failures, silent)) return ending;
+      for (const auto& failure : failures) say(describe(failure, supervision_.run));
       const bool progress = newest_checkpoint(supervision_.run) != before;
       restarts_ = progress ? 1 : restarts_ + 1;
       if (restarts_ > supervision_.max_restarts) {
@@ -82,7 +86,14 @@ class Supervisor {
  private:
   void say(const std::string& text) const { std::cerr << "lockstep: " << text << std::endl; }
 
-  /// Endings that another start can mend: not those of the configuration, the files, or the numbers.
+  /// Endings that another start would come to again, and that the ranks have explained themselves.
+  bool is_final(const Ending& ending) const {
+    constexpr std::array codes = {ExitCode::success, ExitCode::config, ExitCode::io, ExitCode::bug,
+                                  ExitCode::diverged};
+    return ending.forwarded_signal != 0 ||
+           std::ranges::any_of(codes, [&](ExitCode code) { return ending.status == static_cast<int>(code); });
+  }
+
   bool may_go_on(const Ending& ending, const std::vector<Finding>& failures,
                  const std::vector<std::string>& silent) const {
     if (!silent.empty() || ending.status == peer_lost || ending.status == corrupt || ending.status > killed)
@@ -143,7 +154,9 @@ class Supervisor {
                   longest_pause_seconds,
                   first_pause_seconds * static_cast<double>(1 << std::min<std::int64_t>(restarts_ - 2, 10)));
     std::string where = std::to_string(launch_.ranks) + (launch_.ranks == 1 ? " rank" : " ranks");
-    if (!launch_.hosts.empty()) where += " on " + std::to_string(launch_.hosts.size()) + " hosts";
+    if (!launch_.hosts.empty())
+      where +=
+          " on " + std::to_string(launch_.hosts.size()) + (launch_.hosts.size() == 1 ? " host" : " hosts");
     say("starting again with " + where +
         (seconds > 0 ? " in " + std::to_string(static_cast<int>(seconds)) + " s" : "") +
         ", from the newest checkpoint");

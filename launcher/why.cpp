@@ -101,8 +101,9 @@ int why(const WhyOptions& options) {
   const auto before = read_rank_statuses(options.run);
   auto findings = diagnose({}, before, 0);
   auto ranks = before;
-  const bool over = std::ranges::all_of(
-      before, [](const auto& status) { return status.state == RankStatus::State::ended; });
+  const bool over = !before.empty() && std::ranges::all_of(before, [](const auto& status) {
+    return status.state == RankStatus::State::ended;
+  });
   if (!over) {
     std::this_thread::sleep_for(between_looks);
     ranks = read_rank_statuses(options.run);

@@ -41,8 +41,8 @@ RunFolder::RunFolder(const std::string& path, const ResolvedConfig& resolved, bo
   if (!failure) fs::create_directories(status_folder(path_), failure);
   if (failure) throw file_error("cannot create the run folder", path_, failure.value());
   take_lock();
-  forget_statuses();
   compare_with_earlier_run(resolved.config);
+  forget_statuses();
   replace_file(path_ + "/plan.json", to_json(resolved.config) + "\n");
   replace_file(path_ + "/resolved.toml", to_toml(resolved));
 }

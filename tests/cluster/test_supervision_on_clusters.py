@@ -13,7 +13,7 @@ from test_launch import (CONFIG, REPOSITORY, RUN_SECONDS, alone, events_of, expe
 SETTINGS = {"model.name": "resnet20", "data.train_samples": 256, "training.batch_size": 64, "training.micro_batch_size": 8,
             "training.gradient_accumulation_steps": 1, "training.max_steps": 16, "training.epochs": 100,
             "checkpoint.every_steps": 2, "training.log_every_steps": 1, "training.evaluate_every_epochs": 0,
-            "averaging.use_ema": False, "data.test_samples": 64, "reliability.collective_timeout_seconds": 20}
+            "averaging.model_ema": False, "data.test_samples": 64, "reliability.collective_timeout_seconds": 20}
 
 
 @pytest.fixture(scope="module")

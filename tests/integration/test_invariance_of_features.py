@@ -111,7 +111,8 @@ EVERYTHING = CONVOLUTIONS | {
     "averaging.swa_start_epoch": 1, "precision.mixed_precision": "bf16", "augmentation.crop_padding": 2,
     "augmentation.flip_probability": 0.5, "augmentation.rand_augment": True, "augmentation.brightness": 0.3,
     "augmentation.random_erasing": 0.3, "augmentation.mixup_alpha": 0.4, "augmentation.cutmix_prob": 0.5,
-    "augmentation.repeated_augmentation": 2, "checkpoint.every_steps": 1, "reliability.audit_every": 1}
+    "augmentation.repeated_augmentation": 2, "checkpoint.every_steps": 1, "reliability.audit_every": 1,
+    "reliability.max_restarts": 0}
 
 
 def test_everything_at_once_gives_the_state_of_one_rank_across_kills(small_data, tmp_path):

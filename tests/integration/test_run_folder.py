@@ -39,9 +39,10 @@ def files_of(folder):
 
 def test_the_folder_holds_what_is_documented(finished):
     assert {path.name for path in finished.iterdir()} == {
-        "plan.json", "resolved.toml", "metrics.jsonl", "result.json", "checkpoint", "log", "lock",
+        "plan.json", "resolved.toml", "metrics.jsonl", "result.json", "checkpoint", "log", "lock", "status",
         "weights.safetensors", "ema.safetensors"}
     assert sorted(path.name for path in (finished / "log").iterdir()) == [f"rank-{rank}.log" for rank in range(3)]
+    assert sorted(path.name for path in (finished / "status").iterdir()) == [f"rank-{rank}.json" for rank in range(3)]
     assert "saved step 20" in (finished / "log" / "rank-0.log").read_text()
     assert len(checkpoints_of(finished)) == 2
 
