@@ -244,6 +244,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   auto saved_step = state.step;
   const auto save = [&] {
     clock.enter(Phase::checkpoint);
+    if (const auto corruption = compare_copies(memory, state)) leave(*corruption, /*save=*/false);
     note_saved(saving.begin(state));
     saved_step = state.step;
   };
@@ -311,7 +312,6 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
 
       if (orders.evaluate) evaluate_now();
       if (orders.save || (state.decisions.stopped && trains)) {
-        if (const auto corruption = compare_copies(memory, state)) leave(*corruption, /*save=*/false);
         save();
         if (orders.stop || state.decisions.stopped) note_saved(saving.finish());
       }
