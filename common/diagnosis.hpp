@@ -10,7 +10,7 @@ namespace lockstep {
 
 enum class Trouble {
   dead,           ///< killed, crashed, or left with an error
-  out_of_memory,  ///< killed for memory, or an allocation failed
+  out_of_memory,  ///< killed by the kernel for memory
   host_lost,      ///< no sentinel of the host writes any more: crashed, or cut off from the files
   stopped,        ///< by a signal
   stuck,          ///< in one phase, for far longer than that has ever taken
@@ -20,6 +20,9 @@ enum class Trouble {
 
 /// "dead", "slow link", ...
 std::string name_of(Trouble trouble);
+
+/// How far apart two looks at the statuses are to be: two beats of a sentinel, and a half.
+inline constexpr double seconds_between_looks = 2.6;
 
 struct Finding {
   Trouble trouble;

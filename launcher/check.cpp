@@ -17,8 +17,7 @@ int check(const CheckOptions& options) {
   const std::int64_t threads = resolve(options.settings).config.distributed.threads_per_rank;
   std::vector<std::string> arguments = {"--check"};
   if (!options.settings.config.empty()) arguments.push_back(options.settings.config);
-  for (const auto& [key, value, origin] : overrides(options.settings))
-    arguments.insert(arguments.end(), {"--set", key + "=" + value});
+  for (const auto& word : set_options(options.settings)) arguments.push_back(word);
   if (!options.output.empty()) arguments.insert(arguments.end(), {"--output", options.output});
   return launch_worker(options.launch, threads, std::move(arguments));
 }

@@ -46,6 +46,13 @@ std::vector<Override> overrides(const Settings& settings) {
   return all;
 }
 
+std::vector<std::string> set_options(const Settings& settings) {
+  std::vector<std::string> words;
+  for (const auto& [key, value, origin] : overrides(settings))
+    words.insert(words.end(), {"--set", key + "=" + value});
+  return words;
+}
+
 ResolvedConfig resolve(const Settings& settings) {
   const std::vector<Override> all = overrides(settings);
   return settings.config.empty() ? load_defaults(all) : load_config(settings.config, all);

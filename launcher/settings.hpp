@@ -25,6 +25,9 @@ void add_settings_with_optional_config(CLI::App& command, Settings& settings);
 /// set. Throws ConfigError with what is no assignment or no feature.
 std::vector<Override> overrides(const Settings& settings);
 
+/// The same as arguments for a program that reads the configuration: --set KEY=VALUE for each.
+std::vector<std::string> set_options(const Settings& settings);
+
 /// Loads the configuration, or the defaults, with the settings on top. Throws ConfigError with all problems.
 ResolvedConfig resolve(const Settings& settings);
 

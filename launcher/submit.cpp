@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.hpp"
+#include "configs/derive.hpp"
 #include "launcher/batch_script.hpp"
 #include "launcher/commands.hpp"
 #include "launcher/output_of.hpp"
@@ -28,8 +29,7 @@ struct SubmitOptions {
 
 std::vector<std::string> command_of(const SubmitOptions& options) {
   std::vector<std::string> command = {fs::read_symlink("/proc/self/exe"), "train", options.settings.config};
-  for (const auto& override : overrides(options.settings))
-    command.insert(command.end(), {"--set", override.key + "=" + override.value});
+  for (const auto& word : set_options(options.settings)) command.push_back(word);
   if (!options.network.empty()) command.insert(command.end(), {"--network", options.network});
   if (options.fresh) command.push_back("--fresh");
   return command;
@@ -39,8 +39,7 @@ BatchJob job_of(const SubmitOptions& options) {
   const auto config = resolve(options.settings).config;
   auto job = options.job;
   if (job.name.empty()) job.name = config.run.name;
-  if (job.output.empty()) job.output = config.run.output;
-  if (job.output.empty()) job.output = "runs/" + config.run.name;
+  job.output = run_folder(config, job.output);
   job.cores_per_task = options.cores_per_task.value_or(config.distributed.threads_per_rank);
   job.requeue = !options.no_requeue;
   job.command = command_of(options);

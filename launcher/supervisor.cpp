@@ -24,7 +24,7 @@ using nlohmann::ordered_json;
 
 constexpr double first_pause_seconds = 5, longest_pause_seconds = 300;
 constexpr int failures_in_a_row_of_a_host = 2;
-constexpr int corrupt = 7, peer_lost = 3, killed = 128;
+constexpr int killed = 128;  // and above: 128 + the signal
 
 /// The newest published checkpoint's name; "" when there is none.
 std::string newest_checkpoint(const std::string& run) {
@@ -41,7 +41,7 @@ std::string newest_checkpoint(const std::string& run) {
 
 /// The hosts whose ranks were found to compute wrongly.
 std::set<std::string> hosts_set_aside(const std::string& run) {
-  std::ifstream file(run + "/status/set_aside.json");
+  std::ifstream file(status_folder(run) + "/set_aside.json");
   const auto object = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
   std::set<std::string> hosts;
   if (!object.is_object() || !object.contains("hosts")) return hosts;
@@ -96,7 +96,9 @@ class Supervisor {
 
   bool may_go_on(const Ending& ending, const std::vector<Finding>& failures,
                  const std::vector<std::string>& silent) const {
-    if (!silent.empty() || ending.status == peer_lost || ending.status == corrupt || ending.status > killed)
+    const auto left_with = [&](ExitCode code) { return ending.status == static_cast<int>(code); };
+    if (!silent.empty() || left_with(ExitCode::peer_lost) || left_with(ExitCode::corrupt) ||
+        ending.status > killed)
       return true;
     return std::ranges::any_of(failures, [](const auto& failure) {
       return failure.trouble == Trouble::host_lost || failure.trouble == Trouble::out_of_memory;
@@ -132,8 +134,7 @@ class Supervisor {
       const auto gone = std::erase_if(launch_.hosts, [&](const auto& h) { return h.name == host; });
       if (gone > 0) say("setting " + host + " aside (" + why + ")");
     }
-    int room = 0;
-    for (const auto& host : launch_.hosts) room += host.slots;
+    const int room = total_slots(launch_.hosts);
     launch_.ranks = std::min(launch_.ranks, room);
     if (room == 0) say("no host is left");
     return room > 0;

@@ -22,8 +22,7 @@ int train(TrainOptions& options) {
   const auto& distributed = config.distributed;
   options.launch.device = distributed.device;
   std::vector<std::string> arguments = {options.settings.config};
-  for (const auto& [key, value, origin] : overrides(options.settings))
-    arguments.insert(arguments.end(), {"--set", key + "=" + value});
+  for (const auto& word : set_options(options.settings)) arguments.push_back(word);
   if (!options.output.empty()) arguments.insert(arguments.end(), {"--output", options.output});
   // A job that Slurm has requeued goes on with the run that it began afresh.
   const bool requeued = !environment_variable("SLURM_JOB_ID").empty() &&

@@ -19,8 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr auto between_looks = std::chrono::milliseconds(2600);  // two beats of a sentinel, and a half
-
 struct WhyOptions {
   std::string run;
   bool json = false;
@@ -105,9 +103,9 @@ int why(const WhyOptions& options) {
     return status.state == RankStatus::State::ended;
   });
   if (!over) {
-    std::this_thread::sleep_for(between_looks);
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds_between_looks));
     ranks = read_rank_statuses(options.run);
-    findings = diagnose(before, ranks, std::chrono::duration<double>(between_looks).count());
+    findings = diagnose(before, ranks, seconds_between_looks);
   }
   const bool under_way = !over && is_under_way(before, ranks);
   (options.json || !terminal_columns() ? print_for_machines : print_for_people)(options, under_way, findings,

@@ -1,12 +1,11 @@
 #include "worker/corruption.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "common/log.hpp"
+#include "common/rank_status.hpp"
 #include "worker/agreement.hpp"
 #include "worker/checkpoint/safetensors.hpp"
 
@@ -39,8 +38,7 @@ void append_hosts(const Corruption& corruption, const std::string& path) {
                      {"step", corruption.step},
                      {"why", corruption.what + " is wrong (" + corruption.where + ")"}});
   }
-  write_file(path + ".writing", json{{"hosts", hosts}}.dump(2) + "\n");
-  if (rename((path + ".writing").c_str(), path.c_str()) != 0) throw file_error("cannot write", path, errno);
+  replace_file(path, json{{"hosts", hosts}}.dump(2) + "\n");
 }
 
 }  // namespace
@@ -76,8 +74,8 @@ void set_aside(const Corruption& corruption, const std::string& run) {
   if (!corruption.verdict.certain) return;
   try {
     std::error_code failure;  // writing shows it
-    std::filesystem::create_directories(run + "/status", failure);
-    append_hosts(corruption, run + "/status/set_aside.json");
+    std::filesystem::create_directories(status_folder(run), failure);
+    append_hosts(corruption, status_folder(run) + "/set_aside.json");
   } catch (const Error& error) {
     log_warning(error.what());
   }

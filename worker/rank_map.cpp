@@ -2,23 +2,20 @@
 
 #include <gnu/libc-version.h>
 #include <link.h>
-#include <mpi.h>
 #include <sched.h>
 
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 
 #include "collectives/gpu.hpp"
 #include "common/build_identity.hpp"
-#include "common/hash.hpp"
 #include "common/log.hpp"
 #include "worker/agreement.hpp"
+#include "worker/program_identity.hpp"
 
 namespace lockstep {
 namespace {
@@ -90,14 +87,6 @@ std::string line_of(std::span<const RankPlace> places, std::span<const int> rank
   return visible.empty() ? line : line + " (CUDA_VISIBLE_DEVICES: " + visible + ")";
 }
 
-/// XXH3 of the file that this process runs.
-std::string program_hash() {
-  std::ifstream file("/proc/self/exe", std::ios::binary);
-  std::stringstream content;
-  content << file.rdbuf();
-  return hash_text(content.view()).hex();
-}
-
 /// LibTorch's files by name and size: to read them all would take longer than a short run.
 std::string torch_files() {
   std::string text;
@@ -115,13 +104,7 @@ std::string torch_files() {
   return text;
 }
 
-std::string libraries() {
-  char mpi[MPI_MAX_LIBRARY_VERSION_STRING];
-  int length = 0;
-  MPI_Get_library_version(mpi, &length);
-  const std::string name(mpi, length);
-  return name.substr(0, name.find(',')) + ", glibc " + gnu_get_libc_version() + torch_files();
-}
+std::string libraries() { return mpi_version() + ", glibc " + gnu_get_libc_version() + torch_files(); }
 
 json to_text(const RankPlace& place) {
   return {place.host, place.device, place.gpu, place.visible_gpus, place.cores};

@@ -22,12 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-/// Writes beside and renames, so that a reader sees the old text or the new one.
-void replace_file(const std::string& path, const std::string& text) {
-  write_file(path + ".writing", text);
-  if (rename((path + ".writing").c_str(), path.c_str()) != 0) throw file_error("cannot write", path, errno);
-}
-
 /// 0 stands for no limit.
 bool has_shrunk(std::int64_t before, std::int64_t now) { return now != 0 && (before == 0 || now < before); }
 

@@ -134,8 +134,7 @@ class Watch {
     status_.asked = asked != 0;
     status_.step = stamps().step;
     status_.phase = name_of_phase(stamps().phase);
-    status_.out_of_memory =
-        stamps().out_of_memory || (status_.signal == SIGKILL && memory_kills() > kills_before_);
+    status_.out_of_memory = status_.signal == SIGKILL && memory_kills() > kills_before_;
     ++status_.beat;
     write();
   }
@@ -245,7 +244,7 @@ class Lookout {
     }
     suspected_ = std::move(seen);
     past_.push_back({0, std::move(now)});
-    while (past_.size() > 1 && past_[1].age_seconds >= compared_seconds) past_.pop_front();
+    while (past_.size() > 1 && past_[1].age_seconds >= seconds_between_looks) past_.pop_front();
   }
 
  private:
@@ -259,7 +258,6 @@ class Lookout {
     if (write(STDERR_FILENO, line.data(), line.size()) < 0) return;
   }
 
-  static constexpr double compared_seconds = 2.6;  // two beats and more: time enough for a beat to show
   std::deque<Past> past_;
   std::set<std::string> suspected_, said_;
 };

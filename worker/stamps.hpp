@@ -29,7 +29,6 @@ struct Stamps {
   std::atomic<std::int64_t> computing_ns{0};  ///< data, forward, backward and update, without any waiting
   std::atomic<int> awaited[awaited_max] = {};
   std::atomic<int> awaited_count{0};  ///< 0 while it waits for nobody
-  std::atomic<bool> out_of_memory{false};
 };
 
 /// This process's, which nobody reads unless it has a sentinel.

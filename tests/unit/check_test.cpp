@@ -25,7 +25,8 @@ TEST(Tournament, EveryPairMeetsOnceAndNobodyIsInTwoPairsAtOnce) {
 }
 
 /// All links of `hosts` hosts at 1 GB/s, but those that `slow` picks at a share of it.
-Finding judged(int hosts, double share, const std::function<bool(int, int)>& slow, double latency = 1e-4) {
+CheckResult judged(int hosts, double share, const std::function<bool(int, int)>& slow,
+                   double latency = 1e-4) {
   std::vector<std::string> names;
   std::vector<Link> links;
   for (int a = 0; a < hosts; ++a) {
@@ -38,13 +39,13 @@ Finding judged(int hosts, double share, const std::function<bool(int, int)>& slo
 
 TEST(Network, EqualLinksAreNamedNowhere) {
   for (const int hosts : {2, 3, 8})
-    EXPECT_EQ(judged(hosts, 1, [](int, int) { return false; }).verdict, Verdict::ok);
+    EXPECT_EQ(judged(hosts, 1, [](int, int) { return false; }).verdict, CheckVerdict::ok);
 }
 
 TEST(Network, OneSlowHostIsNamedOnceInsteadOfItsLinks) {
   for (const int hosts : {3, 4, 8}) {
     const auto finding = judged(hosts, 0.2, [](int a, int b) { return a == 2 || b == 2; });
-    EXPECT_EQ(finding.verdict, Verdict::warning);
+    EXPECT_EQ(finding.verdict, CheckVerdict::warning);
     ASSERT_EQ(finding.problems.size(), 1U);
     EXPECT_NE(finding.problems[0].find("network of n3"), std::string::npos) << finding.problems[0];
   }
@@ -60,9 +61,9 @@ TEST(Network, OneSlowLinkIsNamedInItsDirection) {
 
 TEST(Network, BelowATenthItFailsAndAboveAThirdItPasses) {
   const auto last = [](int a, int b) { return a == 3 || b == 3; };
-  EXPECT_EQ(judged(4, 0.4, last).verdict, Verdict::ok);
-  EXPECT_EQ(judged(4, 0.3, last).verdict, Verdict::warning);
-  EXPECT_EQ(judged(4, 0.05, last).verdict, Verdict::failed);
+  EXPECT_EQ(judged(4, 0.4, last).verdict, CheckVerdict::ok);
+  EXPECT_EQ(judged(4, 0.3, last).verdict, CheckVerdict::warning);
+  EXPECT_EQ(judged(4, 0.05, last).verdict, CheckVerdict::failed);
 }
 
 TEST(Network, ALinkThatAnswersLateIsNamed) {
@@ -73,7 +74,7 @@ TEST(Network, ALinkThatAnswersLateIsNamed) {
 }
 
 /// Hosts with so many ranks each; `bits` by rank.
-Finding voted(const std::vector<int>& ranks_on, const std::vector<RankBits>& bits) {
+CheckResult voted(const std::vector<int>& ranks_on, const std::vector<RankBits>& bits) {
   std::vector<CheckedHost> hosts;
   std::vector<std::string> names;
   for (const int ranks : ranks_on) {
@@ -86,12 +87,12 @@ Finding voted(const std::vector<int>& ranks_on, const std::vector<RankBits>& bit
   return judge_bits(hosts, bits, names);
 }
 
-bool names(const Finding& finding, const std::string& words) {
+bool names(const CheckResult& finding, const std::string& words) {
   return finding.problems.size() == 1 && finding.problems[0].find(words) != std::string::npos;
 }
 
 TEST(Numerics, TheHostInTheMinorityIsNamedHoweverManyRanksItHas) {
-  EXPECT_EQ(voted({1, 1}, {{"a", "a"}, {"a", "a"}}).verdict, Verdict::ok);
+  EXPECT_EQ(voted({1, 1}, {{"a", "a"}, {"a", "a"}}).verdict, CheckVerdict::ok);
   EXPECT_TRUE(names(voted({1, 1, 1}, {{"a"}, {"b"}, {"a"}}), "rank 1 on n2 computes other bits than most"));
   EXPECT_TRUE(names(voted({4, 1, 1}, {{"b"}, {"b"}, {"b"}, {"b"}, {"a"}, {"a"}}),
                     "rank 0 on n1, rank 1 on n1, rank 2 on n1, rank 3 on n1 computes other bits than most"));

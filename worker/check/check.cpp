@@ -18,7 +18,7 @@ namespace {
 
 /// What `look` has to say; an Error that it throws on all ranks is what was found.
 void attempt(Report& report, const std::string& check, const std::function<std::string()>& look) {
-  Finding finding{check};
+  CheckResult finding{check};
   try {
     finding.summary = look();
   } catch (const CollectiveError&) {
@@ -54,10 +54,10 @@ std::unique_ptr<Workload> check_workload(MpiTransport& transport, const Compute&
              std::to_string(data.test.count) + " images, hash " + data.hash.hex();
     });
   } else {
-    report.add({"data", "no configuration was given", {}, Verdict::skipped});
+    report.add({"data", "no configuration was given", {}, CheckVerdict::skipped});
   }
   if (has_data && !found) {  // of the numerics something can be said all the same
-    report.add({"model", "the data could not be opened", {}, Verdict::skipped});
+    report.add({"model", "the data could not be opened", {}, CheckVerdict::skipped});
     return std::make_unique<Workload>(Config{}, blank_dataset(Config{}), compute.device);
   }
   std::unique_ptr<Workload> workload;
@@ -90,7 +90,7 @@ void check_plan(MpiTransport& transport, const std::vector<CheckedHost>& hosts, 
   if (configured || !request.output.empty())
     report.add(check_run_folder(transport, hosts, plan.output, bytes));
   else
-    report.add({"run folder", "neither a configuration nor --output was given", {}, Verdict::skipped});
+    report.add({"run folder", "neither a configuration nor --output was given", {}, CheckVerdict::skipped});
   if (workload) report.add(check_numerics(transport, hosts, compute, *workload));
 }
 

@@ -193,8 +193,8 @@ std::vector<Link> best_of(const std::vector<Link>& before, std::vector<Link> lin
   return links;
 }
 
-Finding skipped_on_one_host(const char* check) {
-  return {check, "there is one host only", {}, Verdict::skipped};
+CheckResult skipped_on_one_host(const char* check) {
+  return {check, "there is one host only", {}, CheckVerdict::skipped};
 }
 
 }  // namespace
@@ -209,11 +209,11 @@ int partner_in_round(int host, int round, int hosts) {
   return partner < hosts ? partner : -1;
 }
 
-Finding judge_links(const std::vector<std::string>& hosts, const std::vector<Link>& links) {
+CheckResult judge_links(const std::vector<std::string>& hosts, const std::vector<Link>& links) {
   const auto count = hosts.size();
   std::vector<std::vector<double>> sent(count, std::vector<double>(count));
   std::vector<double> latencies;
-  Finding finding{"network"};
+  CheckResult finding{"network"};
   auto& list = finding.numbers["links"] = json::array();
   for (const auto& link : links) {
     sent[static_cast<std::size_t>(link.from)][static_cast<std::size_t>(link.to)] = link.bytes_per_second;
@@ -256,22 +256,22 @@ Finding judge_links(const std::vector<std::string>& hosts, const std::vector<Lin
   return finding;
 }
 
-Finding check_network(MpiTransport& transport, const std::vector<CheckedHost>& hosts) {
+CheckResult check_network(MpiTransport& transport, const std::vector<CheckedHost>& hosts) {
   if (hosts.size() < 2) return skipped_on_one_host("network");
   std::vector<std::string> names;
   for (const auto& host : hosts) names.push_back(host.name);
   std::vector<char> buffer(host_spoken_for(hosts, transport.rank()) < 0 ? 0 : largest_block, 1);
   std::vector<Link> links;
-  Finding finding;
+  CheckResult finding;
   for (int i = 0; i < tournaments_max; ++i) {  // what looks slow is measured again, and the best counts
     links = best_of(links, hold_tournament(transport, hosts, buffer));
     finding = judge_links(names, links);
-    if (finding.verdict == Verdict::ok) break;
+    if (finding.verdict == CheckVerdict::ok) break;
   }
   return finding;
 }
 
-Finding check_clocks(MpiTransport& transport, const std::vector<CheckedHost>& hosts) {
+CheckResult check_clocks(MpiTransport& transport, const std::vector<CheckedHost>& hosts) {
   if (hosts.size() < 2) return skipped_on_one_host("clocks");
   json measured = json::array();
   for (const auto& host : std::span(hosts).subspan(1)) {
@@ -279,7 +279,7 @@ Finding check_clocks(MpiTransport& transport, const std::vector<CheckedHost>& ho
     if (transport.rank() == 0) measured.push_back(clock_offset(transport, host.ranks[0]));
   }
   const auto offsets = gather_json(transport, measured).front();
-  Finding finding{"clocks"};
+  CheckResult finding{"clocks"};
   double largest = 0;
   auto& list = finding.numbers["hosts"] = json::array();
   for (std::size_t i = 1; i < hosts.size(); ++i) {

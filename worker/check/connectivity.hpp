@@ -26,14 +26,14 @@ int tournament_rounds(int hosts);
 /// reference is the median over the hosts of what each reaches with its best peer in the slower direction, so
 /// that one slow host cannot lower it. A host whose links are all slow is named instead of its links.
 /// Latency: above ten times the median and 1 ms.
-Finding judge_links(const std::vector<std::string>& hosts, const std::vector<Link>& links);
+CheckResult judge_links(const std::vector<std::string>& hosts, const std::vector<Link>& links);
 
 /// Collective: measures all links in the rounds of a tournament, so that no host takes part in two at once;
 /// at most about half a second a round. Where a link looks slow, all are measured up to twice more, and the
 /// best counts. Throws CollectiveError that names a peer that does not answer.
-Finding check_network(MpiTransport& transport, const std::vector<CheckedHost>& hosts);
+CheckResult check_network(MpiTransport& transport, const std::vector<CheckedHost>& hosts);
 
 /// Collective: each host's clock against that of the first. Throws CollectiveError.
-Finding check_clocks(MpiTransport& transport, const std::vector<CheckedHost>& hosts);
+CheckResult check_clocks(MpiTransport& transport, const std::vector<CheckedHost>& hosts);
 
 }  // namespace lockstep

@@ -149,14 +149,14 @@ Look look_around(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
 
 }  // namespace
 
-Finding check_run_folder(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
-                         const std::string& path, std::int64_t bytes_needed) {
+CheckResult check_run_folder(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
+                             const std::string& path, std::int64_t bytes_needed) {
   const bool speaks = host_spoken_for(hosts, transport.rank()) >= 0;
   const auto kept = speaks ? bytes_in(path + "/checkpoint") : 0;
   const auto own = look_around(transport, hosts, path);
   const auto all =
       gather_json(transport, {{"error", own.error}, {"seen", own.seen}, {"free", own.free}, {"kept", kept}});
-  Finding finding{"run folder", path};
+  CheckResult finding{"run folder", path};
   std::vector<Look> looks;
   auto& list = finding.numbers["hosts"] = json::array();
   for (const auto& host : hosts) {

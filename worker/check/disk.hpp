@@ -13,7 +13,7 @@ namespace lockstep {
 /// of all others: that is how checkpoints are written and read. `bytes_needed` is compared with what is free
 /// there and in the checkpoints that are there; 0: not known. What is made for this, the folder included, is
 /// removed again. Throws CollectiveError.
-Finding check_run_folder(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
-                         const std::string& path, std::int64_t bytes_needed);
+CheckResult check_run_folder(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
+                             const std::string& path, std::int64_t bytes_needed);
 
 }  // namespace lockstep

@@ -16,7 +16,7 @@
 #include "common/build_identity.hpp"
 #include "common/hash.hpp"
 #include "worker/agreement.hpp"
-#include "worker/data/mapped_file.hpp"
+#include "worker/program_identity.hpp"
 
 namespace lockstep {
 namespace {
@@ -71,19 +71,6 @@ json loaded_libraries() {
       &libraries);
   libraries.erase("linux-vdso.so.1");  // the kernel's
   return libraries;
-}
-
-std::string program_hash() {
-  const MappedFile program("/proc/self/exe");
-  return hash_bytes(program.bytes().data(), program.bytes().size()).hex();
-}
-
-std::string mpi_version() {
-  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-  int length = 0;
-  MPI_Get_library_version(text, &length);
-  const std::string version(text, static_cast<std::size_t>(length));
-  return version.substr(0, version.find(','));
 }
 
 json own_program() {
@@ -156,12 +143,12 @@ std::vector<json> gather_json(Transport& transport, const json& own) {
   return all;
 }
 
-Finding check_programs(MpiTransport& transport) {
+CheckResult check_programs(MpiTransport& transport) {
   const auto all = gather_json(transport, own_program());
   const auto& first = all[0];
-  Finding finding{"programs", build_identity() + ", " + first["mpi"].get<std::string>() + ", " +
-                                  std::to_string(first["libraries"].size()) + " libraries, CPU level " +
-                                  first["instructions"].get<std::string>()};
+  CheckResult finding{"programs", build_identity() + ", " + first["mpi"].get<std::string>() + ", " +
+                                      std::to_string(first["libraries"].size()) + " libraries, CPU level " +
+                                      first["instructions"].get<std::string>()};
   json ranks = json::array();
   for (int rank = 0; rank < transport.world_size(); ++rank) {
     auto program = all[static_cast<std::size_t>(rank)];
@@ -193,10 +180,10 @@ Finding check_programs(MpiTransport& transport) {
   return finding;
 }
 
-Finding check_machines(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
-                       std::int64_t threads_per_rank) {
+CheckResult check_machines(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
+                           std::int64_t threads_per_rank) {
   const auto all = gather_json(transport, own_machine());
-  Finding finding{"machines"};
+  CheckResult finding{"machines"};
   auto& list = finding.numbers["hosts"] = json::array();
   const auto& first = all[static_cast<std::size_t>(hosts[0].ranks[0])];
   for (const auto& host : hosts) {

@@ -25,10 +25,10 @@ int host_spoken_for(const std::vector<CheckedHost>& hosts, int rank);
 std::vector<nlohmann::json> gather_json(Transport& transport, const nlohmann::json& own);
 
 /// Collective: whether all ranks run one program with the same libraries. Throws CollectiveError.
-Finding check_programs(MpiTransport& transport);
+CheckResult check_programs(MpiTransport& transport);
 /// Collective: cores, memory and GPUs of each host. Call it before ranks are bound to cores. Throws
 /// CollectiveError.
-Finding check_machines(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
-                       std::int64_t threads_per_rank);
+CheckResult check_machines(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
+                           std::int64_t threads_per_rank);
 
 }  // namespace lockstep

@@ -112,9 +112,9 @@ Dataset blank_dataset(const Config& config) {
   return data;
 }
 
-Finding judge_bits(const std::vector<CheckedHost>& hosts, const std::vector<RankBits>& bits,
-                   const std::vector<std::string>& names) {
-  Finding finding{"numerics"};
+CheckResult judge_bits(const std::vector<CheckedHost>& hosts, const std::vector<RankBits>& bits,
+                       const std::vector<std::string>& names) {
+  CheckResult finding{"numerics"};
   std::vector<std::string> unsteady, apart;
   const auto usual = usual_bits(hosts, bits);
   for (std::size_t rank = 0; rank < bits.size(); ++rank) {
@@ -139,8 +139,8 @@ Finding judge_bits(const std::vector<CheckedHost>& hosts, const std::vector<Rank
   return finding;
 }
 
-Finding check_numerics(MpiTransport& transport, const std::vector<CheckedHost>& hosts, const Compute& compute,
-                       Workload& workload) {
+CheckResult check_numerics(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
+                           const Compute& compute, Workload& workload) {
   const auto own = compute_probe(transport, compute, workload);
   std::vector<RankBits> bits;
   std::vector<std::string> names;

@@ -20,13 +20,13 @@ using RankBits = std::vector<std::string>;
 
 /// Names the ranks whose repetitions differ, and those that have other bits than most hosts. `hosts[i].ranks`
 /// are places in `bits`; `names`: what to call each rank.
-Finding judge_bits(const std::vector<CheckedHost>& hosts, const std::vector<RankBits>& bits,
-                   const std::vector<std::string>& names);
+CheckResult judge_bits(const std::vector<CheckedHost>& hosts, const std::vector<RankBits>& bits,
+                       const std::vector<std::string>& names);
 
 /// Collective: every rank computes one micro-batch of the workload's model forward and backward, on pixels
 /// that are functions of their place, several times; the loss, the statistics and all gradients are compared
 /// bit by bit. Changes the workload's model. Throws CollectiveError.
-Finding check_numerics(MpiTransport& transport, const std::vector<CheckedHost>& hosts, const Compute& compute,
-                       Workload& workload);
+CheckResult check_numerics(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
+                           const Compute& compute, Workload& workload);
 
 }  // namespace lockstep

@@ -7,12 +7,12 @@ namespace {
 
 constexpr std::size_t names_listed_max = 8;
 
-const char* word_for_machines(Verdict verdict) {
+const char* word_for_machines(CheckVerdict verdict) {
   constexpr const char* words[] = {"ok", "skipped", "warning", "failed"};
   return words[static_cast<int>(verdict)];
 }
 
-const char* word_for_people(Verdict verdict) {
+const char* word_for_people(CheckVerdict verdict) {
   constexpr const char* words[] = {"ok", "-", "WARN", "FAIL"};
   return words[static_cast<int>(verdict)];
 }
@@ -25,13 +25,13 @@ std::string row(std::string check, std::string result, const std::string& detail
 
 }  // namespace
 
-void Finding::warn(const std::string& problem) {
-  verdict = std::max(verdict, Verdict::warning);
+void CheckResult::warn(const std::string& problem) {
+  verdict = std::max(verdict, CheckVerdict::warning);
   problems.push_back(problem);
 }
 
-void Finding::fail(const std::string& problem) {
-  verdict = Verdict::failed;
+void CheckResult::fail(const std::string& problem) {
+  verdict = CheckVerdict::failed;
   problems.push_back(problem);
 }
 
@@ -39,9 +39,9 @@ Report::Report(int rank) : speaks_(rank == 0) {
   if (speaks_) progress_.say(row("check", "result", "detail"));
 }
 
-void Report::add(const Finding& finding) {
-  failures_ += finding.verdict == Verdict::failed;
-  warnings_ += finding.verdict == Verdict::warning;
+void Report::add(const CheckResult& finding) {
+  failures_ += finding.verdict == CheckVerdict::failed;
+  warnings_ += finding.verdict == CheckVerdict::warning;
   if (!speaks_) return;
   progress_.say(row(finding.check, word_for_people(finding.verdict), finding.summary));
   for (const auto& problem : finding.problems) progress_.say(row("", "", problem));

@@ -9,15 +9,15 @@
 
 namespace lockstep {
 
-enum class Verdict { ok, skipped, warning, failed };
+enum class CheckVerdict { ok, skipped, warning, failed };
 
 /// The outcome of one check, the same on all ranks.
-struct Finding {
-  std::string check;                       ///< "network", "data", ...
-  std::string summary = {};                ///< what was looked at, or why nothing was
-  nlohmann::ordered_json numbers = {};     ///< an object, for machines, or null
-  Verdict verdict = Verdict::ok;           ///< the worst of its problems
-  std::vector<std::string> problems = {};  ///< each "problem (why) remedy"
+struct CheckResult {
+  std::string check;                        ///< "network", "data", ...
+  std::string summary = {};                 ///< what was looked at, or why nothing was
+  nlohmann::ordered_json numbers = {};      ///< an object, for machines, or null
+  CheckVerdict verdict = CheckVerdict::ok;  ///< the worst of its problems
+  std::vector<std::string> problems = {};   ///< each "problem (why) remedy"
 
   void warn(const std::string& problem);
   void fail(const std::string& problem);
@@ -28,7 +28,7 @@ class Report {
  public:
   explicit Report(int rank);
 
-  void add(const Finding& finding);
+  void add(const CheckResult& finding);
   /// Says how it ends.
   void finish(double seconds);
   bool failed() const { return failures_ > 0; }

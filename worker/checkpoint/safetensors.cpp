@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
@@ -145,6 +146,11 @@ void write_file(const std::string& path, const std::string& text) {
   PartFile part(path, PartFile::Mode::write);
   part.write(text.data(), static_cast<std::int64_t>(text.size()), 0);
   part.sync();
+}
+
+void replace_file(const std::string& path, const std::string& text) {
+  write_file(path + ".writing", text);
+  if (rename((path + ".writing").c_str(), path.c_str()) != 0) throw file_error("cannot write", path, errno);
 }
 
 std::string read_file(const std::string& path) {

@@ -73,6 +73,8 @@ class PartFile {
 
 /// Writes a whole small file, synced. Throws Error (io).
 void write_file(const std::string& path, const std::string& text);
+/// The same beside `path`, renamed to it in the end: a reader sees the old text or the new one.
+void replace_file(const std::string& path, const std::string& text);
 /// Reads a whole small file. Throws Error (io).
 std::string read_file(const std::string& path);
 /// Whether there is a file or folder of this name. Throws Error (io) where that cannot be told.
