@@ -20,6 +20,8 @@
 namespace lockstep {
 namespace {
 
+constexpr double orphans_leave_seconds = 2;
+
 /// The signals that ask for an end, less those that this process was told to ignore (nohup, background jobs).
 sigset_t ending_signals() {
   sigset_t set;
@@ -50,6 +52,22 @@ std::set<pid_t> children_of_this_process() {
     if (pid > 0 && parent_of(entry.path()) == getpid()) children.insert(pid);
   }
   return children;
+}
+
+/// Ranks whose mpirun was killed notice it, and take away themselves what they have in shared memory.
+void let_orphans_leave(const std::set<pid_t>& not_ours) {
+  sigset_t one_ends;
+  sigemptyset(&one_ends);
+  sigaddset(&one_ends, SIGCHLD);
+  const auto begin = Clock::now();
+  const timespec poll{0, 100'000'000};
+  for (;;) {
+    auto children = children_of_this_process();
+    std::erase_if(children,
+                  [&](pid_t pid) { return not_ours.contains(pid) || waitpid(pid, nullptr, WNOHANG) == pid; });
+    if (children.empty() || seconds_since(begin) > orphans_leave_seconds) return;
+    sigtimedwait(&one_ends, nullptr, &poll);
+  }
 }
 
 /// Kills and reaps what the program left behind; a killed process hands its own children to this one, hence
@@ -139,6 +157,7 @@ Ending run_to_end(const Command& command) {
   sigprocmask(SIG_BLOCK, &waited, &mask);
   const pid_t pid = start(command, mask);
   const Ending ending = wait_for(pid, command, waited);
+  let_orphans_leave(not_ours);
   kill_orphans(not_ours);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   return ending;

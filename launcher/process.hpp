@@ -14,8 +14,8 @@ struct Ending {
 /// Starts `command` in its own process group, without standard input, and waits for its end. SIGINT, SIGTERM,
 /// SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 go on to it as command.ending_signal; a second one, or
 /// command.grace_seconds without an end, kills it by command.killing_signal. When the calling process dies,
-/// however it dies, the program gets SIGTERM. Every process the program leaves behind is killed before the
-/// return. Throws Error with ExitCode::io when it cannot be started.
+/// however it dies, the program gets SIGTERM. Every process the program leaves behind is given two
+/// seconds to end, and killed before the return. Throws Error with ExitCode::io when it cannot be started.
 Ending run_to_end(const Command& command);
 
 }  // namespace lockstep

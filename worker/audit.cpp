@@ -6,6 +6,7 @@
 
 #include "collectives/all_gather.hpp"
 #include "worker/agreement.hpp"
+#include "worker/models/model.hpp"
 #include "worker/random.hpp"
 #include "worker/step.hpp"
 

@@ -7,6 +7,7 @@
 #include "collectives/all_gather.hpp"
 #include "worker/agreement.hpp"
 #include "worker/interruption.hpp"
+#include "worker/models/model.hpp"
 
 namespace lockstep {
 namespace {

@@ -6,10 +6,11 @@
 
 #include "collectives/transport.hpp"
 #include "worker/data/micro_batch.hpp"
-#include "worker/models/model.hpp"
 #include "worker/precision.hpp"
 
 namespace lockstep {
+
+struct Model;
 
 struct Evaluation {
   std::int64_t samples = 0, correct = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "worker/models/model.hpp"
+
 namespace lockstep {
 namespace {
 

@@ -11,9 +11,10 @@
 #include <vector>
 
 #include "collectives/tree.hpp"
-#include "worker/models/model.hpp"
 
 namespace lockstep {
+
+struct Model;
 
 enum class Kind : std::uint8_t {
   decayed,    ///< a parameter that weight decay applies to

@@ -4,6 +4,8 @@
 #include <torch/csrc/autograd/utils/lambda_post_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include "worker/models/model.hpp"
+
 namespace lockstep {
 
 LeafDelivery::LeafDelivery(Model& model, const Layout& layout) {

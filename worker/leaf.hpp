@@ -1,7 +1,7 @@
 // What a micro-batch yields, handed over entry by entry as it is computed.
 #pragma once
 
-#include <torch/torch.h>
+#include <ATen/core/Tensor.h>
 
 #include <functional>
 #include <memory>
@@ -9,9 +9,14 @@
 #include <vector>
 
 #include "worker/layout.hpp"
-#include "worker/models/model.hpp"
+
+namespace torch::autograd {
+struct Node;
+}  // namespace torch::autograd
 
 namespace lockstep {
+
+struct Model;
 
 /// Catches the gradient of every parameter of a model as soon as backward has it complete, so that it is
 /// added, and perhaps sent, while backward goes on.

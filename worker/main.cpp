@@ -182,6 +182,7 @@ int main(int argc, char** argv) {
   if (!started_by_mpi()) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no further is an error of writing, like a full disk
   start_mpi(&argc, &argv);
+  stamp_segments();
   catch_ending_signals();  // again: MPI_Init may install handlers
   const int status = run_ranks(request);
   MPI_Finalize();

@@ -5,6 +5,7 @@
 #include "worker/checkpoint/checkpoint_files.hpp"
 #include "worker/checkpoint/export.hpp"
 #include "worker/models/fake_quantization.hpp"
+#include "worker/models/model.hpp"
 
 namespace lockstep {
 namespace {

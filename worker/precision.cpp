@@ -2,6 +2,8 @@
 
 #include <ATen/autocast_mode.h>
 
+#include "worker/models/model.hpp"
+
 namespace lockstep {
 namespace {
 

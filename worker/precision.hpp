@@ -7,9 +7,10 @@
 #include <string>
 
 #include "configs/config.hpp"
-#include "worker/models/model.hpp"
 
 namespace lockstep {
+
+struct Model;
 
 /// The number format of forward passes; backward follows it. Weights, gradients and losses are float32
 /// (Micikevicius et al. 2018; torch.autocast chooses operation by operation).

@@ -87,17 +87,14 @@ std::string name_of_phase(int phase) {
 }
 
 /// What Open MPI leaves behind in /dev/shm when a rank ends without MPI_Finalize: a few MiB for each rank of
-/// this host. mpirun names its jobs by a number; of srun's names nothing is known here.
+/// this host, all of which end when one does. mpirun removes them itself unless it was killed; after srun
+/// nobody does.
 void remove_segments_of_mpi() {
-  const char* const job = std::getenv("PMIX_NAMESPACE");
-  char* end = nullptr;
-  const auto number = job ? std::strtoul(job, &end, 10) : 0;
-  if (number == 0 || *end != '\0') return;
-  char name[512];
-  std::snprintf(name, sizeof name, "vader_segment.%s.%u.%lx.", host_name().c_str(), geteuid(), number);
+  if (!stamps().has_segments) return;
+  const std::filesystem::path job = stamps().segments;
   std::error_code none;
-  for (const auto& item : std::filesystem::directory_iterator("/dev/shm", none)) {
-    if (item.path().filename().string().starts_with(name)) std::filesystem::remove(item.path(), none);
+  for (const auto& item : std::filesystem::directory_iterator(job.parent_path(), none)) {
+    if (item.path().string().starts_with(job.string())) std::filesystem::remove(item.path(), none);
   }
 }
 

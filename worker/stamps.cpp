@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <new>
 
 namespace lockstep {
@@ -23,6 +24,22 @@ void stamp_run(const std::string& run, int rank, double hang_seconds) {
   page.rank = rank;
   page.hang_seconds = hang_seconds;
   page.ready = true;
+}
+
+void stamp_segments() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    // In Open MPI 4: vader_segment.HOST.USER.JOB.RANK, in 5 sm_segment.
+    const auto file = line.find("/dev/shm/");
+    const auto name = line.find("_segment.", file);
+    if (file == std::string::npos || name == std::string::npos) continue;
+    const auto job = line.substr(file, line.rfind('.') + 1 - file);
+    auto& page = stamps();
+    if (job.size() >= Stamps::path_max) return;
+    std::memcpy(page.segments, job.c_str(), job.size() + 1);
+    page.has_segments = true;
+    return;
+  }
 }
 
 void stamp_phase(Phase phase, Clock::duration time) {

@@ -20,6 +20,9 @@ struct Stamps {
   std::atomic<double> hang_seconds{0};
   std::atomic<bool> ready{false};  ///< `run` and `rank` may be read
 
+  char segments[path_max] = "";  ///< how the names of the files begin that the job's ranks share here
+  std::atomic<bool> has_segments{false};  ///< `segments` may be read
+
   std::atomic<std::int64_t> step{0};        ///< steps done
   std::atomic<std::int64_t> steps_here{0};  ///< by this process
   std::atomic<int> phase{start_up};         ///< a Phase
@@ -37,6 +40,8 @@ Stamps& stamps();
 /// From now on the sentinel writes about `rank` into the folder `run`, and ends a rank that stands still for
 /// `hang_seconds`, unless they are 0.
 void stamp_run(const std::string& run, int rank, double hang_seconds);
+/// Notes the files that Open MPI has mapped for the ranks of this host; called after MPI_Init.
+void stamp_segments();
 /// `phase` begins. The one before, if it was one of the loop's, took `time`.
 void stamp_phase(Phase phase, Clock::duration time);
 /// `steps_done` of the run; `computed`: how long this rank has computed since it began.

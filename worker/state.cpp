@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "collectives/all_gather.hpp"
+#include "worker/models/model.hpp"
 
 namespace lockstep {
 namespace {

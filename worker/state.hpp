@@ -19,6 +19,8 @@
 
 namespace lockstep {
 
+struct Model;
+
 /// The state of a run. Every rank has all parameters; of everything else it has its own shard.
 struct TrainingState {
   /// Zeros, with what `config` asks for, in host memory or on the `gpu` where the model computes. Collective:

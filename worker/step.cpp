@@ -6,6 +6,7 @@
 #include "worker/block_sums.hpp"
 #include "worker/loss.hpp"
 #include "worker/models/batch_statistics.hpp"
+#include "worker/models/model.hpp"
 #include "worker/random.hpp"
 #include "worker/update.hpp"
 

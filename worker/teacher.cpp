@@ -5,6 +5,7 @@
 #include "common/error.hpp"
 #include "worker/checkpoint/checkpoint_files.hpp"
 #include "worker/models/fake_quantization.hpp"
+#include "worker/models/model.hpp"
 #include "worker/run_folder.hpp"
 
 namespace lockstep {

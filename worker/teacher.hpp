@@ -7,10 +7,12 @@
 
 #include "common/hash.hpp"
 #include "configs/config.hpp"
-#include "worker/models/model.hpp"
+#include "worker/models/image_shape.hpp"
 #include "worker/precision.hpp"
 
 namespace lockstep {
+
+struct Model;
 
 class Teacher {
  public:

@@ -15,6 +15,7 @@
 #include "worker/data/loader.hpp"
 #include "worker/gradient_sum.hpp"
 #include "worker/interruption.hpp"
+#include "worker/models/model.hpp"
 #include "worker/models/pretrained.hpp"
 #include "worker/outcome.hpp"
 #include "worker/stamps.hpp"

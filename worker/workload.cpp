@@ -4,6 +4,7 @@
 #include "configs/derive.hpp"
 #include "worker/loss.hpp"
 #include "worker/models/fake_quantization.hpp"
+#include "worker/models/model.hpp"
 
 namespace lockstep {
 namespace {

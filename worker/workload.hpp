@@ -7,6 +7,7 @@
 #include "worker/data/micro_batch.hpp"
 #include "worker/data/sample_order.hpp"
 #include "worker/layout.hpp"
+#include "worker/models/image_shape.hpp"
 #include "worker/optim/optimizer.hpp"
 #include "worker/optim/parameter_groups.hpp"
 #include "worker/optim/schedule.hpp"

@@ -1,14 +1,11 @@
 """The result does not depend on the hosts it ran on: over TCP under mpirun, and under srun on a real Slurm."""
 
-import json
 import os
 import subprocess
 
 import pytest
+from launched import CONFIG, REPOSITORY, result_of
 
-from conftest import REPOSITORY
-
-CONFIG = REPOSITORY / "configs" / "quickstart.toml"
 STEPS = 20
 SETTINGS = {"training.max_steps": STEPS, "data.train_samples": 5120, "data.test_samples": 1000}
 RUN_SECONDS = 240
@@ -39,10 +36,6 @@ def reference(worker, tmp_path_factory):
 def training(worker, output):
     settings = [argument for key, value in SETTINGS.items() for argument in ("--set", f"{key}={value}")]
     return [str(worker), str(CONFIG), *settings, "--output", str(output)]
-
-
-def result_of(output):
-    return json.loads((output / "result.json").read_text())
 
 
 def expect_equal(outcome, output, ranks, reference):

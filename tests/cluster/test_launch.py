@@ -4,39 +4,24 @@ Whatever way a run takes, it ends in the state of one rank.
 """
 
 import contextlib
-import json
 import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from cluster import Cluster
-from conftest import REPOSITORY, require
+from conftest import require
+from launched import (CONFIG, LOCKSTEP, LONG, alone, events_of, expect_equal, field, hosts_of_ranks, options, result_of,
+                      run, submit, text_of, wait_for_end, wait_for_event, wait_until, workers_of)
 from rack import NETWORK
 
-CONFIG = REPOSITORY / "configs" / "quickstart.toml"
-STEPS = 12
-TINY = {"model.name": "mlp", "model.hidden_sizes": [16], "data.train_samples": 2048, "data.test_samples": 400,
-        "training.batch_size": 128, "training.gradient_accumulation_steps": 2, "training.micro_batch_size": 32,
-        "training.max_steps": STEPS, "run.seed": 1}
-RUN_SECONDS = 120
-
 
 @pytest.fixture(scope="module")
-def lockstep(programs):
-    path = programs / "lockstep"
-    if not path.is_file():
-        pytest.fail(f"{path} is not there (build it first, or set LOCKSTEP_BIN)", pytrace=False)
-    return path
-
-
-@pytest.fixture(scope="module")
-def reference(lockstep, tmp_path_factory):
+def reference(tmp_path_factory):
     """The result of one rank on this machine."""
-    return alone(lockstep, tmp_path_factory.mktemp("one-rank") / "run", {})
+    return alone(tmp_path_factory.mktemp("one-rank") / "run", {})
 
 
 @pytest.fixture(scope="module")
@@ -47,53 +32,11 @@ def hosts():
         yield three_hosts
 
 
-def alone(lockstep, output, settings):
-    done = subprocess.run([lockstep, "train", CONFIG, *options(settings), "--output", output, "--ranks", "1"],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return result_of(output)
-
-
-def options(settings):
-    return [word for key, value in (TINY | settings).items() for word in ("--set", f"{key}={json.dumps(value)}")]
-
-
-def result_of(output):
-    return json.loads((output / "result.json").read_text())
-
-
-def on_simulated_hosts(cluster):
-    """What Open MPI must be told of simulated hosts; see Cluster.mpirun_command()."""
-    return {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "tcp,self", "OMPI_MCA_mpi_yield_when_idle": "1",
-            "OMPI_MCA_orte_tmpdir_base": cluster.directory / "tmp"}
-
-
-def run(cluster, argv, **environment):
-    return cluster.run("head", argv, env=on_simulated_hosts(cluster) | environment, cwd=REPOSITORY,
-                       timeout=RUN_SECONDS)
-
-
-def events_of(text, name):
-    events = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return [event for event in events if event["event"] == name]
-
-
-def hosts_of_ranks(output):
-    [places] = events_of(output, "map")
-    return [rank["host"] for rank in places["ranks"]]
-
-
-def expect_equal(output, ranks, reference):
-    result = result_of(output)
-    assert (result["ranks"], result["steps"]) == (ranks, reference["steps"])
-    assert (result["weights_hash"], result["state_hash"]) == (reference["weights_hash"], reference["state_hash"])
-
-
 # Over a remote shell
 
-def test_hosts_are_reached_by_any_remote_shell_even_with_a_tiny_dev_shm(hosts, lockstep, reference, tmp_path):
+def test_hosts_are_reached_by_any_remote_shell_even_with_a_tiny_dev_shm(hosts, reference, tmp_path):
     hosts.run("n1", ["mount", "-o", "remount,size=64k", "/dev/shm"])
-    argv = [lockstep, "train", CONFIG, *options({}), "--output", tmp_path / "run", "--hosts", "n1:2,n2,n3",
+    argv = [LOCKSTEP, "train", CONFIG, *options({}), "--output", tmp_path / "run", "--hosts", "n1:2,n2,n3",
             "--network", f"{NETWORK}.0/24"]
     outcome = run(hosts, argv, LOCKSTEP_RSH=hosts.directory / "enter")
     assert outcome.exit_code == 0, outcome.output
@@ -101,9 +44,9 @@ def test_hosts_are_reached_by_any_remote_shell_even_with_a_tiny_dev_shm(hosts, l
     expect_equal(tmp_path / "run", 4, reference)
 
 
-def test_hosts_of_a_hostfile_are_reached_by_ssh(hosts, lockstep, reference, tmp_path):
+def test_hosts_of_a_hostfile_are_reached_by_ssh(hosts, reference, tmp_path):
     (tmp_path / "hostfile").write_text("# the rack\nn2 slots=1\nn3 slots=2\n")
-    argv = [lockstep, "train", CONFIG, *options({}), "--output", tmp_path / "run", "--hostfile", tmp_path / "hostfile"]
+    argv = [LOCKSTEP, "train", CONFIG, *options({}), "--output", tmp_path / "run", "--hostfile", tmp_path / "hostfile"]
     outcome = run(hosts, argv)
     assert outcome.exit_code == 0, outcome.output
     assert hosts_of_ranks(outcome.output) == ["n2", "n3", "n3"]
@@ -115,14 +58,14 @@ def test_hosts_of_a_hostfile_are_reached_by_ssh(hosts, lockstep, reference, tmp_
     (["--hosts", "n1:2,n1:1"], "name it once: n1:3"),
     (["--hosts", "n1", "--network", "eth0"], "--network 10.0.0.0/8"),
 ])
-def test_hosts_that_do_not_fit_are_refused(hosts, lockstep, arguments, remedy):
-    outcome = run(hosts, [lockstep, "train", CONFIG, *arguments, "--dry-run"])
+def test_hosts_that_do_not_fit_are_refused(hosts, arguments, remedy):
+    outcome = run(hosts, [LOCKSTEP, "train", CONFIG, *arguments, "--dry-run"])
     assert outcome.exit_code == 2
     assert remedy in outcome.output
 
 
-def test_a_host_that_cannot_be_reached_ends_the_launch_and_is_named(hosts, lockstep, tmp_path):
-    outcome = run(hosts, [lockstep, "train", CONFIG, *options({}), "--output", tmp_path / "run", "--hosts", "n1,n9"])
+def test_a_host_that_cannot_be_reached_ends_the_launch_and_is_named(hosts, tmp_path):
+    outcome = run(hosts, [LOCKSTEP, "train", CONFIG, *options({}), "--output", tmp_path / "run", "--hosts", "n1,n9"])
     assert outcome.exit_code == 3
     assert "resolve hostname n9" in outcome.output and "try `ssh HOST true`" in outcome.output
 
@@ -130,9 +73,9 @@ def test_a_host_that_cannot_be_reached_ends_the_launch_and_is_named(hosts, locks
 # Inside a Slurm job
 
 @pytest.mark.parametrize("starter", ["srun", "mpirun"])
-def test_inside_an_allocation_no_flags_are_needed(slurm_cluster, lockstep, reference, tmp_path, starter):
+def test_inside_an_allocation_no_flags_are_needed(slurm_cluster, reference, tmp_path, starter):
     with_mpirun = ["--starter", starter] if starter == "mpirun" else []
-    argv = ["salloc", "--quiet", "--nodes=3", "--ntasks=4", lockstep, "train", CONFIG, *options({}),
+    argv = ["salloc", "--quiet", "--nodes=3", "--ntasks=4", LOCKSTEP, "train", CONFIG, *options({}),
             "--output", tmp_path / "run", *with_mpirun]
     outcome = run(slurm_cluster, argv)
     assert outcome.exit_code == 0, outcome.output
@@ -146,83 +89,36 @@ def test_inside_an_allocation_no_flags_are_needed(slurm_cluster, lockstep, refer
     (["--hosts", "n1:4"], "write n1:"),
     (["--set", "distributed.device='cuda'"], "#SBATCH --gpus-per-node=8"),
 ])
-def test_what_slurm_has_not_granted_is_refused_with_the_line_to_change(slurm_cluster, lockstep, arguments, remedy):
-    argv = ["salloc", "--quiet", "--nodes=2", "--nodelist=n1,n2", "--ntasks=4", lockstep, "train", CONFIG, *arguments,
+def test_what_slurm_has_not_granted_is_refused_with_the_line_to_change(slurm_cluster, arguments, remedy):
+    argv = ["salloc", "--quiet", "--nodes=2", "--nodelist=n1,n2", "--ntasks=4", LOCKSTEP, "train", CONFIG, *arguments,
             "--dry-run"]
     outcome = run(slurm_cluster, argv)
     assert outcome.exit_code == 2, outcome.output
     assert remedy in outcome.output
 
 
-def test_a_launch_by_each_task_of_a_step_is_refused(slurm_cluster, lockstep):
-    outcome = run(slurm_cluster, ["srun", "--ntasks=2", lockstep, "train", CONFIG, "--dry-run"])
+def test_a_launch_by_each_task_of_a_step_is_refused(slurm_cluster):
+    outcome = run(slurm_cluster, ["srun", "--ntasks=2", LOCKSTEP, "train", CONFIG, "--dry-run"])
     assert outcome.exit_code == 2
     assert "leave srun out" in outcome.output
 
 
 # As a batch job
 
-def submit(cluster, lockstep, output, *arguments, settings=None):
-    """Submits, and returns the job's id and the path of its log, which holds * for the tasks of an array."""
-    argv = [lockstep, "submit", CONFIG, *options(settings or {}), "--output", output, "--nodes", "3",
-            "--ntasks-per-node", "1", *arguments]
-    outcome = run(cluster, argv)
-    assert outcome.exit_code == 0, outcome.output
-    [event] = events_of(outcome.output, "submitted")
-    return event["job"], Path(event["log"])
-
-
-def wait_until(is_so, what):
-    """Slurm gives no news of its jobs, so it is asked until it is as it should be."""
-    deadline = time.monotonic() + RUN_SECONDS
-    while not (answer := is_so()):
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
-    return answer
-
-
-def field(cluster, job, name):
-    """A field of what Slurm says of a job."""
-    text = cluster.run("head", ["scontrol", "show", "job", job]).output
-    return re.search(rf"\b{name}=(\S+)", text).group(1)
-
-
-def text_of(log):
-    return log.read_text() if log.exists() else ""
-
-
-def wait_for_state(cluster, job, log, *states):
-    wait_until(lambda: field(cluster, job, "JobState") in states,
-               lambda: f"job {job} is {field(cluster, job, 'JobState')}\n{text_of(log)}")
-
-
-def wait_for_end(cluster, job, log):
-    wait_for_state(cluster, job, log, "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
-    return text_of(log)
-
-
-def wait_for_event(log, name):
-    wait_until(lambda: events_of(complete_lines(text_of(log)), name), lambda: f"no event {name}\n{text_of(log)}")
-
-
-def complete_lines(text):
-    return text[:text.rfind("\n") + 1]
-
-
-def test_submit_prints_the_script(lockstep, tmp_path):
-    argv = [lockstep, "submit", CONFIG, "--nodes", "4", "--gpus-per-node", "8", "--time", "2:00:00", "--partition", "gpu",
+def test_submit_prints_the_script(tmp_path):
+    argv = [LOCKSTEP, "submit", CONFIG, "--nodes", "4", "--gpus-per-node", "8", "--time", "2:00:00", "--partition", "gpu",
             "--account", "vision", "--sbatch=--constraint=h100", "--output", tmp_path / "run", "--dry-run"]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for line in ("--nodes=4", "--ntasks-per-node=8", "--gpus-per-node=8", "--time=2:00:00", "--partition=gpu",
                  "--account=vision", "--constraint=h100", "--requeue", "--signal=B:USR1@120", "--open-mode=append"):
         assert f"#SBATCH {line}\n" in done.stdout
-    assert done.stdout.endswith(f"exec {lockstep} train {CONFIG} --output {tmp_path}/run\n")
+    assert done.stdout.endswith(f"exec {LOCKSTEP} train {CONFIG} --output {tmp_path}/run\n")
     assert subprocess.run(["sh", "-n"], input=done.stdout, text=True).returncode == 0
 
 
-def test_a_submitted_array_runs_to_the_end_with_a_seed_for_each_task(slurm_cluster, lockstep, reference, tmp_path):
-    job, log = submit(slurm_cluster, lockstep, tmp_path / "runs" / "x", "--seeds", "1,2")
+def test_a_submitted_array_runs_to_the_end_with_a_seed_for_each_task(slurm_cluster, reference, tmp_path):
+    job, log = submit(slurm_cluster, tmp_path / "runs" / "x", "--seeds", "1,2")
     for task in (0, 1):
         wait_for_end(slurm_cluster, f"{job}_{task}", log.with_name(log.name.replace("*", str(task))))
     expect_equal(tmp_path / "runs" / "x-seed-1", 3, reference)
@@ -231,23 +127,9 @@ def test_a_submitted_array_runs_to_the_end_with_a_seed_for_each_task(slurm_clust
 
 # Ended before its time
 
-LONG = {"training.max_steps": 400, "training.epochs": 50, "training.log_every_steps": 1,
-        "training.evaluate_every_epochs": 0, "checkpoint.every_epochs": 0}
-
-
 @pytest.fixture(scope="module")
-def long_reference(lockstep, tmp_path_factory):
-    return alone(lockstep, tmp_path_factory.mktemp("one-rank") / "long", LONG)
-
-
-def workers_of(cluster):
-    """The ids of the cluster's ranks."""
-    found = []
-    for process_id in cluster.process_ids():
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{process_id}/comm").read_text().strip() == "lockstep-worker":
-                found.append(process_id)
-    return found
+def long_reference(tmp_path_factory):
+    return alone(tmp_path_factory.mktemp("one-rank") / "long", LONG)
 
 
 def has_pending(process_id, number):
@@ -279,8 +161,8 @@ def expect_continued(cluster, job, log, output, long_reference):
 
 
 def test_a_job_saves_before_its_time_limit_requeues_itself_and_ends_in_the_same_state(
-        slurm_cluster, lockstep, long_reference, tmp_path):
-    job, log = submit(slurm_cluster, lockstep, tmp_path / "run", "--time", "1", "--signal-seconds", "55", settings=LONG)
+        slurm_cluster, long_reference, tmp_path):
+    job, log = submit(slurm_cluster, tmp_path / "run", "--time", "1", "--signal-seconds", "55", settings=LONG)
     wait_for_event(log, "step")
     workers = workers_of(slurm_cluster)
     with stopped(workers):
@@ -290,18 +172,18 @@ def test_a_job_saves_before_its_time_limit_requeues_itself_and_ends_in_the_same_
 
 
 def test_a_job_that_another_displaces_saves_in_its_grace_time_and_goes_on(
-        slurm_cluster, lockstep, long_reference, tmp_path):
+        slurm_cluster, long_reference, tmp_path):
     slurm_cluster.run("head", ["scontrol", "update", "PartitionName=main", "GraceTime=30"])
     slurm_cluster.run("head", ["scontrol", "create", "PartitionName=urgent", "Nodes=ALL", "PriorityTier=10"])
-    job, log = submit(slurm_cluster, lockstep, tmp_path / "run", settings=LONG)
+    job, log = submit(slurm_cluster, tmp_path / "run", settings=LONG)
     wait_for_event(log, "step")
     slurm_cluster.run("head", ["sbatch", "--partition=urgent", "--nodes=3", "--exclusive", "--wrap=true",
                                f"--output={tmp_path}/urgent"])
     expect_continued(slurm_cluster, job, log, tmp_path / "run", long_reference)
 
 
-def test_a_job_that_somebody_ends_saves_and_is_not_requeued(slurm_cluster, lockstep, tmp_path):
-    job, log = submit(slurm_cluster, lockstep, tmp_path / "run", settings=LONG | {"training.max_steps": 100000,
+def test_a_job_that_somebody_ends_saves_and_is_not_requeued(slurm_cluster, tmp_path):
+    job, log = submit(slurm_cluster, tmp_path / "run", settings=LONG | {"training.max_steps": 100000,
                                                                                  "training.epochs": 20000})
     wait_for_event(log, "step")
     slurm_cluster.run("head", ["scancel", "--batch", "--signal=INT", job])
@@ -310,8 +192,8 @@ def test_a_job_that_somebody_ends_saves_and_is_not_requeued(slurm_cluster, locks
     assert (field(slurm_cluster, job, "Restarts"), field(slurm_cluster, job, "ExitCode")) == ("0", "130:0")
 
 
-def test_a_cancelled_job_is_not_requeued(slurm_cluster, lockstep, tmp_path):
-    job, log = submit(slurm_cluster, lockstep, tmp_path / "run", settings=LONG | {"training.max_steps": 100000,
+def test_a_cancelled_job_is_not_requeued(slurm_cluster, tmp_path):
+    job, log = submit(slurm_cluster, tmp_path / "run", settings=LONG | {"training.max_steps": 100000,
                                                                                  "training.epochs": 20000})
     wait_for_event(log, "step")
     slurm_cluster.run("head", ["scancel", job])

@@ -6,7 +6,7 @@ import pytest
 from cluster import Cluster
 from conftest import require
 from rack import NETWORK
-from test_launch import (CONFIG, REPOSITORY, RUN_SECONDS, alone, events_of, expect_equal, lockstep,  # noqa: F401
+from test_launch import (CONFIG, REPOSITORY, RUN_SECONDS, alone, events_of, expect_equal, LOCKSTEP,  # noqa: F401
                          on_simulated_hosts, options)
 
 # Steps of a tenth of a second, so that the fault comes in the middle.
@@ -17,8 +17,8 @@ SETTINGS = {"model.name": "resnet20", "data.train_samples": 256, "training.batch
 
 
 @pytest.fixture(scope="module")
-def reference(lockstep, tmp_path_factory):  # noqa: F811
-    return alone(lockstep, tmp_path_factory.mktemp("one-rank") / "run", SETTINGS)
+def reference(tmp_path_factory):
+    return alone(tmp_path_factory.mktemp("one-rank") / "run", SETTINGS)
 
 
 def read_until(stream, lines, event, step):
@@ -32,11 +32,11 @@ def read_until(stream, lines, event, step):
 
 
 @pytest.mark.parametrize("fault", ["crash", "cut"])
-def test_a_lost_host_is_set_aside_and_the_run_ends_in_the_same_state(lockstep, reference, tmp_path, fault):  # noqa: F811
+def test_a_lost_host_is_set_aside_and_the_run_ends_in_the_same_state(reference, tmp_path, fault):
     require(ssh=True)
     lines = []
     with Cluster(hosts=3, ssh=True) as cluster:
-        argv = [lockstep, "train", CONFIG, *options(SETTINGS), "--output", tmp_path / "run",
+        argv = [LOCKSTEP, "train", CONFIG, *options(SETTINGS), "--output", tmp_path / "run",
                 "--hosts", "n1:1,n2:1,n3:1", "--network", f"{NETWORK}.0/24"]
         with cluster.start("head", argv, env=on_simulated_hosts(cluster), cwd=REPOSITORY,
                            timeout=RUN_SECONDS) as process:

@@ -26,7 +26,7 @@ from signal import SIGKILL
 from typing import NamedTuple
 
 from idx_files import first_images, write_folder
-from launching import MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, Started, last_lines, metrics_of, mpirun, result_of, \
+from launching import MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, Started, metrics_of, mpirun, result_of, \
     run, set_options
 
 EXAMPLES = """Examples:
@@ -97,7 +97,7 @@ class Trial(NamedTuple):
 
 def in_order(trials, seed):
     """At random, but first one of each kind, then one for each place, then the rest."""
-    trials = list(trials)
+    trials = sorted(trials)  # ranks tell of their points in any order
     random.Random(seed).shuffle(trials)
     kinds, places = Counter(), Counter()
     keys = {}
@@ -138,8 +138,9 @@ class Matrix:
 
     def trials(self, seed):
         """All of them."""
-        draw = random.Random(f"{seed}.ranks")
-        return in_order((Trial(scene, rank, point, fault, draw.randint(1, 4))
+        def ranks_after(*trial):
+            return random.Random(f"{seed}.{trial}").randint(1, 4)
+        return in_order((Trial(scene, rank, point, fault, ranks_after(scene, rank, point, fault))
                          for scene in SCENES for rank, point in self.points(scene) for fault in FAULTS[point.split()[0]]), seed)
 
     def attempt(self, trial):

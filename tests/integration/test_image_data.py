@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from image_files import encoded, picture, tree, write_cifar10, write_folder, write_tar
-from launching import LOCKSTEP, QUICKSTART, metrics_of, result_of, run, set_options, train, train_command
+from launching import LOCKSTEP, metrics_of, result_of, run, train, train_command
 
 CONFIG, IO = 2, 4
 COLOURS = {"augmentation.crop_padding": 4, "augmentation.flip_probability": 0.5, "augmentation.hue": 0.1,

@@ -2,7 +2,7 @@
 import pytest
 import torch
 from runs import configuration
-from test_equal_to_pytorch import batches, compare_each_step, relative
+from test_equal_to_pytorch import batches, relative
 from pytorch_training import Training
 
 MLP, RESNET20 = {"model": {"name": "mlp", "hidden_sizes": [64]}}, {"model": {"name": "resnet20"}}

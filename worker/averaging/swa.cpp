@@ -8,6 +8,7 @@
 #include "worker/gradient_tree.hpp"
 #include "worker/interruption.hpp"
 #include "worker/models/batch_statistics.hpp"
+#include "worker/models/model.hpp"
 #include "worker/step.hpp"
 
 namespace lockstep {

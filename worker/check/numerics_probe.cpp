@@ -8,6 +8,7 @@
 #include "configs/derive.hpp"
 #include "worker/check/leaf_bits.hpp"
 #include "worker/leaf.hpp"
+#include "worker/models/model.hpp"
 #include "worker/phases.hpp"
 #include "worker/random.hpp"
 #include "worker/state.hpp"

@@ -1,7 +1,7 @@
 // The activation function that model.activation names.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "configs/config.hpp"
 

@@ -2,7 +2,7 @@
 // so that they do not depend on how many ranks there are.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include "worker/models/batch_statistics.hpp"
 

@@ -1,5 +1,7 @@
 #include "worker/models/batch_statistics.hpp"
 
+#include <torch/nn/module.h>
+
 namespace lockstep {
 
 void train_statistics_alone(torch::nn::Module& model) {

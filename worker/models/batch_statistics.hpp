@@ -2,16 +2,20 @@
 // step merges along the fixed tree into running ones.
 #pragma once
 
-#include <torch/torch.h>
+#include <ATen/core/Tensor.h>
 
 #include <vector>
+
+namespace torch::nn {
+class Module;
+}  // namespace torch::nn
 
 namespace lockstep {
 
 /// Under the name of the buffer, within its layer, that holds the running statistic of the same shape.
 struct BatchStatistic {
   const char* name;
-  torch::Tensor value;
+  at::Tensor value;
 };
 
 struct LeavesStatistics {

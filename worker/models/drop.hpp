@@ -2,7 +2,7 @@
 // functions of what they are drawn for.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <cstdint>
 

@@ -2,11 +2,15 @@
 // forward pass, and gradients pass through the rounding.
 #pragma once
 
-#include <torch/torch.h>
+#include <ATen/core/Tensor.h>
 
 #include <nlohmann/json.hpp>
 
 #include "worker/models/batch_statistics.hpp"
+
+namespace torch::nn {
+class Module;
+}  // namespace torch::nn
 
 namespace lockstep {
 
@@ -19,16 +23,16 @@ class FakeQuantization {
   /// Registers the running range, input_min and input_max, both float32 scalars, as buffers of `layer`.
   void switch_on(torch::nn::Module& layer);
 
-  torch::Tensor input(const torch::Tensor& x, bool training);
-  torch::Tensor weight(const torch::Tensor& weight) const;
+  at::Tensor input(const at::Tensor& x, bool training);
+  at::Tensor weight(const at::Tensor& weight) const;
 
   /// The micro-batch's range, under the names of the running one; nothing where it is off.
   std::vector<BatchStatistic> batch_statistics() const;
   /// "weight_scales", "input_scale", "input_zero_point": value = scale * (integer - zero point).
-  nlohmann::json scales(const torch::Tensor& weight) const;
+  nlohmann::json scales(const at::Tensor& weight) const;
 
  private:
-  torch::Tensor input_min_, input_max_, batch_min_, batch_max_;
+  at::Tensor input_min_, input_max_, batch_min_, batch_max_;
 };
 
 /// Switches all convolutions and linear layers of `model` on.

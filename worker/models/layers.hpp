@@ -1,7 +1,8 @@
 // Convolutions and linear layers of the models: torch's, which can also compute as int8 would.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
 
 #include "worker/models/fake_quantization.hpp"
 

@@ -1,5 +1,9 @@
 #include "worker/models/model.hpp"
 
+#include <torch/nn/init.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+
 #include <algorithm>
 #include <cmath>
 

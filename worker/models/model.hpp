@@ -2,7 +2,7 @@
 // model.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <cstdint>
 #include <memory>
@@ -10,13 +10,9 @@
 
 #include "configs/config.hpp"
 #include "worker/models/drop.hpp"
+#include "worker/models/image_shape.hpp"
 
 namespace lockstep {
-
-/// What a model must be built for.
-struct ImageShape {
-  std::int64_t channels, height, width, classes;
-};
 
 /// A network from images, float32 [n, channels, height, width], to logits, float32 [n, classes]. Its last
 /// parameters are weight and bias of its last layer.

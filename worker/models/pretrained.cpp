@@ -5,6 +5,7 @@
 #include "common/error.hpp"
 #include "common/log.hpp"
 #include "worker/checkpoint/safetensors.hpp"
+#include "worker/models/model.hpp"
 
 namespace lockstep {
 namespace {

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "worker/models/model.hpp"
-
 namespace lockstep {
+
+struct Model;
 
 /// Takes parameters and running statistics from the safetensors file `path`, name by name: one that Python's
 /// safetensors wrote of a torchvision or timm model's state_dict, or lockstep's own weights.safetensors. F16

@@ -1,7 +1,7 @@
 // The block of the residual networks.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
 
 #include <vector>
 

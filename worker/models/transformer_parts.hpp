@@ -1,7 +1,7 @@
 // What ConvNeXt and the vision transformer share.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/modules/normalization.h>
 
 #include "worker/models/activation.hpp"
 #include "worker/models/layers.hpp"

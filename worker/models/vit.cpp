@@ -1,3 +1,5 @@
+#include <torch/nn/modules/container/sequential.h>
+
 #include <algorithm>
 #include <cmath>
 

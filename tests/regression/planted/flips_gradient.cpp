@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "worker/leaf.hpp"
+#include "worker/models/model.hpp"
 
 namespace lockstep {
 namespace {

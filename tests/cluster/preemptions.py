@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Jobs on a simulated Slurm are preempted at random moments: whether each saves in order, requeues itself and goes on.
+
+    preemptions.py --signals 30 --seed 0      as root
+
+Every other run ends again and again at its own time limit, with a notice that is drawn by chance. The others are told by a
+signal (SIGTERM, SIGUSR1, SIGUSR2) to the launcher, a sentinel or a rank, at a moment that is drawn by chance: during the
+start-up, or shortly after a step, an evaluation or a checkpoint. Each run must come to the state of one rank that nothing
+disturbs, having lost no step that was done when it was told.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from cluster import Cluster
+from launched import LONG, alone, complete_lines, events_of, expect_equal, field, submit, text_of, wait_until
+
+SETTINGS = LONG | {"training.max_steps": 1200, "training.epochs": 200, "training.evaluate_every_epochs": 1,
+                   "checkpoint.every_steps": 7, "schedule.warmup_steps": 100}
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+TARGETS = ("lockstep", "lockstep-watch", "lockstep-worker")
+MOMENTS = ("start-up", "start", "step", "evaluation", "checkpoint")
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+LIMIT_SECONDS = 60  # what --time 1 gives
+RESTARTS_ARE_FOR_ANOTHER_TEST = {"reliability.max_restarts": 0}
+
+
+def processes_named(cluster, name):
+    found = []
+    for process_id in cluster.process_ids():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{process_id}/comm").read_text().strip() == name:
+                found.append(process_id)
+    return found
+
+
+class Job:
+    """One submitted run, attempt by attempt."""
+
+    def __init__(self, cluster, output, *arguments):
+        self.cluster, self.output = cluster, output
+        self.id, self.log = submit(cluster, output, *arguments, settings=SETTINGS | RESTARTS_ARE_FOR_ANOTHER_TEST)
+        self.attempt, self.done_steps = 0, 0
+        self._read = 0
+
+    def said(self):
+        """What this attempt has said so far."""
+        return complete_lines(text_of(self.log)[self._read:])
+
+    def state(self):
+        return field(self.cluster, self.id, "JobState")
+
+    def disturb(self, draw):
+        """Sends a signal at a random moment; says in words what, or None if the run ended before."""
+        moment, target, number = draw.choice(MOMENTS), draw.choice(TARGETS), draw.choice(SIGNALS)
+        if moment == "start-up":
+            self._wait(lambda: processes_named(self.cluster, "lockstep"))
+        else:
+            count = draw.randint(1, 30)
+            self._wait(lambda: len(events_of(self.said(), moment)) >= (1 if moment == "start" else count))
+        time.sleep(draw.random() * (2 if moment == "start-up" else 0.3))  # the moment itself, not a wait for anything
+        found = processes_named(self.cluster, target)
+        if not found:  # not yet there, or no longer
+            target = "lockstep"
+            found = processes_named(self.cluster, target)
+        if not found:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(draw.choice(found), number)
+        return f"{number.name} to {target} in {moment}"
+
+    def _wait(self, is_so):
+        wait_until(lambda: is_so() or self.state() in ENDED, lambda: f"job {self.id} is {self.state()}\n{self.said()[-4000:]}")
+
+    def wait_for_end_of_attempt(self):
+        """(what is wrong, whether the run is complete, what was saved in words)."""
+        wait_until(lambda: int(field(self.cluster, self.id, "Restarts")) > self.attempt or self.state() in ENDED,
+                   lambda: f"job {self.id} is {self.state()}\n{self.said()[-4000:]}")
+        text = self.said()
+        if self.state() in ENDED:
+            problem = "" if self.state() == "COMPLETED" else f"the job ended as {self.state()}\n{text[-4000:]}"
+            return problem, True, "complete"
+        self.attempt += 1
+        self._read += len(text)
+        return self._problem_of(text)
+
+    def _problem_of(self, text):
+        started, stopped = events_of(text, "start"), events_of(text, "stopped")
+        done = max([event["step"] for event in events_of(text, "step")], default=0)
+        if not started:
+            return "", False, "nothing was begun"
+        if started[0]["step"] != self.done_steps:
+            return f"went on from step {started[0]['step']} instead of {self.done_steps}\n{text[-4000:]}", False, ""
+        if len(stopped) != 1 or stopped[0]["step"] < done:
+            return f"stopped {stopped} after step {done}\n{text[-4000:]}", False, ""
+        self.done_steps = stopped[0]["step"]
+        return "", False, f"saved step {self.done_steps}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--signals", type=int, default=30, metavar="N", help="how many (default: 30)")
+    parser.add_argument("--seed", default="0")
+    wanted = parser.parse_args()
+    draw, tried, problems, orderly = random.Random(wanted.seed), 0, 0, Counter()
+    with Cluster(hosts=3, slurm=True) as cluster, tempfile.TemporaryDirectory(prefix="preemptions-") as folder:
+        reference = alone(Path(folder) / "alone", SETTINGS)
+        for number in range(wanted.signals):
+            if tried >= wanted.signals:
+                break
+            tried, wrong = preempt(cluster, Path(folder) / f"run-{number}", draw, number, tried, wanted.signals, orderly, reference)
+            problems += wrong
+    print(f"preempted {tried}: " + ", ".join(f"{count} {what}" for what, count in orderly.items()) + f", {problems} wrong")
+    return 1 if problems else 0
+
+
+def preempt(cluster, output, draw, number, tried, wanted, orderly, reference):
+    """One run, from its submission to its end; the numbers of signals so far, and of problems."""
+    notice = draw.randint(45, 57)
+    by_limit = number % 2 == 1
+    job = Job(cluster, output, *(["--time", "1", "--signal-seconds", str(notice)] if by_limit else []))
+    while True:
+        what = f"{notice} s before the time limit of {LIMIT_SECONDS}" if by_limit else None
+        if not by_limit and tried < wanted:
+            what = job.disturb(draw)
+        problem, complete, saved = job.wait_for_end_of_attempt()
+        if problem:
+            print(f"WRONG: {what}: {problem}", flush=True)
+            cluster.run("head", ["scancel", job.id])
+            return tried + 1, 1
+        if complete:
+            break
+        tried += 1
+        orderly["by time limit" if by_limit else "by signal"] += 1
+        print(f"{tried}/{wanted} run {number}: {what}: {saved}", flush=True)
+    try:
+        expect_equal(output, 3, reference)
+    except AssertionError as difference:
+        print(f"WRONG: run {number}: {difference}", flush=True)
+        return tried, 1
+    print(f"run {number}: complete after {job.attempt} preemptions, the same state", flush=True)
+    return tried, 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
