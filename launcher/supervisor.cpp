@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "common/checkpoint_name.hpp"
 #include "common/error.hpp"
 #include "launcher/hosts.hpp"
 #include "launcher/post_mortem.hpp"
@@ -32,9 +33,7 @@ std::string newest_checkpoint(const std::string& run) {
   std::error_code none;
   for (const auto& item : fs::directory_iterator(run + "/checkpoint", none)) {
     const auto name = item.path().filename().string();
-    const bool published = name.starts_with("step-") && name.find_first_not_of("0123456789", 5) == name.npos;
-    if (published && (name.size() > newest.size() || (name.size() == newest.size() && name > newest)))
-      newest = name;
+    if (is_checkpoint_name(name) && is_newer_checkpoint(name, newest)) newest = name;
   }
   return newest;
 }

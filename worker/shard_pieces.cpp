@@ -31,8 +31,8 @@ ShardPieces::ShardPieces(std::vector<Piece> pieces, at::Device device, bool on_g
   if (on_gpu_) there_ = bytes_on(device_, pieces_);
 }
 
-void ShardPieces::update(Rule rule, bool averaged, const ShardArrays& arrays, const StepNumbers& numbers,
-                         const std::vector<Factors>& factors) const {
+void ShardPieces::update(UpdateRule rule, bool averaged, const ShardArrays& arrays,
+                         const StepNumbers& numbers, const std::vector<Factors>& factors) const {
   if (pieces_.empty()) return;
   UpdateJob job{arrays, numbers, pieces_.data(), factors.empty() ? nullptr : factors.data(),
                 std::ssize(pieces_)};

@@ -18,7 +18,7 @@ class ShardPieces {
 
   /// Applies `rule` to every element, and with `averaged` moves its average. `factors`: by entry of the
   /// layout; empty for rules that need none. Throws CollectiveError when the GPU fails.
-  void update(Rule rule, bool averaged, const ShardArrays& arrays, const StepNumbers& numbers,
+  void update(UpdateRule rule, bool averaged, const ShardArrays& arrays, const StepNumbers& numbers,
               const std::vector<Factors>& factors) const;
 
   /// The sum of squares of each piece of `values` (float32, a shard on the device), in double and in eight

@@ -59,7 +59,7 @@ void ShardUpdate::clip_values(const at::Tensor& gradients, float scale) const {
   const auto& settings = workload_.config.training;
   if (settings.gradient_clip_value == 0) return;
   const StepNumbers numbers{.limit = static_cast<float>(settings.gradient_clip_value) / scale};
-  parameters_.update(Rule::clip, false, arrays(gradients), numbers, {});
+  parameters_.update(UpdateRule::clip, false, arrays(gradients), numbers, {});
 }
 
 /// Collective: of each entry, from the norms of whole parameters, summed over blocks in their order; empty
@@ -128,23 +128,23 @@ void ShardUpdate::step(Transport& host, const StepScalars& scalars, double ema_d
   const auto factors = this->factors(scalars, trust(host, gradients, scale));
   const bool averaged = state_.ema.defined();
   elementwise_.update(optimizer.update, averaged, shard, numbers, factors);
-  statistics_.update(Rule::statistics, averaged, shard, numbers, {});
+  statistics_.update(UpdateRule::statistics, averaged, shard, numbers, {});
   if (!optimizer.update_matrix) return;
   update_matrices(scalars, gradients, scale);
-  if (averaged) matrices_.update(Rule::none, averaged, shard, numbers, {});
+  if (averaged) matrices_.update(UpdateRule::none, averaged, shard, numbers, {});
 }
 
 void ShardUpdate::move_curvature(const at::Tensor& gradients) const {
   auto numbers = step_numbers(workload_.config.optimizer, {0, 1, 1}, 1);
   const auto samples = static_cast<double>(workload_.micro_batches * workload_.micro_batch_size);
   numbers.samples_share = static_cast<float>(1.0 / samples);
-  parameters_.update(Rule::curvature, false, arrays(gradients), numbers, {});
+  parameters_.update(UpdateRule::curvature, false, arrays(gradients), numbers, {});
 }
 
 void ShardUpdate::add_to_mean(std::int64_t member) const {
   const StepNumbers numbers{.member = static_cast<float>(member)};
   for (const auto* pieces : {&parameters_, &statistics_}) {
-    pieces->update(Rule::mean, false, arrays({}), numbers, {});
+    pieces->update(UpdateRule::mean, false, arrays({}), numbers, {});
   }
 }
 

@@ -42,7 +42,7 @@ struct Launch {
 
 }  // namespace
 
-const char* launch_update(Rule rule, bool averaged, const UpdateJob& job) {
+const char* launch_update(UpdateRule rule, bool averaged, const UpdateJob& job) {
   return with_element(rule, Launch{averaged, job});
 }
 

@@ -54,7 +54,7 @@ LOCKSTEP_HOST_DEVICE inline void fold_thread(const SquaresJob& job, std::int64_t
 }
 
 /// Start them on the legacy default stream, where LibTorch computes. Null, or why that is impossible.
-const char* launch_update(Rule rule, bool averaged, const UpdateJob& job);
+const char* launch_update(UpdateRule rule, bool averaged, const UpdateJob& job);
 const char* launch_squares(const SquaresJob& job);
 
 }  // namespace lockstep

@@ -23,7 +23,7 @@ void update_pieces(const UpdateJob& job) {
 
 }  // namespace
 
-void update_in_host_memory(Rule rule, bool averaged, const UpdateJob& job) {
+void update_in_host_memory(UpdateRule rule, bool averaged, const UpdateJob& job) {
   with_element(rule, [&]<class Element>(Element) {
     averaged ? update_pieces<Element, true>(job) : update_pieces<Element, false>(job);
   });

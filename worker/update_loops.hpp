@@ -7,6 +7,6 @@ namespace lockstep {
 
 /// Applies `rule` to every element of the job's pieces, and with `averaged` moves their average, in one pass.
 /// All pointers are to host memory.
-void update_in_host_memory(Rule rule, bool averaged, const UpdateJob& job);
+void update_in_host_memory(UpdateRule rule, bool averaged, const UpdateJob& job);
 
 }  // namespace lockstep

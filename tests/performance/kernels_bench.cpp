@@ -58,7 +58,7 @@ void tree_sum(benchmark::State& run) {
 }
 
 /// `bytes`: of an element without the average, which reads and writes 8 more.
-void update(benchmark::State& run, Rule rule, std::int64_t bytes, bool averaged) {
+void update(benchmark::State& run, UpdateRule rule, std::int64_t bytes, bool averaged) {
   std::vector<std::vector<float>> arrays(7, std::vector<float>(count, 0.5F));
   std::vector<Piece> pieces;
   for (std::int64_t begin = 0; begin < count; begin += block) pieces.push_back({begin, block, 0});
@@ -101,18 +101,18 @@ void update(benchmark::State& run, Rule rule, std::int64_t bytes, bool averaged)
 void register_updates() {
   const struct {
     const char* name;
-    Rule rule;
+    UpdateRule rule;
     std::int64_t bytes;
-  } rules[] = {{"sgd", Rule::sgd, 20},         {"adam", Rule::adam, 28},
-               {"adamw", Rule::adamw, 28},     {"rmsprop", Rule::rmsprop, 28},
-               {"lars", Rule::lars, 20},       {"lamb_direction", Rule::lamb_direction, 28},
-               {"lamb", Rule::lamb, 12},       {"lion", Rule::lion, 20},
-               {"sophia", Rule::sophia, 24},   {"curvature", Rule::curvature, 12},
-               {"ema_alone", Rule::none, 4},   {"swa_mean", Rule::mean, 12},
-               {"clip_values", Rule::clip, 8}, {"statistics", Rule::statistics, 12}};
+  } rules[] = {{"sgd", UpdateRule::sgd, 20},         {"adam", UpdateRule::adam, 28},
+               {"adamw", UpdateRule::adamw, 28},     {"rmsprop", UpdateRule::rmsprop, 28},
+               {"lars", UpdateRule::lars, 20},       {"lamb_direction", UpdateRule::lamb_direction, 28},
+               {"lamb", UpdateRule::lamb, 12},       {"lion", UpdateRule::lion, 20},
+               {"sophia", UpdateRule::sophia, 24},   {"curvature", UpdateRule::curvature, 12},
+               {"ema_alone", UpdateRule::none, 4},   {"swa_mean", UpdateRule::mean, 12},
+               {"clip_values", UpdateRule::clip, 8}, {"statistics", UpdateRule::statistics, 12}};
   for (const auto& [name, rule, bytes] : rules) {
     for (const bool averaged : {false, true}) {
-      if (rule == Rule::none && !averaged) continue;
+      if (rule == UpdateRule::none && !averaged) continue;
       const auto full = std::string("update/") + name + (averaged ? "/with_ema" : "");
       benchmark::RegisterBenchmark(full.c_str(), update, rule, bytes, averaged)
           ->Unit(benchmark::kMillisecond);

@@ -82,7 +82,7 @@ std::vector<Factors> factors() {
       {0.01F, 0.999F, 0.1F, 0.5F, 0.7F, 0.07F}, {0, 1, 0.1F, 0.5F, 1, 0.1F}, {0.2F, 0.9F, 0.3F, 1, 2, 0.6F}};
 }
 
-class UpdateKernels : public testing::TestWithParam<Rule> {};
+class UpdateKernels : public testing::TestWithParam<UpdateRule> {};
 
 TEST_P(UpdateKernels, GiveEveryElementTheBitsOfTheHostsLoopsAndTouchNoOther) {
   const auto pieces = pieces_with_gaps();
@@ -100,24 +100,25 @@ TEST_P(UpdateKernels, GiveEveryElementTheBitsOfTheHostsLoopsAndTouchNoOther) {
       ++changed;
       ASSERT_TRUE(belongs(pieces, static_cast<std::int64_t>(i) % shard_size)) << i;
     }
-    EXPECT_EQ(changed > 0, GetParam() != Rule::none || averaged);
+    EXPECT_EQ(changed > 0, GetParam() != UpdateRule::none || averaged);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(AllRules, UpdateKernels,
-                         testing::Values(Rule::sgd, Rule::adam, Rule::adamw, Rule::rmsprop, Rule::lars,
-                                         Rule::lamb_direction, Rule::lamb, Rule::lion, Rule::sophia,
-                                         Rule::curvature, Rule::statistics, Rule::clip, Rule::mean,
-                                         Rule::none));
+                         testing::Values(UpdateRule::sgd, UpdateRule::adam, UpdateRule::adamw,
+                                         UpdateRule::rmsprop, UpdateRule::lars, UpdateRule::lamb_direction,
+                                         UpdateRule::lamb, UpdateRule::lion, UpdateRule::sophia,
+                                         UpdateRule::curvature, UpdateRule::statistics, UpdateRule::clip,
+                                         UpdateRule::mean, UpdateRule::none));
 
 TEST(UpdateLoops, MoveTheAverageTowardsTheNewWeight) {
   Shard shard, alone;
   const auto pieces = pieces_with_gaps();
   const auto by_entry = factors();
   UpdateJob job{shard.arrays(), numbers(), pieces.data(), by_entry.data(), std::ssize(pieces)};
-  update_in_host_memory(Rule::adamw, true, job);
+  update_in_host_memory(UpdateRule::adamw, true, job);
   job.arrays = alone.arrays();
-  update_in_host_memory(Rule::adamw, false, job);
+  update_in_host_memory(UpdateRule::adamw, false, job);
   for (const auto& piece : pieces) {
     for (auto i = piece.offset; i < piece.offset + piece.count; ++i) {
       const float old = alone.array(5)[i], weight = 0.1F;

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "common/checkpoint_name.hpp"
 #include "common/error.hpp"
 #include "common/hash.hpp"
 #include "common/log.hpp"
@@ -25,16 +26,6 @@ std::string folder_name(std::int64_t step) {
   auto digits = std::to_string(step);
   digits.insert(0, digits.size() < 8 ? 8 - digits.size() : 0, '0');
   return "step-" + digits;
-}
-
-bool is_checkpoint_name(const std::string& name) {
-  return name.starts_with("step-") && name.size() > 5 &&
-         name.find_first_not_of("0123456789", 5) == std::string::npos;
-}
-
-/// Longer numbers are larger; of equal length, the alphabet decides.
-bool newer(const std::string& a, const std::string& b) {
-  return a.size() != b.size() ? a.size() > b.size() : a > b;
 }
 
 /// The hash that a manifest carries of itself.
@@ -67,7 +58,7 @@ void tidy(const std::string& folder, const std::string& current, std::int64_t ke
   for (const auto& name : published_checkpoints(folder)) {
     const auto path = fs::path(folder) / name;
     std::error_code failure;
-    if (newer(name, current)) {
+    if (is_newer_checkpoint(name, current)) {
       fs::rename(path, path.string() + ".damaged", failure);
       warn_if(failure, "set aside the damaged checkpoint " + path.string());
     } else if (++kept > keep) {
@@ -84,7 +75,7 @@ void tidy(const std::string& folder, const std::string& current, std::int64_t ke
 std::vector<std::string> published_checkpoints(const std::string& folder) {
   auto found = names_in(folder);
   std::erase_if(found, [](const auto& name) { return !is_checkpoint_name(name); });
-  std::sort(found.begin(), found.end(), newer);
+  std::sort(found.begin(), found.end(), is_newer_checkpoint);
   return found;
 }
 

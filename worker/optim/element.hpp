@@ -10,7 +10,7 @@ namespace lockstep {
 
 /// What is done to an element: a struct of the same meaning for each, with a function at(arrays, numbers,
 /// factors, i).
-enum class Rule : std::uint8_t {
+enum class UpdateRule : std::uint8_t {
   sgd,
   adam,
   adamw,

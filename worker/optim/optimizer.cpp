@@ -9,20 +9,20 @@ namespace lockstep {
 
 const Optimizer& optimizer_named(const std::string& name) {
   static const Optimizer optimizers[] = {
-      {"sgd", {"momentum"}, Rule::sgd},
-      {"adam", {"exp_avg", "exp_avg_sq"}, Rule::adam},
-      {"adamw", {"exp_avg", "exp_avg_sq"}, Rule::adamw},
-      {"rmsprop", {"square_avg", "momentum"}, Rule::rmsprop},
-      {"lars", {"momentum"}, Rule::lars, std::nullopt, trust_of_lars},
-      {"lamb", {"exp_avg", "exp_avg_sq"}, Rule::lamb, Rule::lamb_direction, trust_of_lamb},
-      {"lion", {"exp_avg"}, Rule::lion},
+      {"sgd", {"momentum"}, UpdateRule::sgd},
+      {"adam", {"exp_avg", "exp_avg_sq"}, UpdateRule::adam},
+      {"adamw", {"exp_avg", "exp_avg_sq"}, UpdateRule::adamw},
+      {"rmsprop", {"square_avg", "momentum"}, UpdateRule::rmsprop},
+      {"lars", {"momentum"}, UpdateRule::lars, std::nullopt, trust_of_lars},
+      {"lamb", {"exp_avg", "exp_avg_sq"}, UpdateRule::lamb, UpdateRule::lamb_direction, trust_of_lamb},
+      {"lion", {"exp_avg"}, UpdateRule::lion},
       {.name = "sophia",
        .state_names = {"exp_avg", "curvature"},
-       .update = Rule::sophia,
+       .update = UpdateRule::sophia,
        .has_curvature = true},
       {.name = "muon",
        .state_names = {"exp_avg", "exp_avg_sq"},
-       .update = Rule::adamw,
+       .update = UpdateRule::adamw,
        .update_matrix = update_muon_matrix},
   };
   for (const auto& optimizer : optimizers) {

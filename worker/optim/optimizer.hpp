@@ -38,14 +38,14 @@ struct MatrixUpdate {
 struct Optimizer {
   std::string name;
   std::vector<std::string> state_names;
-  Rule update;
+  UpdateRule update;
   /// Before `update`: writes the step, without learning rate and trust, into `direction`.
-  std::optional<Rule> direction = {};
+  std::optional<UpdateRule> direction = {};
   /// Layer-wise optimisers: the factor of one decayed parameter's step. Biases and norms have 1.
   double (*trust)(const Config::Optimizer&, const LayerNorms&, double weight_decay) = nullptr;
   /// Instead of `update` for whole matrices.
   void (*update_matrix)(const Config::Optimizer&, const MatrixUpdate&) = nullptr;
-  /// state[1] is an estimate of the curvature, made by Rule::curvature.
+  /// state[1] is an estimate of the curvature, made by UpdateRule::curvature.
   bool has_curvature = false;
 };
 

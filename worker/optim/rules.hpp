@@ -47,35 +47,35 @@ LOCKSTEP_HOST_DEVICE inline void update_element(const ShardArrays& arrays, const
 
 /// Calls `action` with a value of the struct that `rule` names, and returns what it returns.
 template <class Action>
-auto with_element(Rule rule, const Action& action) {
+auto with_element(UpdateRule rule, const Action& action) {
   switch (rule) {
-    case Rule::sgd:
+    case UpdateRule::sgd:
       return action(Sgd());
-    case Rule::adam:
+    case UpdateRule::adam:
       return action(Adam());
-    case Rule::adamw:
+    case UpdateRule::adamw:
       return action(AdamW());
-    case Rule::rmsprop:
+    case UpdateRule::rmsprop:
       return action(RmsProp());
-    case Rule::lars:
+    case UpdateRule::lars:
       return action(Lars());
-    case Rule::lamb_direction:
+    case UpdateRule::lamb_direction:
       return action(LambDirection());
-    case Rule::lamb:
+    case UpdateRule::lamb:
       return action(Lamb());
-    case Rule::lion:
+    case UpdateRule::lion:
       return action(Lion());
-    case Rule::sophia:
+    case UpdateRule::sophia:
       return action(Sophia());
-    case Rule::curvature:
+    case UpdateRule::curvature:
       return action(Curvature());
-    case Rule::statistics:
+    case UpdateRule::statistics:
       return action(Statistics());
-    case Rule::clip:
+    case UpdateRule::clip:
       return action(Clip());
-    case Rule::mean:
+    case UpdateRule::mean:
       return action(Mean());
-    case Rule::none:
+    case UpdateRule::none:
       break;
   }
   return action(None());

@@ -27,7 +27,7 @@ void run(bool averaged, const UpdateJob& job) {
 
 }  // namespace
 
-const char* launch_update(Rule rule, bool averaged, const UpdateJob& job) {
+const char* launch_update(UpdateRule rule, bool averaged, const UpdateJob& job) {
   if (const auto* why = why_not_now()) return why;
   with_element(rule, [&]<class Element>(Element) { run<Element>(averaged, job); });
   return nullptr;
