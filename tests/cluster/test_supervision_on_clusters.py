@@ -5,9 +5,9 @@ import json
 import pytest
 from cluster import Cluster
 from conftest import require
+from launched import (CONFIG, LOCKSTEP, REPOSITORY, RUN_SECONDS, alone, events_of, expect_equal, on_simulated_hosts,
+                      options)
 from rack import NETWORK
-from test_launch import (CONFIG, REPOSITORY, RUN_SECONDS, alone, events_of, expect_equal, LOCKSTEP,  # noqa: F401
-                         on_simulated_hosts, options)
 
 # Steps of a tenth of a second, so that the fault comes in the middle.
 SETTINGS = {"model.name": "resnet20", "data.train_samples": 256, "training.batch_size": 64, "training.micro_batch_size": 8,

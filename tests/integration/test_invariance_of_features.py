@@ -10,7 +10,7 @@ from test_invariance import figures_of, numbers_of
 
 SETTINGS = {"model.name": "mlp", "model.hidden_sizes": [24, 16], "data.train_samples": 320, "data.test_samples": 60,
             "training.batch_size": 64, "training.gradient_accumulation_steps": 1, "training.micro_batch_size": 8,
-            "training.epochs": 2, "training.log_every_steps": 1}
+            "training.epochs": 2, "training.log_every_steps": 1, "precision.mixed_precision": "none"}
 CONVOLUTIONS = {"model.name": "resnet20", "data.train_samples": 160, "training.batch_size": 32, "training.micro_batch_size": 4,
                 "training.max_steps": 0}
 RATES = {"adam": 1e-3, "rmsprop": 1e-3, "lars": 1.0, "lamb": 3e-3, "lion": 3e-4, "sophia": 1e-3, "muon": 2e-3}

@@ -88,8 +88,19 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same_end(undisturbed,
     assert first >= 6  # nothing but what came after the last checkpoint is repeated
 
 
-def test_a_kill_of_the_launcher_leaves_no_process_and_the_run_goes_on(undisturbed, tmp_path):
-    settings, state_hash = undisturbed["resnet"]
+@pytest.fixture(scope="module")
+def saved_at_the_end_only(resnet, tmp_path_factory):
+    """(settings, state hash) of a run so long that it is not over when a signal arrives, or its ranks notice that mpirun is gone."""
+    settings = resnet | {"training.max_steps": 60, "training.epochs": 10, "checkpoint.every_epochs": 0,
+                         "training.evaluate_every_epochs": 0}
+    output = tmp_path_factory.mktemp("long") / "run"
+    train(output, 2, settings)
+    return settings, result_of(output)["state_hash"]
+
+
+def test_a_kill_of_the_launcher_leaves_no_process_and_the_run_goes_on(saved_at_the_end_only, tmp_path):
+    settings, state_hash = saved_at_the_end_only
+    settings = settings | {"checkpoint.every_steps": 2}
     with start_and_follow(tmp_path / "run", 3, settings, until=4, event="checkpoint") as started:
         assert len(started.named(WORKER.name)) == 3
         started.process.kill()
@@ -97,8 +108,9 @@ def test_a_kill_of_the_launcher_leaves_no_process_and_the_run_goes_on(undisturbe
     assert expect_resumes(tmp_path / "run", 2, settings, state_hash) >= 4
 
 
-def test_a_kill_of_mpirun_leaves_no_process_and_the_run_goes_on(undisturbed, tmp_path):
-    settings, state_hash = undisturbed["resnet"]
+def test_a_kill_of_mpirun_leaves_no_process_and_the_run_goes_on(saved_at_the_end_only, tmp_path):
+    settings, state_hash = saved_at_the_end_only
+    settings = settings | {"checkpoint.every_steps": 2}
     with start_and_follow(tmp_path / "run", 3, settings, until=4, event="checkpoint") as started:
         [pid] = started.named("mpirun")
         os.kill(pid, signal.SIGKILL)
@@ -108,8 +120,9 @@ def test_a_kill_of_mpirun_leaves_no_process_and_the_run_goes_on(undisturbed, tmp
     assert expect_resumes(tmp_path / "run", 2, settings, state_hash) >= 4
 
 
-def test_a_kill_of_mpirun_without_the_launcher_leaves_no_rank(undisturbed, tmp_path):
-    settings, state_hash = undisturbed["resnet"]
+def test_a_kill_of_mpirun_without_the_launcher_leaves_no_rank(saved_at_the_end_only, tmp_path):
+    settings, state_hash = saved_at_the_end_only
+    settings = settings | {"checkpoint.every_steps": 2}
     options = [*set_options(settings), "--output", tmp_path / "run"]
     with Started(mpirun(3, [WORKER, QUICKSTART, *options]), environment=MPI_ENVIRONMENT) as started:
         started.wait_for_event("checkpoint", step=4)
@@ -125,16 +138,6 @@ def test_a_rank_killed_before_the_first_step_is_reported_and_the_run_starts_over
         os.kill(started.process_of_rank(2), signal.SIGKILL)
         assert started.finish().exit_code in (128 + signal.SIGKILL, 3)
     expect_resumes(tmp_path / "run", 3, settings, state_hash)
-
-
-@pytest.fixture(scope="module")
-def saved_at_the_end_only(resnet, tmp_path_factory):
-    """(settings, state hash) of a run so long that it is not over when a signal arrives."""
-    settings = resnet | {"training.max_steps": 30, "training.epochs": 10, "checkpoint.every_epochs": 0,
-                         "training.evaluate_every_epochs": 0}
-    output = tmp_path_factory.mktemp("long") / "run"
-    train(output, 2, settings)
-    return settings, result_of(output)["state_hash"]
 
 
 @pytest.mark.parametrize("ranks, number", [(1, signal.SIGINT), (3, signal.SIGTERM), (4, signal.SIGINT)])

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 import all_reduce
+import audits
 import checkpoints
 import growth
 import network
@@ -26,11 +27,11 @@ import startup
 import training
 from measuring import RESULTS, Failure, busy, machine, record
 
-MEASURES = {"training": training, "promise": promise, "checkpoints": checkpoints, "startup": startup, "growth": growth,
-            "all-reduce": all_reduce, "network": network}
+MEASURES = {"training": training, "promise": promise, "checkpoints": checkpoints, "audits": audits, "startup": startup,
+            "growth": growth, "all-reduce": all_reduce, "network": network}
 SHORT = ("training --models resnet20 mlp --rounds 3 --steps 16", "training --models resnet18 --rounds 2 --steps 5",
          "checkpoints --models mlp --rounds 2 --steps 41", "startup --rounds 2", "all-reduce --ranks 2 4 --rounds 1")
-ALL = ("training", "promise", "checkpoints", "startup", "growth", "growth --place hosts --ranks 2 3 4 8 16",
+ALL = ("training", "promise", "checkpoints", "audits", "startup", "growth", "growth --place hosts --ranks 2 3 4 8 16",
        "all-reduce", "network")
 PROGRAM = ".venv/bin/python3 tests/performance/bench.py"
 

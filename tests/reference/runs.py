@@ -22,6 +22,7 @@ BASE = {
     "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
     "averaging": {"model_ema": False, "model_ema_decay": 0.9, "model_ema_warmup": False, "use_swa": False},
     "augmentation": {"crop_padding": 0, "flip_probability": 0.0},
+    "precision": {"mixed_precision": "none"},  # whatever the CPU has
     "distributed": {"device": "cpu", "threads_per_rank": 1},
     "checkpoint": {"every_steps": 0, "every_epochs": 0, "keep": 1000},
 }

@@ -7,7 +7,8 @@
 
 namespace lockstep {
 
-/// Element by element, from a tensor to one of its shape and memory format.
+/// Element by element, from a tensor that nobody else needs to one of its shape and memory format, which may
+/// lie in its place.
 using Activation = torch::Tensor (*)(const torch::Tensor&);
 
 /// relu (Nair and Hinton 2010), leaky_relu with slope 0.01 (Maas et al. 2013), gelu by the error function

@@ -43,7 +43,9 @@ torch::Tensor ResidualBlock::forward(torch::Tensor x) {
     y = norms_[i](convs_[i](y));
   }
   y = drop_path_(y);
-  return activation_(y + shortcut(x));
+  const auto skipped = shortcut(x);
+  // Nobody else needs y; drop path may have made it wider than what is skipped.
+  return activation_(y.dtype() == skipped.dtype() ? y.add_(skipped) : y + skipped);
 }
 
 }  // namespace lockstep

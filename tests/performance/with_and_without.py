@@ -1,0 +1,29 @@
+"""The time of all steps of a run with some settings, beside the same run with others, in turn.
+
+Timed is the way from the line about step 1 to the line about the last step, as they come out of the program: what happens
+between two steps counts, and what a run does at its end does not. All runs must end with one state hash."""
+from commands import is_step, lockstep_command, run_lockstep, seconds_until, shown, steps_of, without_lines
+from measuring import alternate, figures_of, medians_of, require_one_hash
+
+
+def command(options, model, settings, folder="FOLDER"):
+    return lockstep_command(options, model, options.ranks, folder, "training.log_every_steps=1",
+                            "checkpoint.every_epochs=0", *settings)
+
+
+def one_run(options, model, settings):
+    run = run_lockstep(options, model, options.ranks, lambda folder: command(options, model, settings, folder))
+    begin, end = (seconds_until(run, is_step(number), "lockstep") for number in (1, steps_of(options, model)))
+    return run | {"seconds_in_steps": end - begin}
+
+
+def compare(options, model, sides, row_of):
+    """`sides`: {name: settings}. `row_of` makes the row of {name: median}."""
+    runs = alternate(options.rounds, {name: lambda settings=settings: one_run(options, model, settings)
+                                      for name, settings in sides.items()},
+                     lambda turn: f"{model}, s: {figures_of(turn, 'seconds_in_steps')}")
+    require_one_hash(model, [run for of_side in runs.values() for run in of_side])
+    times = medians_of(runs, "seconds_in_steps")
+    return {"rows": [row_of({name: time["median"] for name, time in times.items()})], "seconds_in_steps": times,
+            "runs": without_lines(runs), "settings": {"ranks": options.ranks, "steps": steps_of(options, model)}
+            | {name: shown(command(options, model, settings)) for name, settings in sides.items()}}
