@@ -5,8 +5,9 @@
 
 Every other run ends again and again at its own time limit, with a notice that is drawn by chance. The others are told by a
 signal (SIGTERM, SIGUSR1, SIGUSR2) to the launcher, a sentinel or a rank, at a moment that is drawn by chance: during the
-start-up, or shortly after a step, an evaluation or a checkpoint. Each run must come to the state of one rank that nothing
-disturbs, having lost no step that was done when it was told.
+start-up, or shortly after a step, an evaluation or a checkpoint. A job that was told by SIGTERM ends, since somebody may have
+wished that, and is submitted again. Each run must come to the state of one rank that nothing disturbs, having lost no step
+that was done when it was told.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from cluster import Cluster
 from launched import LONG, alone, complete_lines, events_of, expect_equal, field, submit, text_of, wait_until
 
 SETTINGS = LONG | {"training.max_steps": 1200, "training.epochs": 200, "training.evaluate_every_epochs": 1,
-                   "checkpoint.every_steps": 7, "schedule.warmup_steps": 100}
+                   "checkpoint.every_steps": 7, "schedule.warmup_ratio": 0.1}
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 TARGETS = ("lockstep", "lockstep-watch", "lockstep-worker")
 MOMENTS = ("start-up", "start", "step", "evaluation", "checkpoint")
@@ -46,10 +47,15 @@ class Job:
     """One submitted run, attempt by attempt."""
 
     def __init__(self, cluster, output, *arguments):
-        self.cluster, self.output = cluster, output
-        self.id, self.log = submit(cluster, output, *arguments, settings=SETTINGS | RESTARTS_ARE_FOR_ANOTHER_TEST)
-        self.attempt, self.done_steps = 0, 0
-        self._read = 0
+        self.cluster, self.output, self.arguments = cluster, output, arguments
+        self.preempted, self.done_steps = 0, 0
+        self.submit()
+
+    def submit(self):
+        self.id, self.log = submit(self.cluster, self.output, *self.arguments,
+                                   settings=SETTINGS | RESTARTS_ARE_FOR_ANOTHER_TEST)
+        self.attempt, self._read = 0, 0
+        self._ends_by = None  # the signal after which it is not requeued
 
     def said(self):
         """What this attempt has said so far."""
@@ -73,6 +79,7 @@ class Job:
             found = processes_named(self.cluster, target)
         if not found:
             return None
+        self._ends_by = number if number == signal.SIGTERM else None
         with contextlib.suppress(ProcessLookupError):
             os.kill(draw.choice(found), number)
         return f"{number.name} to {target} in {moment}"
@@ -84,10 +91,17 @@ class Job:
         """(what is wrong, whether the run is complete, what was saved in words)."""
         wait_until(lambda: int(field(self.cluster, self.id, "Restarts")) > self.attempt or self.state() in ENDED,
                    lambda: f"job {self.id} is {self.state()}\n{self.said()[-4000:]}")
-        text = self.said()
-        if self.state() in ENDED:
-            problem = "" if self.state() == "COMPLETED" else f"the job ended as {self.state()}\n{text[-4000:]}"
-            return problem, True, "complete"
+        text, state = self.said(), self.state()
+        if state == "COMPLETED":
+            return "", True, "complete"
+        self.preempted += 1
+        if state in ENDED:
+            code = field(self.cluster, self.id, "ExitCode")
+            if not self._ends_by or code != f"{128 + self._ends_by}:0":
+                return f"the job ended as {state} with {code}\n{text[-4000:]}", True, ""
+            found = self._problem_of(text)
+            self.submit()
+            return found
         self.attempt += 1
         self._read += len(text)
         return self._problem_of(text)
@@ -146,7 +160,7 @@ def preempt(cluster, output, draw, number, tried, wanted, orderly, reference):
     except AssertionError as difference:
         print(f"WRONG: run {number}: {difference}", flush=True)
         return tried, 1
-    print(f"run {number}: complete after {job.attempt} preemptions, the same state", flush=True)
+    print(f"run {number}: complete after {job.preempted} preemptions, the same state", flush=True)
     return tried, 0
 
 
