@@ -38,6 +38,7 @@ def environment(extra=None):
     kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
     if os.geteuid() == 0:  # mpirun asks root for these
         kept |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    kept["LOCKSTEP_PROGRESS"] = "json"  # under mpirun the ranks see a terminal, whatever there is
     return kept | (extra or {})
 
 
