@@ -17,7 +17,7 @@ using State = RankStatus::State;
 // times.
 constexpr double stuck_seconds = 2, stuck_times = 10;
 constexpr double slow_step_ms = 2000, slow_step_times = 5;
-constexpr double slow_compute_times = 3;
+constexpr double slow_compute_times = 3, slow_compute_seconds = 1;
 constexpr double silent_seconds = 2.5;  // a sentinel writes every second
 
 std::string in_seconds(double seconds) {
@@ -52,7 +52,7 @@ class Diagnosis {
     find_stuck();
     if (findings_.empty() && is_slow()) {
       find_slow_compute();
-      if (findings_.empty()) find_slow_link();
+      if (findings_.empty() && !find_last_one_computing()) find_slow_link();
     }
     return findings_;
   }
@@ -166,20 +166,23 @@ class Diagnosis {
       add(Trouble::slow_compute, status,
           std::string(" computes ") + times + " times as slowly as the others" + and_who_waits(status.rank));
     }
-    if (findings_.empty()) find_last_one_computing();
   }
 
-  /// The only rank that waits for nobody while all others wait.
-  void find_last_one_computing() {
+  /// The only rank that waits for nobody while all others wait for it: whether there is one that computes. It
+  /// is slow when it does so for long; else it may only have its turn between two long waits for messages.
+  bool find_last_one_computing() {
     const RankStatus* only = nullptr;
     for (const auto& status : now_) {
       if (waits(status)) continue;
-      if (only) return;
+      if (only) return false;
       only = &status;
     }
-    if (!only || waiting_for(only->rank) == 0) return;
+    if (!only || waiting_for(only->rank) == 0 || only->phase == "exchange") return false;
+    if (only->phase_seconds < std::max(slow_compute_seconds, slow_compute_times * only->usual_seconds))
+      return true;
     add(Trouble::slow_compute, *only,
         " is slow" + at_work(*only) + ", for " + in_seconds(only->phase_seconds) + and_who_waits(only->rank));
+    return true;
   }
 
   /// The host, or failing that the pair of hosts, that every wait between hosts has a part in.

@@ -124,7 +124,16 @@ TEST(Diagnosis, NamesTheRankThatStillComputesThoughItHasFinishedNoStep) {
   auto now = ranks(3);
   for (auto& status : now) status.step_ms = 6000;
   now[0].awaits = now[2].awaits = {1};
+  EXPECT_TRUE(diagnose_now(now).empty()) << "it may only have its turn";
+  now[1].phase_seconds = 1.5;
   expect_one(diagnose_now(now), Trouble::slow_compute, {1}, "n2");
+}
+
+TEST(Diagnosis, TakesNoRankForSlowThatIsBetweenTwoMessages) {
+  auto now = ranks(2);
+  for (auto& status : now) status.step_ms = 6000, status.phase = "exchange";
+  now[0].awaits = {1};
+  expect_one(diagnose_now(now), Trouble::slow_link, {0, 1}, "n1 and n2");
 }
 
 TEST(Diagnosis, NamesTheHostThatAllWaitsHaveAPartIn) {
