@@ -203,6 +203,11 @@ class Diagnosis {
         common.push_back(host);
     }
     if (common.empty()) return;
+    // Whoever is at a slow link waits for it; who computes there may be what the others wait for.
+    for (const auto& status : now_) {
+      const bool at_it = std::ranges::find(common, status.host) != common.end();
+      if (at_it && !this->waits(status) && status.phase != "exchange") return;
+    }
     Finding finding{Trouble::slow_link, {}, common.front(), ""};
     if (common.size() == 2) finding.host += " and " + common.back();
     for (const auto& status : now_) {

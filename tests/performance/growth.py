@@ -48,10 +48,10 @@ def descendants(pid):
 
 
 def ranks_among(pids, program):
-    """Those of the processes that run the program."""
+    """Those of the processes that run the program, less the ranks' sentinels."""
     for pid in pids:
         try:
-            if os.path.samefile(f"/proc/{pid}/exe", program):
+            if os.path.samefile(f"/proc/{pid}/exe", program) and Path(f"/proc/{pid}/comm").read_text() != "lockstep-watch\n":
                 yield pid
         except OSError:
             pass  # ended meanwhile
