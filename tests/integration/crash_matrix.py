@@ -50,6 +50,7 @@ SETTINGS = {"model.name": "small_cnn", "training.batch_size": 16, "training.grad
             "checkpoint.every_steps": 1, "run.trace": True}
 BACKING = "OMPI_MCA_btl_vader_backing_directory"  # Open MPI leaves the memory of killed ranks behind
 LINK_SECONDS = 3  # how long a rank waits for messages where links are cut
+START_SECONDS = 120  # and before it knows its configuration (deadline_at_start in worker/main.cpp)
 LEAVE_SECONDS = 20  # and until all have left after that, on a busy machine
 HANG_SECONDS = 180
 
@@ -179,7 +180,8 @@ class Matrix:
             return f"ended with exit code {outcome.exit_code}\n{outcome.output}"
         if outcome.exit_code == IO and IN_WORDS[trial.fault] not in outcome.stderr:
             return f"does not say why\n{outcome.output}"
-        if trial.fault == "cut" and seconds > LINK_SECONDS + LEAVE_SECONDS:
+        patience = LINK_SECONDS if any(event["event"] == "start" for event in said) else START_SECONDS
+        if trial.fault == "cut" and seconds > patience + LEAVE_SECONDS:
             return f"noticed the cut link after {seconds:.0f} s\n{outcome.output}"
         if SCENES[trial.scene].goes_on and any(event["event"] == "start" and event["step"] == 0 for event in said):
             return f"started over\n{outcome.output}"
