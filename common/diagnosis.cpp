@@ -189,29 +189,27 @@ class Diagnosis {
   void find_slow_link() {
     std::map<int, std::string> host_of;
     for (const auto& status : now_) host_of[status.rank] = status.host;
-    std::set<std::pair<std::string, std::string>> waits;  // in alphabetical order
+    std::set<std::pair<std::string, std::string>> links;  // in alphabetical order
     for (const auto& status : now_) {
       for (const int peer : status.awaits) {
         if (host_of.contains(peer) && host_of[peer] != status.host)
-          waits.insert(std::minmax(status.host, host_of[peer]));
+          links.insert(std::minmax(status.host, host_of[peer]));
       }
     }
-    if (waits.empty()) return;
+    if (links.empty()) return;
     std::vector<std::string> common;
-    for (const auto& host : {waits.begin()->first, waits.begin()->second}) {
-      if (std::ranges::all_of(waits, [&](const auto& w) { return w.first == host || w.second == host; }))
+    for (const auto& host : {links.begin()->first, links.begin()->second}) {
+      if (std::ranges::all_of(links, [&](const auto& w) { return w.first == host || w.second == host; }))
         common.push_back(host);
     }
     if (common.empty()) return;
-    // Whoever is at a slow link waits for it; who computes there may be what the others wait for.
-    for (const auto& status : now_) {
-      const bool at_it = std::ranges::find(common, status.host) != common.end();
-      if (at_it && !this->waits(status) && status.phase != "exchange") return;
-    }
     Finding finding{Trouble::slow_link, {}, common.front(), ""};
     if (common.size() == 2) finding.host += " and " + common.back();
     for (const auto& status : now_) {
-      if (std::ranges::find(common, status.host) != common.end()) finding.ranks.push_back(status.rank);
+      if (std::ranges::find(common, status.host) == common.end()) continue;
+      // Whoever is at a slow link waits for it; who computes there may be what the others wait for.
+      if (!waits(status) && status.phase != "exchange") return;
+      finding.ranks.push_back(status.rank);
     }
     finding.text = (common.size() == 2 ? "the link between " : "the link of ") + finding.host +
                    " is slow or cut: all ranks wait for bytes" + at_work(now_.front());

@@ -1,13 +1,12 @@
 """Fixtures of the tests that need several hosts. Run as root; see cluster.py."""
 
 import os
-from pathlib import Path
 
 import pytest
 from cluster import Cluster, what_is_missing
+from launched import PROGRAMS
 
 SKIPPED = 77  # what ctest is told to take for "skipped" (SKIP_RETURN_CODE)
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def require(**services):
@@ -22,10 +21,9 @@ def require(**services):
 @pytest.fixture(scope="session")
 def programs():
     """The folder with the built programs."""
-    folder = Path(os.environ.get("LOCKSTEP_BIN", REPOSITORY / "build" / "bin")).resolve()
-    if not folder.is_dir():
-        pytest.fail(f"{folder} is not there (build first, or set LOCKSTEP_BIN)", pytrace=False)
-    return folder
+    if not PROGRAMS.is_dir():
+        pytest.fail(f"{PROGRAMS} is not there (build first, or set LOCKSTEP_BIN)", pytrace=False)
+    return PROGRAMS
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,8 @@ import time
 from pathlib import Path
 
 from cluster import Cluster
+from launched import CONFIG, PROGRAMS, REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PROGRAMS = Path(os.environ.get("LOCKSTEP_BIN", REPOSITORY / "build" / "bin")).resolve()
-CONFIG = REPOSITORY / "configs" / "quickstart.toml"
 SETTINGS = {"data.train_samples": 1024, "data.test_samples": 64, "training.batch_size": 64,
             "training.micro_batch_size": 4, "training.epochs": 100000, "checkpoint.every_epochs": 0,
             "training.evaluate_every_epochs": 0, "training.log_every_steps": 1, "distributed.pin_to_cores": "false",

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-LOCKSTEP = Path(os.environ.get("LOCKSTEP_BIN", REPOSITORY / "build" / "bin")).resolve() / "lockstep"
+PROGRAMS = Path(os.environ.get("LOCKSTEP_BIN", REPOSITORY / "build" / "bin")).resolve()
+LOCKSTEP = PROGRAMS / "lockstep"
 CONFIG = REPOSITORY / "configs" / "quickstart.toml"
 STEPS = 12
 TINY = {"model.name": "mlp", "model.hidden_sizes": [16], "data.train_samples": 2048, "data.test_samples": 400,
@@ -113,9 +114,13 @@ def complete_lines(text):
 
 def workers_of(cluster):
     """The ids of the cluster's ranks."""
+    return processes_named(cluster, "lockstep-worker")
+
+
+def processes_named(cluster, name):
     found = []
     for process_id in cluster.process_ids():
         with contextlib.suppress(OSError):
-            if Path(f"/proc/{process_id}/comm").read_text().strip() == "lockstep-worker":
+            if Path(f"/proc/{process_id}/comm").read_text().strip() == name:
                 found.append(process_id)
     return found

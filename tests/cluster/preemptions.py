@@ -22,7 +22,8 @@ from collections import Counter
 from pathlib import Path
 
 from cluster import Cluster
-from launched import LONG, alone, complete_lines, events_of, expect_equal, field, submit, text_of, wait_until
+from launched import (LONG, alone, complete_lines, events_of, expect_equal, field, processes_named, submit, text_of,
+                      wait_until)
 
 SETTINGS = LONG | {"training.max_steps": 1200, "training.epochs": 200, "training.evaluate_every_epochs": 1,
                    "checkpoint.every_steps": 7, "schedule.warmup_ratio": 0.1}
@@ -32,15 +33,6 @@ MOMENTS = ("start-up", "start", "step", "evaluation", "checkpoint")
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 LIMIT_SECONDS = 60  # what --time 1 gives
 RESTARTS_ARE_FOR_ANOTHER_TEST = {"reliability.max_restarts": 0}
-
-
-def processes_named(cluster, name):
-    found = []
-    for process_id in cluster.process_ids():
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{process_id}/comm").read_text().strip() == name:
-                found.append(process_id)
-    return found
 
 
 class Job:
@@ -89,8 +81,7 @@ class Job:
 
     def wait_for_end_of_attempt(self):
         """(what is wrong, whether the run is complete, what was saved in words)."""
-        wait_until(lambda: int(field(self.cluster, self.id, "Restarts")) > self.attempt or self.state() in ENDED,
-                   lambda: f"job {self.id} is {self.state()}\n{self.said()[-4000:]}")
+        self._wait(lambda: int(field(self.cluster, self.id, "Restarts")) > self.attempt)
         text, state = self.said(), self.state()
         if state == "COMPLETED":
             return "", True, "complete"

@@ -7,10 +7,8 @@ import shutil
 import time
 
 import pytest
+from launched import CONFIG, REPOSITORY
 
-from conftest import REPOSITORY
-
-CONFIG = REPOSITORY / "configs" / "quickstart.toml"
 SMALL = ["--set", "data.train_samples=512", "--set", "data.test_samples=100", "--set", "model.name=mlp",
          "--set", "model.hidden_sizes=[16]"]
 MBIT = 10

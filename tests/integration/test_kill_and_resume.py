@@ -98,9 +98,14 @@ def saved_at_the_end_only(resnet, tmp_path_factory):
     return settings, result_of(output)["state_hash"]
 
 
-def test_a_kill_of_the_launcher_leaves_no_process_and_the_run_goes_on(saved_at_the_end_only, tmp_path):
+@pytest.fixture
+def saved_often(saved_at_the_end_only):
     settings, state_hash = saved_at_the_end_only
-    settings = settings | {"checkpoint.every_steps": 2}
+    return settings | {"checkpoint.every_steps": 2}, state_hash
+
+
+def test_a_kill_of_the_launcher_leaves_no_process_and_the_run_goes_on(saved_often, tmp_path):
+    settings, state_hash = saved_often
     with start_and_follow(tmp_path / "run", 3, settings, until=4, event="checkpoint") as started:
         assert len(started.named(WORKER.name)) == 3
         started.process.kill()
@@ -108,9 +113,8 @@ def test_a_kill_of_the_launcher_leaves_no_process_and_the_run_goes_on(saved_at_t
     assert expect_resumes(tmp_path / "run", 2, settings, state_hash) >= 4
 
 
-def test_a_kill_of_mpirun_leaves_no_process_and_the_run_goes_on(saved_at_the_end_only, tmp_path):
-    settings, state_hash = saved_at_the_end_only
-    settings = settings | {"checkpoint.every_steps": 2}
+def test_a_kill_of_mpirun_leaves_no_process_and_the_run_goes_on(saved_often, tmp_path):
+    settings, state_hash = saved_often
     with start_and_follow(tmp_path / "run", 3, settings, until=4, event="checkpoint") as started:
         [pid] = started.named("mpirun")
         os.kill(pid, signal.SIGKILL)
@@ -120,9 +124,8 @@ def test_a_kill_of_mpirun_leaves_no_process_and_the_run_goes_on(saved_at_the_end
     assert expect_resumes(tmp_path / "run", 2, settings, state_hash) >= 4
 
 
-def test_a_kill_of_mpirun_without_the_launcher_leaves_no_rank(saved_at_the_end_only, tmp_path):
-    settings, state_hash = saved_at_the_end_only
-    settings = settings | {"checkpoint.every_steps": 2}
+def test_a_kill_of_mpirun_without_the_launcher_leaves_no_rank(saved_often, tmp_path):
+    settings, state_hash = saved_often
     options = [*set_options(settings), "--output", tmp_path / "run"]
     with Started(mpirun(3, [WORKER, QUICKSTART, *options]), environment=MPI_ENVIRONMENT) as started:
         started.wait_for_event("checkpoint", step=4)
@@ -170,9 +173,8 @@ def test_a_worker_alone_stops_in_order_too(saved_at_the_end_only, tmp_path):
     expect_stopped(outcome, tmp_path / "run", signal.SIGTERM, settings, state_hash)
 
 
-def test_a_second_signal_ends_the_run_at_once_and_it_goes_on(saved_at_the_end_only, tmp_path):
-    settings, state_hash = saved_at_the_end_only
-    settings = settings | {"checkpoint.every_steps": 2}
+def test_a_second_signal_ends_the_run_at_once_and_it_goes_on(saved_often, tmp_path):
+    settings, state_hash = saved_often
     with start_and_follow(tmp_path / "run", 3, settings, until=4, event="checkpoint") as started:
         for _ in range(2):
             started.process.send_signal(signal.SIGTERM)

@@ -2,18 +2,16 @@
 
 Timed is the way from the line about step 1 to the line about the last step (with_and_without.py); the checkpoint at the end
 of a run, which both have, is left out. With 61 steps those are 60 steps and 6 checkpoints."""
-from commands import TITLES, add_run_options, at_least, program_named, steps_of
-from measuring import require_programs, row
-from with_and_without import compare
+import with_and_without
+from commands import TITLES, steps_of
+from measuring import row
 
 EXAMPLES = ("checkpoints --models mlp --steps 61", "checkpoints --every 5 --rounds 5")
 GOAL = ("at most", 1.02)
 
 
 def add_options(parser):
-    add_run_options(parser)
-    parser.set_defaults(steps=61)
-    parser.add_argument("--every", type=at_least(1), default=10, help="steps between two checkpoints (10)")
+    with_and_without.add_options(parser, 61, "checkpoints")
 
 
 def row_of(options, model, times):
@@ -25,8 +23,5 @@ def row_of(options, model, times):
 
 
 def measure(options):
-    require_programs(program_named("lockstep"), program_named("lockstep-worker"))
     sides = {"saving": [f"checkpoint.every_steps={options.every}"], "without": ["checkpoint.every_steps=0"]}
-    for model in options.models:
-        yield f"checkpoints/{model}", compare(options, model, sides,
-                                              lambda times, model=model: row_of(options, model, times))
+    return with_and_without.compare(options, "checkpoints", sides, row_of)
