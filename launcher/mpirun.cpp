@@ -99,6 +99,8 @@ Command srun_command(const Launch& launch) {
   command.environment = environment_of(launch);
   if (!launch.network.empty())
     command.environment.emplace_back("OMPI_MCA_btl_tcp_if_include", launch.network);
+  // Along its tree Slurm now and then lets ranks out of MPI_Init before all are in, and one crashes there.
+  command.environment.emplace_back("SLURM_PMIX_FENCE", "ring");
   command.killing_signal = SIGTERM;  // srun then kills the ranks; killed itself, it would leave them behind
   const auto hosts = filled(launch.hosts, launch.ranks);
   std::vector<std::string>& argv = command.argv;

@@ -148,7 +148,8 @@ Request parse(CLI::App& app, int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  mpirun -np 2 --bind-to none lockstep-worker configs/quickstart.toml\n"
-      "  srun --mpi=pmix lockstep-worker configs/quickstart.toml --output /shared/runs/1\n"
+      "  SLURM_PMIX_FENCE=ring srun --mpi=pmix lockstep-worker configs/quickstart.toml --output "
+      "/shared/runs/1\n"
       "  lockstep-worker configs/quickstart.toml --set training.max_steps=20\n"
       "  mpirun -np 2 lockstep-worker --eval runs/quickstart\n"
       "  mpirun -np 2 lockstep-worker --check configs/quickstart.toml\n"

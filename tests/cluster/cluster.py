@@ -208,7 +208,8 @@ class Cluster:
         return self.run("head", self.mpirun_command(argv, ranks_per_host, ssh=ssh, flags=flags), **run)
 
     def srun_command(self, argv, *, nodes, ntasks, flags=()):
-        command = ["srun", "--mpi=pmix", f"--nodes={nodes}", f"--ntasks={ntasks}", *flags, *argv]
+        fence = "SLURM_PMIX_FENCE=ring"  # the tree now and then lets ranks out of MPI_Init before all are in
+        command = ["env", fence, "srun", "--mpi=pmix", f"--nodes={nodes}", f"--ntasks={ntasks}", *flags, *argv]
         return [str(argument) for argument in command]
 
     def srun(self, argv, *, nodes, ntasks, flags=(), env=None, **run):

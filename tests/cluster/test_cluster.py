@@ -87,8 +87,8 @@ def test_srun_with_pmix_places_ranks_on_all_three_nodes(slurm_cluster, programs,
 
 
 def test_a_job_of_sbatch_starts_its_ranks_with_srun(slurm_cluster, programs, tmp_path):
-    script = f"#!/bin/sh\n#SBATCH --nodes=3 --ntasks=3 --output={tmp_path}/out\nsrun --mpi=pmix {programs}/mpi_probe\n"
-    (tmp_path / "job").write_text(script)
+    head = f"#!/bin/sh\n#SBATCH --nodes=3 --ntasks=3 --output={tmp_path}/out\n"
+    (tmp_path / "job").write_text(f"{head}SLURM_PMIX_FENCE=ring srun --mpi=pmix {programs}/mpi_probe\n")
     assert slurm_cluster.run("head", ["sbatch", "--wait", tmp_path / "job"]).exit_code == 0
     assert len(RANK_LINE.findall((tmp_path / "out").read_text())) == 3
 

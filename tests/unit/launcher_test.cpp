@@ -155,6 +155,13 @@ TEST(SrunCommand, PlacesEachRankByName) {
   EXPECT_EQ(command.argv.back(), "run.name=x");
 }
 
+TEST(SrunCommand, HasSlurmWaitForAllRanksAlongARing) {
+  Launch launch = launch_on({{"a", 2}}, 2);
+  EXPECT_EQ(value_of(command_for(launch), "SLURM_PMIX_FENCE"), "not set");
+  launch.starter = Starter::srun;
+  EXPECT_EQ(value_of(command_for(launch), "SLURM_PMIX_FENCE"), "ring");
+}
+
 TEST(SrunCommand, IsEndedByAnotherSignalThanMpirun) {
   Launch launch = launch_on({{"a", 1}}, 1);
   EXPECT_EQ(command_for(launch).killing_signal, SIGKILL);
