@@ -15,10 +15,13 @@ using State = RankStatus::State;
 // A clean run must never cross these. A phase may take 10 times as long as ever before, a step 5 times the
 // median, before anybody calls it stuck or slow; and never less than 2 s, which a busy machine takes at
 // times.
-constexpr double stuck_seconds = 2, stuck_times = 10;
+constexpr double stuck_seconds = 2, stuck_times = 10, idle_times = 3;
+constexpr double starved_cores = 0.2, starved_times = 2;  // of a rank that is ready to compute
 constexpr double slow_step_ms = 2000, slow_step_times = 5;
 constexpr double slow_compute_times = 3, slow_compute_seconds = 1;
 constexpr double silent_seconds = 2.5;  // a sentinel writes every second
+
+const std::string core_is_taken = ", because something else takes its core";
 
 std::string in_seconds(double seconds) {
   char text[32];
@@ -40,9 +43,7 @@ std::string at_work(const RankStatus& status) {
 class Diagnosis {
  public:
   Diagnosis(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now, double seconds)
-      : now_(now), seconds_(seconds) {
-    for (const auto& status : before) beat_before_[status.rank] = status.beat;
-  }
+      : before_(before), now_(now), seconds_(seconds) {}
 
   std::vector<Finding> make() {
     find_ended();
@@ -50,6 +51,7 @@ class Diagnosis {
     find_stopped();
     if (!findings_.empty()) return findings_;  // who waits for these is no culprit
     find_stuck();
+    if (findings_.empty()) find_starved();
     if (findings_.empty() && is_slow()) {
       find_slow_compute();
       if (findings_.empty() && !find_last_one_computing()) find_slow_link();
@@ -59,11 +61,20 @@ class Diagnosis {
 
  private:
   bool silent(const RankStatus& status) const {
-    const auto before = beat_before_.find(status.rank);
-    return status.state != State::ended && seconds_ >= silent_seconds && before != beat_before_.end() &&
-           before->second == status.beat;
+    const auto* before = status_before(status.rank);
+    return status.state != State::ended && seconds_ >= silent_seconds && before &&
+           before->beat == status.beat;
   }
-  bool waits(const RankStatus& status) const { return !status.awaits.empty(); }
+  const RankStatus* status_before(int rank) const {
+    const auto found = std::ranges::find(before_, rank, &RankStatus::rank);
+    return found == before_.end() ? nullptr : &*found;
+  }
+  static bool waits(const RankStatus& status) { return !status.awaits.empty(); }
+  static bool gets_no_core(const RankStatus& status) { return status.ready && status.cores < starved_cores; }
+  bool got_no_core_either_time(const RankStatus& status) const {
+    const auto* before = status_before(status.rank);
+    return before && gets_no_core(*before) && gets_no_core(status);
+  }
 
   int waiting_for(int rank) const {
     return static_cast<int>(std::ranges::count_if(now_, [&](const auto& status) {
@@ -132,10 +143,15 @@ class Diagnosis {
     }
   }
 
+  /// In a phase for far longer than ever; sooner if it does nothing, where that is no wait for messages. Who
+  /// only gets no core is slow instead.
   void find_stuck() {
     for (const auto& status : now_) {
       if (status.state != State::running || waits(status) || status.usual_seconds == 0) continue;
-      if (status.phase_seconds < std::max(stuck_seconds, stuck_times * status.usual_seconds)) continue;
+      if (gets_no_core(status)) continue;
+      const bool idle = status.idle_seconds >= stuck_seconds && status.phase != "exchange";
+      const double times = idle ? idle_times : stuck_times;
+      if (status.phase_seconds < std::max(stuck_seconds, times * status.usual_seconds)) continue;
       if (now_.size() > 1 && waiting_for(status.rank) == 0) continue;
       add(Trouble::stuck, status,
           " is stuck" + at_work(status) + " for " + in_seconds(status.phase_seconds) +
@@ -151,25 +167,44 @@ class Diagnosis {
     });
   }
 
-  void find_slow_compute() {
+  /// How many times as long a micro-batch takes this rank as it does most of them; 0 where nobody knows.
+  static double slowness(const RankStatus& status, const std::vector<RankStatus>& statuses) {
     std::vector<double> all;
-    for (const auto& status : now_) {
-      if (status.compute_ms > 0) all.push_back(status.compute_ms);
+    for (const auto& each : statuses) {
+      if (each.compute_ms > 0) all.push_back(each.compute_ms);
     }
-    if (all.size() < 2) return;
+    if (all.size() < 2) return 0;
     std::ranges::sort(all);
-    const double usual = all[(all.size() - 1) / 2];  // of two ranks the faster one
+    return status.compute_ms / all[(all.size() - 1) / 2];  // of two ranks the faster one
+  }
+
+  void add_slow_compute(const RankStatus& status, const std::string& why) {
+    char times[16];
+    std::snprintf(times, sizeof times, "%.1f", slowness(status, now_));
+    add(Trouble::slow_compute, status,
+        std::string(" computes ") + times + " times as slowly as the others" + why +
+            and_who_waits(status.rank));
+  }
+
+  /// Something else takes its core. It may have been so from the start, and be the pace of the run.
+  void find_starved() {
     for (const auto& status : now_) {
-      if (status.compute_ms < slow_compute_times * usual || waits(status)) continue;
-      char times[16];
-      std::snprintf(times, sizeof times, "%.1f", status.compute_ms / usual);
-      add(Trouble::slow_compute, status,
-          std::string(" computes ") + times + " times as slowly as the others" + and_who_waits(status.rank));
+      if (waits(status) || waiting_for(status.rank) == 0 || !got_no_core_either_time(status)) continue;
+      const auto* before = status_before(status.rank);
+      if (slowness(*before, before_) >= starved_times && slowness(status, now_) >= starved_times)
+        add_slow_compute(status, core_is_taken);
+    }
+  }
+
+  void find_slow_compute() {
+    for (const auto& status : now_) {
+      if (!waits(status) && slowness(status, now_) >= slow_compute_times) add_slow_compute(status, "");
     }
   }
 
   /// The only rank that waits for nobody while all others wait for it: whether there is one that computes. It
-  /// is slow when it does so for long; else it may only have its turn between two long waits for messages.
+  /// is slow when it does so for long; else it may only have its turn between two long waits for messages, or
+  /// do nothing at all.
   bool find_last_one_computing() {
     const RankStatus* only = nullptr;
     for (const auto& status : now_) {
@@ -178,10 +213,14 @@ class Diagnosis {
       only = &status;
     }
     if (!only || waiting_for(only->rank) == 0 || only->phase == "exchange") return false;
-    if (only->phase_seconds < std::max(slow_compute_seconds, slow_compute_times * only->usual_seconds))
+    const bool starved = got_no_core_either_time(*only);
+    if (!starved &&
+        (only->idle_seconds > 0 ||
+         only->phase_seconds < std::max(slow_compute_seconds, slow_compute_times * only->usual_seconds)))
       return true;
     add(Trouble::slow_compute, *only,
-        " is slow" + at_work(*only) + ", for " + in_seconds(only->phase_seconds) + and_who_waits(only->rank));
+        " is slow" + at_work(*only) + (starved ? core_is_taken : ", for " + in_seconds(only->phase_seconds)) +
+            and_who_waits(only->rank));
     return true;
   }
 
@@ -208,7 +247,7 @@ class Diagnosis {
     for (const auto& status : now_) {
       if (std::ranges::find(common, status.host) == common.end()) continue;
       // Whoever is at a slow link waits for it; who computes there may be what the others wait for.
-      if (!waits(status) && status.phase != "exchange") return;
+      if ((!waits(status) && status.phase != "exchange") || got_no_core_either_time(status)) return;
       finding.ranks.push_back(status.rank);
     }
     finding.text = (common.size() == 2 ? "the link between " : "the link of ") + finding.host +
@@ -216,9 +255,8 @@ class Diagnosis {
     findings_.push_back(finding);
   }
 
-  const std::vector<RankStatus>& now_;
+  const std::vector<RankStatus>&before_, &now_;
   double seconds_;
-  std::map<int, std::int64_t> beat_before_;
   std::vector<Finding> findings_;
 };
 

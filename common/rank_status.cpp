@@ -18,8 +18,8 @@ constexpr int peer_lost = 3, orderly_by_signal = 128;
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RankStatus, rank, host, pid, beat, written, state, exit_code,
                                                 signal, asked, out_of_memory, step, phase, phase_seconds,
-                                                usual_seconds, awaits, on_disk, step_ms, usual_step_ms,
-                                                compute_ms)
+                                                usual_seconds, awaits, on_disk, ready, cores, idle_seconds,
+                                                step_ms, usual_step_ms, compute_ms)
 
 bool RankStatus::failed() const {
   if (state != State::ended || asked) return false;

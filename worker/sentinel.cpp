@@ -33,6 +33,7 @@ namespace lockstep {
 namespace {
 
 constexpr double beat_seconds = 1, hung_times = 20;
+constexpr double idle_cores = 0.03, working_cores = 0.5;  // who only waits looks around now and then
 constexpr std::size_t steps_remembered = 1000, steps_for_a_pace = 3;
 constexpr std::array ending_signals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 
@@ -43,21 +44,33 @@ double unix_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// The states ("R", "S", "D", "T", ...) of the threads of a process, the main one's first.
-std::string thread_states(pid_t pid) {
+/// A process, or a thread of one, as /proc shows it.
+struct Task {
+  char state = '?';        ///< R, S, D, T, ...
+  double cpu_seconds = 0;  ///< used so far, by all threads of a process
+};
+
+Task task_in(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "stat");
+  std::string line;
+  std::getline(file, line);
+  Task task;
+  const auto name_end = line.rfind(')');
+  if (name_end == std::string::npos) return task;
+  std::istringstream words(line.substr(name_end + 1));
+  words >> task.state;
+  std::string skipped;
+  for (int field = 4; field < 14; ++field) words >> skipped;  // proc(5): 14 and 15 are utime and stime
+  double user = 0, system = 0;
+  if (words >> user >> system) task.cpu_seconds = (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return task;
+}
+
+std::string states_of_threads(const std::filesystem::path& process) {
   std::string states;
   std::error_code none;
-  const auto state_of = [](const std::filesystem::path& folder) {
-    std::ifstream file(folder / "stat");
-    std::string line;
-    std::getline(file, line);
-    const auto name_end = line.rfind(')');
-    return name_end == std::string::npos || name_end + 2 >= line.size() ? '?' : line[name_end + 2];
-  };
-  const auto folder = "/proc/" + std::to_string(pid);
-  states += state_of(folder);
-  for (const auto& task : std::filesystem::directory_iterator(folder + "/task", none))
-    states += state_of(task.path());
+  for (const auto& thread : std::filesystem::directory_iterator(process / "task", none))
+    states += task_in(thread.path()).state;
   return states;
 }
 
@@ -108,7 +121,7 @@ class Watch {
     const auto& page = stamps();
     status_.pid = pid_;
     ++status_.beat;
-    look_at_threads();
+    look_at_threads(seconds);
     follow_phase(page, seconds);
     follow_steps(page, seconds);
     const auto count = page.awaited_count.load(std::memory_order_acquire);
@@ -137,11 +150,17 @@ class Watch {
   }
 
  private:
-  void look_at_threads() {
-    const auto states = thread_states(pid_);
-    const bool stopped = states.front() == 'T';
-    status_.state = stopped ? RankStatus::State::stopped : RankStatus::State::running;
-    status_.on_disk = states.find('D') != std::string::npos;
+  void look_at_threads(double seconds) {
+    const std::filesystem::path folder = "/proc/" + std::to_string(pid_);
+    const auto process = task_in(folder), main = task_in(folder / "task" / std::to_string(pid_));
+    status_.state = process.state == 'T' ? RankStatus::State::stopped : RankStatus::State::running;
+    status_.on_disk = states_of_threads(folder).find('D') != std::string::npos;
+    status_.ready = main.state == 'R';
+    status_.cores = (main.cpu_seconds - main_before_.cpu_seconds) / seconds;
+    const auto all_cores = (process.cpu_seconds - process_before_.cpu_seconds) / seconds;
+    const bool idle = !status_.ready && status_.cores < idle_cores && all_cores < working_cores;
+    status_.idle_seconds = idle ? status_.idle_seconds + seconds : 0;
+    main_before_ = main, process_before_ = process;
   }
 
   /// A rank that stands still for too long is killed, so that the others need not wait for it any longer.
@@ -221,6 +240,7 @@ class Watch {
   bool on_nfs_ = false;
   std::int64_t phase_changes_ = 0, steps_ = 0, computing_ns_ = 0;
   double since_step_ = 0, stopped_seconds_ = 0;
+  Task main_before_, process_before_;
   std::deque<double> recent_;
 };
 

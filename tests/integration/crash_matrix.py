@@ -294,6 +294,7 @@ def try_all(matrix, trials, minutes=None, program=PROGRAM):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, metavar="N", help="try N trials of them")
+    parser.add_argument("--after", type=int, default=0, metavar="N", help="leave the first N out")
     parser.add_argument("--seed", default="0", help="of the order, and of the numbers of ranks to go on on")
     parser.add_argument("--minutes", type=float, help="begin no trial after so many")
     parser.add_argument("--only", default="", metavar="REGEX", help="the trials in whose words this is found")
@@ -311,7 +312,8 @@ def main():
             scene, rank, point, fault, ranks = chosen.trial
             trials = [Trial(scene, int(rank), point, fault, int(ranks))]
         else:
-            trials = [trial for trial in matrix.trials(chosen.seed) if re.search(chosen.only, trial.words())][:chosen.points]
+            trials = [trial for trial in matrix.trials(chosen.seed) if re.search(chosen.only, trial.words())]
+            trials = trials[chosen.after:][:chosen.points]
         if chosen.list:
             print("\n".join(trial.words() for trial in trials))
             return 0

@@ -110,6 +110,66 @@ TEST(Diagnosis, CallsARankStuckOnlyFarBeyondItsOwnPaceAndWhenOthersWait) {
   EXPECT_TRUE(diagnose_now(now).empty()) << "nobody knows how long it takes";
 }
 
+TEST(Diagnosis, CallsARankThatUsesNoCpuStuckSoonerAndNeverSlow) {
+  auto now = ranks(3);
+  for (auto& status : now) status.step_ms = 6000, status.ready = true, status.cores = 1;
+  now[0].awaits = now[2].awaits = {1};
+  now[1].phase_seconds = 2.5, now[1].usual_seconds = 0.5;
+  now[1].ready = false, now[1].cores = 0, now[1].idle_seconds = 1;
+  EXPECT_TRUE(diagnose_now(now).empty()) << "for a second only";
+  now[1].idle_seconds = 2;
+  expect_one(diagnose_now(now), Trouble::stuck, {1}, "n2");
+  now[1].ready = true, now[1].cores = 1, now[1].idle_seconds = 0;
+  expect_one(diagnose_now(now), Trouble::slow_compute, {1}, "n2");
+}
+
+TEST(Diagnosis, CallsARankThatGetsNoCoreSlowAndNeverStuck) {
+  auto now = ranks(3);
+  for (auto& status : now) status.step_ms = 6000, status.ready = true, status.cores = 1;
+  now[0].awaits = now[2].awaits = {1};
+  now[1].phase_seconds = 20, now[1].cores = 0.05;
+  expect_one(diagnose_now(now), Trouble::slow_compute, {1}, "n2");
+  now[1].cores = 1;
+  expect_one(diagnose_now(now), Trouble::stuck, {1}, "n2");
+}
+
+TEST(Diagnosis, NamesTheRankWhoseCoreIsTakenWhateverThePace) {
+  auto before = ranks(3, 1), now = ranks(3);
+  for (auto* status : {&before[1], &now[1]}) {
+    status->ready = true, status->cores = 0.05, status->compute_ms = 120;
+  }
+  EXPECT_TRUE(diagnose(before, now, seconds).empty()) << "nobody waits for it";
+  now[0].awaits = {1};
+  const auto findings = diagnose(before, now, seconds);
+  expect_one(findings, Trouble::slow_compute, {1}, "n2");
+  EXPECT_EQ(findings[0].text,
+            "rank 1 on n2 computes 2.4 times as slowly as the others, because something else takes its core; "
+            "1 rank waits for it");
+  before[1].cores = 1;
+  EXPECT_TRUE(diagnose(before, now, seconds).empty()) << "for a moment only";
+}
+
+TEST(Diagnosis, NamesTheRankWhoseCoreIsTakenBeforeItHasFinishedAStep) {
+  auto before = ranks(3, 1), now = ranks(3);
+  for (auto* status : {&before[1], &now[1]}) status->ready = true, status->cores = 0.05;
+  now[0].awaits = now[2].awaits = {1};
+  EXPECT_TRUE(diagnose(before, now, seconds).empty()) << "the run keeps its pace";
+  for (auto& status : now) status.step_ms = 6000;
+  const auto findings = diagnose(before, now, seconds);
+  expect_one(findings, Trouble::slow_compute, {1}, "n2");
+  EXPECT_EQ(findings[0].text,
+            "rank 1 on n2 is slow in forward of step 11, because something else takes its core; 2 ranks wait "
+            "for it");
+}
+
+TEST(Diagnosis, CallsNoLinkSlowAtWhoseEndARankGetsNoCore) {
+  auto before = ranks(2, 1), now = ranks(2);
+  for (auto& status : now) status.step_ms = 6000, status.phase = "exchange";
+  now[0].awaits = {1}, now[1].awaits = {0};
+  for (auto* status : {&before[1], &now[1]}) status->ready = true, status->cores = 0.05;
+  EXPECT_TRUE(diagnose(before, now, seconds).empty());
+}
+
 TEST(Diagnosis, NamesTheRankThatComputesSlowlyWhileAllOthersWait) {
   auto now = ranks(4);
   for (auto& status : now) status.step_ms = 6000;
