@@ -8,34 +8,12 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
-#include <sstream>
 
 #include "common/log.hpp"
+#include "common/task.hpp"
 
 namespace lockstep {
 namespace {
-
-struct ProcessStat {
-  bool readable = false;
-  char state = '?';
-  std::uint64_t start_ticks = 0;
-};
-
-// Fields 3 and 22 of /proc/PID/stat, see proc(5). The name in field 2 may hold blanks and brackets.
-ProcessStat read_stat(std::int64_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const auto name_end = text.rfind(')');
-  if (name_end == std::string::npos) return {};
-  std::istringstream fields(text.substr(name_end + 1));
-  ProcessStat stat{.readable = true};
-  fields >> stat.state;
-  std::string skipped;
-  for (int field = 4; field < 22; ++field) fields >> skipped;
-  fields >> stat.start_ticks;
-  return stat;
-}
 
 template <std::size_t size>
 void copy_text(char (&to)[size], const std::string& from) {
@@ -54,7 +32,7 @@ PeerProcess this_process() {
   struct stat name_space {};
   if (stat("/proc/self/ns/pid", &name_space) == 0) self.pid_namespace = name_space.st_ino;
   self.pid = getpid();
-  self.start_ticks = read_stat(self.pid).start_ticks;
+  self.start_ticks = task_in(folder_of_process(self.pid)).value_or(Task{}).start_ticks;
   copy_text(self.host, host_name());
   return self;
 }
@@ -65,9 +43,8 @@ bool has_ended(const PeerProcess& peer, const PeerProcess& self) {
                        peer.pid_namespace == self.pid_namespace;
   if (!visible) return false;
   if (kill(static_cast<pid_t>(peer.pid), 0) != 0 && errno == ESRCH) return true;
-  const auto stat = read_stat(peer.pid);
-  if (!stat.readable) return false;
-  return stat.state == 'Z' || stat.state == 'X' || stat.start_ticks != peer.start_ticks;
+  const auto task = task_in(folder_of_process(peer.pid));
+  return task && (task->state == 'Z' || task->state == 'X' || task->start_ticks != peer.start_ticks);
 }
 
 std::string describe(const PeerProcess& peer) {

@@ -1,7 +1,6 @@
 #include "common/diagnosis.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -12,9 +11,9 @@ namespace {
 
 using State = RankStatus::State;
 
-// A clean run must never cross these. A phase may take 10 times as long as ever before, a step 5 times the
-// median, before anybody calls it stuck or slow; and never less than 2 s, which a busy machine takes at
-// times.
+// A clean run must never cross these. A phase may take 10 times as long as ever before (3 times where the
+// rank does nothing at all), a step 5 times the median, before anybody calls it stuck or slow; and never
+// less than 2 s, which a busy machine takes at times.
 constexpr double stuck_seconds = 2, stuck_times = 10, idle_times = 3;
 constexpr double starved_cores = 0.2, starved_times = 2;  // of a rank that is ready to compute
 constexpr double slow_step_ms = 2000, slow_step_times = 5;
@@ -71,9 +70,11 @@ class Diagnosis {
   }
   static bool waits(const RankStatus& status) { return !status.awaits.empty(); }
   static bool gets_no_core(const RankStatus& status) { return status.ready && status.cores < starved_cores; }
+  /// Where most ranks get none, the machine has too few, and none of them is a culprit for that.
   bool got_no_core_either_time(const RankStatus& status) const {
     const auto* before = status_before(status.rank);
-    return before && gets_no_core(*before) && gets_no_core(status);
+    return before && gets_no_core(*before) && gets_no_core(status) &&
+           2 * std::ranges::count_if(now_, gets_no_core) <= std::ssize(now_);
   }
 
   int waiting_for(int rank) const {
@@ -143,13 +144,14 @@ class Diagnosis {
     }
   }
 
-  /// In a phase for far longer than ever; sooner if it does nothing, where that is no wait for messages. Who
-  /// only gets no core is slow instead.
+  /// In a phase for far longer than ever; sooner if it does nothing. Who only gets no core is slow instead.
   void find_stuck() {
     for (const auto& status : now_) {
       if (status.state != State::running || waits(status) || status.usual_seconds == 0) continue;
       if (gets_no_core(status)) continue;
-      const bool idle = status.idle_seconds >= stuck_seconds && status.phase != "exchange";
+      // Messages, disks and saves may take their time, however little the rank does meanwhile.
+      const bool idle = status.idle_seconds >= stuck_seconds && !status.on_disk &&
+                        status.phase != "exchange" && status.phase != "checkpoint";
       const double times = idle ? idle_times : stuck_times;
       if (status.phase_seconds < std::max(stuck_seconds, times * status.usual_seconds)) continue;
       if (now_.size() > 1 && waiting_for(status.rank) == 0) continue;
@@ -212,10 +214,12 @@ class Diagnosis {
       if (only) return false;
       only = &status;
     }
-    if (!only || waiting_for(only->rank) == 0 || only->phase == "exchange") return false;
+    if (!only || waiting_for(only->rank) == 0) return false;
     const bool starved = got_no_core_either_time(*only);
+    if (only->phase == "exchange" && !starved) return false;
+    const bool for_find_stuck = only->idle_seconds > 0 && only->usual_seconds > 0;
     if (!starved &&
-        (only->idle_seconds > 0 ||
+        (for_find_stuck ||
          only->phase_seconds < std::max(slow_compute_seconds, slow_compute_times * only->usual_seconds)))
       return true;
     add(Trouble::slow_compute, *only,

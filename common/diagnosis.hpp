@@ -14,7 +14,7 @@ enum class Trouble {
   host_lost,      ///< no sentinel of the host writes any more: crashed, or cut off from the files
   stopped,        ///< by a signal
   stuck,          ///< in one phase, for far longer than that has ever taken
-  slow_compute,   ///< its micro-batches take far longer than those of the others
+  slow_compute,   ///< its micro-batches take far longer than those of the others, or it gets no core
   slow_link,      ///< everybody waits for bytes to or from its host
 };
 
@@ -32,8 +32,8 @@ struct Finding {
 };
 
 /// `before` and `now` were read `seconds` apart, two beats of a sentinel at least. Empty when nothing is
-/// wrong. The likely cause comes first. Limits are relative to the run's own pace: see the constants in
-/// diagnosis.cpp.
+/// wrong. The likely cause comes first. Limits are relative to the run's own pace and to the other ranks: see
+/// the constants in diagnosis.cpp.
 std::vector<Finding> diagnose(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now,
                               double seconds);
 

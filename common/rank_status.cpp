@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 namespace lockstep {
@@ -50,7 +49,8 @@ std::vector<RankStatus> read_rank_statuses(const std::string& run) {
   for (const auto& item : std::filesystem::directory_iterator(status_folder(run), none)) {
     if (!item.path().filename().string().starts_with("rank-")) continue;
     std::ifstream file(item.path());
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::string text;
+    std::getline(file, text, '\0');  // unlike iterators this does not throw where a file system fails
     if (auto status = rank_status_from_text(text)) statuses.push_back(std::move(*status));
   }
   std::ranges::sort(statuses, {}, &RankStatus::rank);

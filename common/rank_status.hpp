@@ -35,9 +35,8 @@ struct RankStatus {
   bool on_disk = false;      ///< a thread of it waits for a disk or a file system (state D)
   bool ready = false;        ///< the main thread computes, or could if it had a core (state R)
   double cores = 0;          ///< CPU time that the main thread has used since the last beat, per second
-  double idle_seconds =
-      0;               ///< for how long the main thread has used none, nor been ready, and no helper works
-  double step_ms = 0;  ///< of the latest steps; of the step under way where that is longer
+  double idle_seconds = 0;   ///< for how long no thread of it has been ready, nor used CPU time to speak of
+  double step_ms = 0;        ///< of the latest steps; of the step under way where that is longer
   double usual_step_ms = 0;  ///< the median over the process's steps; 0 while there are few
   double compute_ms = 0;     ///< of a micro-batch in the latest steps, without any waiting
 

@@ -11,11 +11,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <set>
 
 #include "common/clock.hpp"
 #include "common/error.hpp"
+#include "common/task.hpp"
 
 namespace lockstep {
 namespace {
@@ -34,22 +34,13 @@ sigset_t ending_signals() {
   return set;
 }
 
-/// The parent's process id in /proc/PID/stat, whose second field may hold blanks and parentheses; 0 when it
-/// is gone.
-pid_t parent_of(const std::filesystem::path& folder) {
-  std::ifstream file(folder / "stat");
-  std::string line;
-  std::getline(file, line);
-  const std::size_t name_end = line.rfind(')');
-  if (name_end == std::string::npos || name_end + 4 > line.size()) return 0;
-  return std::atoi(line.c_str() + name_end + 4);
-}
-
 std::set<pid_t> children_of_this_process() {
   std::set<pid_t> children;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const pid_t pid = std::atoi(entry.path().filename().c_str());
-    if (pid > 0 && parent_of(entry.path()) == getpid()) children.insert(pid);
+    if (pid <= 0) continue;
+    const auto task = task_in(entry.path());
+    if (task && task->parent == getpid()) children.insert(pid);
   }
   return children;
 }

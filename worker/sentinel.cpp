@@ -22,18 +22,20 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
-#include <sstream>
+#include <utility>
 
 #include "common/diagnosis.hpp"
 #include "common/log.hpp"
 #include "common/rank_status.hpp"
+#include "common/task.hpp"
 #include "worker/stamps.hpp"
 
 namespace lockstep {
 namespace {
 
 constexpr double beat_seconds = 1, hung_times = 20;
-constexpr double idle_cores = 0.03, working_cores = 0.5;  // who only waits looks around now and then
+constexpr double idle_cores = 0.03;    // of a main thread that only looks around now and then
+constexpr double working_cores = 0.5;  // of all threads; the one that gives MPI progress uses a tenth
 constexpr std::size_t steps_remembered = 1000, steps_for_a_pace = 3;
 constexpr std::array ending_signals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 
@@ -44,33 +46,11 @@ double unix_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// A process, or a thread of one, as /proc shows it.
-struct Task {
-  char state = '?';        ///< R, S, D, T, ...
-  double cpu_seconds = 0;  ///< used so far, by all threads of a process
-};
-
-Task task_in(const std::filesystem::path& folder) {
-  std::ifstream file(folder / "stat");
-  std::string line;
-  std::getline(file, line);
-  Task task;
-  const auto name_end = line.rfind(')');
-  if (name_end == std::string::npos) return task;
-  std::istringstream words(line.substr(name_end + 1));
-  words >> task.state;
-  std::string skipped;
-  for (int field = 4; field < 14; ++field) words >> skipped;  // proc(5): 14 and 15 are utime and stime
-  double user = 0, system = 0;
-  if (words >> user >> system) task.cpu_seconds = (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
-  return task;
-}
-
 std::string states_of_threads(const std::filesystem::path& process) {
   std::string states;
   std::error_code none;
   for (const auto& thread : std::filesystem::directory_iterator(process / "task", none))
-    states += task_in(thread.path()).state;
+    states += task_in(thread.path()).value_or(Task{}).state;
   return states;
 }
 
@@ -151,14 +131,18 @@ class Watch {
 
  private:
   void look_at_threads(double seconds) {
-    const std::filesystem::path folder = "/proc/" + std::to_string(pid_);
-    const auto process = task_in(folder), main = task_in(folder / "task" / std::to_string(pid_));
+    const auto folder = folder_of_process(pid_);
+    const auto process = task_in(folder).value_or(process_before_);
+    const auto main = task_in(folder / "task" / std::to_string(pid_)).value_or(main_before_);
+    const auto states = states_of_threads(folder);
+    const auto by_the_clock = seconds_since(std::exchange(looked_, Clock::now()));
     status_.state = process.state == 'T' ? RankStatus::State::stopped : RankStatus::State::running;
-    status_.on_disk = states_of_threads(folder).find('D') != std::string::npos;
+    status_.on_disk = states.find('D') != std::string::npos;
     status_.ready = main.state == 'R';
-    status_.cores = (main.cpu_seconds - main_before_.cpu_seconds) / seconds;
-    const auto all_cores = (process.cpu_seconds - process_before_.cpu_seconds) / seconds;
-    const bool idle = !status_.ready && status_.cores < idle_cores && all_cores < working_cores;
+    status_.cores = (main.cpu_seconds - main_before_.cpu_seconds) / by_the_clock;
+    const auto all_cores = (process.cpu_seconds - process_before_.cpu_seconds) / by_the_clock;
+    const bool idle =
+        states.find('R') == std::string::npos && status_.cores < idle_cores && all_cores < working_cores;
     status_.idle_seconds = idle ? status_.idle_seconds + seconds : 0;
     main_before_ = main, process_before_ = process;
   }
@@ -241,6 +225,7 @@ class Watch {
   std::int64_t phase_changes_ = 0, steps_ = 0, computing_ns_ = 0;
   double since_step_ = 0, stopped_seconds_ = 0;
   Task main_before_, process_before_;
+  Clock::time_point looked_ = Clock::now();
   std::deque<double> recent_;
 };
 

@@ -117,20 +117,18 @@ def stuck(run, rank):
 
 @contextlib.contextmanager
 def slow_compute(run, rank):
-    """A twentieth of the core that each of the other ranks has is left to this one: others take the rest of its core."""
+    """Other programs leave the rank a twentieth of what each other rank has of a core."""
     cores = sorted(os.sched_getaffinity(0))
     for other in range(run.ranks):
         confine(run.process_of(other), cores[-1:] if other == rank else cores[:-1])
     spin = ["taskset", "-c", str(cores[-1]), sys.executable, "-c", "while True: pass"]
     real_time = ["chrt", "-f", "1", *spin]  # the kernel keeps 5 % from it
     ranks_per_core = max(1, (run.ranks - 1) // (len(cores) - 1))
-    hogs = [subprocess.Popen(command) for command in [real_time, *[spin] * (ranks_per_core - 1)]]
-    try:
+    with contextlib.ExitStack() as ends:
+        for command in [real_time, *[spin] * (ranks_per_core - 1)]:
+            hog = ends.enter_context(subprocess.Popen(command))
+            ends.callback(hog.kill)
         yield
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()
 
 
 def confine(pid, cores):

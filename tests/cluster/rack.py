@@ -243,7 +243,8 @@ class Controller:
         ip([f"link set v{host.number} up"])
         # Who looked for the host in vain still gives up on what he sends it now (EHOSTUNREACH, for up to 3 s).
         for pid in [os.getpid(), *(each.pid for each in self.hosts.values() if each.pid)]:
-            subprocess.run(["nsenter", "--target", str(pid), "--net", "ip", "neighbour", "flush", "all"], check=True)
+            subprocess.run(["nsenter", "--target", str(pid), "--net", "ip", "neighbour", "flush", "nud", "failed",
+                            "nud", "incomplete"], check=True)
 
     def _boot(self, hosts):
         for host in hosts:

@@ -21,6 +21,7 @@ import all_reduce
 import audits
 import checkpoints
 import growth
+import loader
 import network
 import promise
 import startup
@@ -28,11 +29,11 @@ import training
 from measuring import RESULTS, Failure, busy, machine, record
 
 MEASURES = {"training": training, "promise": promise, "checkpoints": checkpoints, "audits": audits, "startup": startup,
-            "growth": growth, "all-reduce": all_reduce, "network": network}
+            "growth": growth, "loader": loader, "all-reduce": all_reduce, "network": network}
 SHORT = ("training --models resnet20 mlp --rounds 3 --steps 16", "training --models resnet18 --rounds 2 --steps 5",
          "checkpoints --models mlp --rounds 2 --steps 41", "startup --rounds 2", "all-reduce --ranks 2 4 --rounds 1")
-ALL = ("training", "promise", "checkpoints", "audits", "startup", "growth", "growth --place hosts --ranks 2 3 4 8 16",
-       "all-reduce", "network")
+ALL = ("training", "promise", "checkpoints", "audits", "startup", "loader", "growth",
+       "growth --place hosts --ranks 2 3 4 8 16", "all-reduce", "network")
 PROGRAM = ".venv/bin/python3 tests/performance/bench.py"
 
 

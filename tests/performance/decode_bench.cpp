@@ -1,5 +1,5 @@
 // Images a second on one core: libjpeg-turbo's decoding alone, and the way of an image into a micro-batch;
-// then with two loader threads. tests/performance/loader_bench.py compares that with torchvision.
+// then with two loader threads. tests/performance/loader.py compares that with torchvision.
 //   build/bin/decode_bench DATA     (a folder or tar file of JPEGs of one size)
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>

@@ -123,6 +123,24 @@ TEST(Diagnosis, CallsARankThatUsesNoCpuStuckSoonerAndNeverSlow) {
   expect_one(diagnose_now(now), Trouble::slow_compute, {1}, "n2");
 }
 
+TEST(Diagnosis, NamesAnIdleRankInAPhaseThatItHasNeverFinished) {
+  auto now = ranks(3);
+  for (auto& status : now) status.step_ms = 6000;
+  now[0].awaits = now[2].awaits = {1};
+  now[1].phase = "checkpoint", now[1].phase_seconds = 3, now[1].usual_seconds = 0, now[1].idle_seconds = 3;
+  expect_one(diagnose_now(now), Trouble::slow_compute, {1}, "n2");
+}
+
+TEST(Diagnosis, GivesDisksTheirTime) {
+  auto now = ranks(3);
+  now[0].awaits = now[2].awaits = {1};
+  now[1].phase = "data", now[1].phase_seconds = 2.5, now[1].usual_seconds = 0.5, now[1].idle_seconds = 2.5;
+  now[1].on_disk = true;
+  EXPECT_TRUE(diagnose_now(now).empty());
+  now[1].on_disk = false;
+  expect_one(diagnose_now(now), Trouble::stuck, {1}, "n2");
+}
+
 TEST(Diagnosis, CallsARankThatGetsNoCoreSlowAndNeverStuck) {
   auto now = ranks(3);
   for (auto& status : now) status.step_ms = 6000, status.ready = true, status.cores = 1;
@@ -167,6 +185,18 @@ TEST(Diagnosis, CallsNoLinkSlowAtWhoseEndARankGetsNoCore) {
   for (auto& status : now) status.step_ms = 6000, status.phase = "exchange";
   now[0].awaits = {1}, now[1].awaits = {0};
   for (auto* status : {&before[1], &now[1]}) status->ready = true, status->cores = 0.05;
+  EXPECT_TRUE(diagnose(before, now, seconds).empty());
+  now[1].awaits = {};
+  expect_one(diagnose(before, now, seconds), Trouble::slow_compute, {1}, "n2");
+}
+
+TEST(Diagnosis, NamesNobodyWhereMostRanksGetNoCore) {
+  auto before = ranks(4, 1), now = ranks(4);
+  for (auto* statuses : {&before, &now}) {
+    for (auto& status : *statuses) status.ready = true, status.cores = 0.1;
+    (*statuses)[1].compute_ms = 120;
+  }
+  now[0].awaits = {1};
   EXPECT_TRUE(diagnose(before, now, seconds).empty());
 }
 
@@ -217,12 +247,16 @@ TEST(RankStatus, SurvivesBeingWrittenAndReadAndIsNothingHalfWay) {
   auto status = ranks(1)[0];
   status.awaits = {3, 4};
   status.state = State::stopped;
+  status.ready = true, status.cores = 0.5, status.idle_seconds = 7;
   const auto text = to_text(status);
   const auto read = rank_status_from_text(text);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->awaits, status.awaits);
   EXPECT_EQ(read->state, State::stopped);
   EXPECT_EQ(read->host, "n1");
+  EXPECT_TRUE(read->ready);
+  EXPECT_EQ(read->cores, 0.5);
+  EXPECT_EQ(read->idle_seconds, 7);
   EXPECT_FALSE(rank_status_from_text(text.substr(0, 40)));
   EXPECT_FALSE(rank_status_from_text(""));
 }

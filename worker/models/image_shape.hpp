@@ -1,3 +1,4 @@
+// The shape of the images that a model is built for.
 #pragma once
 
 #include <cstdint>

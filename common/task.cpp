@@ -1,0 +1,34 @@
+#include "common/task.hpp"
+
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace lockstep {
+
+std::filesystem::path folder_of_process(std::int64_t pid) { return "/proc/" + std::to_string(pid); }
+
+std::optional<Task> task_in(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "stat");
+  std::string text;
+  std::getline(file, text, '\0');         // unlike iterators this does not throw when the task ends meanwhile
+  const auto name_end = text.rfind(')');  // the name, field 2 of proc(5), may hold blanks and brackets
+  if (name_end == std::string::npos) return std::nullopt;
+  std::istringstream fields(text.substr(name_end + 1));
+  const auto skip = [&](int count) {
+    for (std::string skipped; count > 0; --count) fields >> skipped;
+  };
+  Task task;
+  double user = 0, system = 0;
+  fields >> task.state >> task.parent;
+  skip(9);
+  fields >> user >> system;  // 14 and 15
+  skip(6);
+  if (!(fields >> task.start_ticks)) return std::nullopt;  // 22
+  task.cpu_seconds = (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return task;
+}
+
+}  // namespace lockstep
