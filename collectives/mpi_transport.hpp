@@ -48,6 +48,11 @@ class MpiTransport final : public Transport {
     on_waiting_ = std::move(listener);
   }
 
+  /// Tells that listener, for waits in which this transport has no part.
+  void say_waiting_for(std::span<const int> ranks) {
+    if (on_waiting_) on_waiting_(ranks);
+  }
+
   /// Adds to time_waited() what the main thread has waited without calling exchange().
   void note_waited(Clock::duration time) { time_waited_ += time; }
 

@@ -20,6 +20,7 @@ namespace {
 
 constexpr int polls_before_yield = 64;  // after that the core may belong to the rank that is waited for
 constexpr auto abort_patience = std::chrono::seconds(5);
+constexpr auto long_wait = std::chrono::milliseconds(50);
 constexpr auto peer_end_patience = std::chrono::milliseconds(200);  // some checks of the host transport
 
 }  // namespace
@@ -85,19 +86,25 @@ void NcclTransport::exchange(std::span<const Outgoing> outgoing, std::span<const
   time_waited_ += Clock::now() - start;
 }
 
+void NcclTransport::finish_computing() { check_cuda(cudaStreamSynchronize(cudaStreamLegacy), "compute"); }
+
 void NcclTransport::wait(Await what) {
-  const auto end = Clock::now() + deadline_;
+  const auto begin = Clock::now(), end = begin + deadline_;
+  bool told = false;
   for (int polls = 1; !is_ready(what); ++polls) {
     if (polls < polls_before_yield) continue;
     polls = polls_before_yield;
     sched_yield();
     check_peers();
-    if (Clock::now() >= end) {
+    const auto now = Clock::now();
+    if (now >= begin + long_wait && !std::exchange(told, true)) host_.say_waiting_for(awaited_);
+    if (now >= end) {
       const auto milliseconds = std::to_string(deadline_.count());
       fail("no answer within " + milliseconds + " ms from " + host_.describe_ranks(awaited_),
            std::string(activity_) + ": stopped, cut off, or busy for longer than the deadline");
     }
   }
+  if (told) host_.say_waiting_for({});
 }
 
 bool NcclTransport::is_ready(Await what) {

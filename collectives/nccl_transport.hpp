@@ -40,6 +40,7 @@ class NcclTransport final : public Transport {
   /// One kernel for every 256 pieces.
   void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
                 std::int64_t count) override;
+  void finish_computing() override;
   /// ncclAllGather where all ranges are of one size and lie in rank order, else a group of ncclBroadcast.
   bool gather_in_place(void* buffer, std::span<const Range> byte_ranges) override;
   /// Throws Error with ExitCode::config when the GPU has no such memory left.

@@ -61,6 +61,10 @@ class Transport {
   virtual void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
                         std::int64_t count) = 0;
 
+  /// Returns when the device has done all that this rank has given it to compute: what comes then is waiting
+  /// for other ranks. Not collective.
+  virtual void finish_computing() {}
+
   /// Collective: all_gather() in the transport's own way; false when it has none, and messages must do.
   virtual bool gather_in_place([[maybe_unused]] void* buffer,
                                [[maybe_unused]] std::span<const Range> byte_ranges) {

@@ -79,7 +79,10 @@ class Diagnosis {
 
   int waiting_for(int rank) const {
     return static_cast<int>(std::ranges::count_if(now_, [&](const auto& status) {
-      return status.rank != rank && std::ranges::find(status.awaits, rank) != status.awaits.end();
+      const auto awaits = [&](int peer) {
+        return std::ranges::find(status.awaits, peer) != status.awaits.end();
+      };
+      return status.rank != rank && (awaits(rank) || awaits(RankStatus::many));
     }));
   }
   std::string and_who_waits(int rank) const {

@@ -31,7 +31,8 @@ struct RankStatus {
   std::string phase;         ///< "start-up", "the end", or as in docs/timing.md
   double phase_seconds = 0;  ///< since the phase began
   double usual_seconds = 0;  ///< the longest that it has taken before in this process; 0: never yet
-  std::vector<int> awaits;   ///< the ranks that it has been waiting for in the last moments
+  static constexpr int many = -1;
+  std::vector<int> awaits;   ///< the ranks that it has been waiting for in the last moments, or `many`
   bool on_disk = false;      ///< a thread of it waits for a disk or a file system (state D)
   bool ready = false;        ///< the main thread computes, or could if it had a core (state R)
   double cores = 0;          ///< CPU time that the main thread has used since the last beat, per second

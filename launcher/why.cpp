@@ -59,7 +59,8 @@ void print_for_people(const WhyOptions& options, bool under_way, const std::vect
   std::fflush(stdout);
   for (const auto& rank : ranks) {
     std::string awaits;
-    for (const int peer : rank.awaits) awaits += (awaits.empty() ? "" : ",") + std::to_string(peer);
+    for (const int peer : rank.awaits)
+      awaits += (awaits.empty() ? "" : ",") + (peer == RankStatus::many ? "many" : std::to_string(peer));
     std::printf("%5d  %-16s %-8s %8lld  %-11s %7.0f s  %s\n", rank.rank, rank.host.c_str(),
                 name_of(rank.state).c_str(), static_cast<long long>(rank.step), rank.phase.c_str(),
                 rank.phase_seconds, awaits.c_str());

@@ -69,7 +69,11 @@ void GradientSum::begin_leaf(std::int64_t leaf) {
   tree_->begin_leaf(leaf);
 }
 
-void GradientSum::end_leaf() { tree_->end_leaf(); }
+void GradientSum::end_leaf() {
+  tree_->end_leaf();
+  // So that a slow GPU shows as computing, and not as a wait for ranks that have long been there.
+  if (last_leaf_ && compute_.between_gpus) compute_.between_gpus->finish_computing();
+}
 
 at::Tensor GradientSum::finish() {
   if (reduction_) {

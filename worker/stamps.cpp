@@ -2,10 +2,12 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <new>
+#include <set>
+
+#include "common/rank_status.hpp"
 
 namespace lockstep {
 
@@ -69,9 +71,11 @@ void stamp_micro_batches(std::int64_t in_a_step) { stamps().micro_batches = in_a
 
 void stamp_awaited(std::span<const int> ranks) {
   auto& page = stamps();
-  const auto count = std::min(ranks.size(), Stamps::awaited_max);
-  for (std::size_t i = 0; i < count; ++i) page.awaited[i].store(ranks[i], std::memory_order_relaxed);
-  page.awaited_count.store(static_cast<int>(count), std::memory_order_release);
+  std::set<int> each(ranks.begin(), ranks.end());
+  if (each.size() > Stamps::awaited_max) each = {RankStatus::many};
+  int count = 0;
+  for (const int rank : each) page.awaited[count++].store(rank, std::memory_order_relaxed);
+  page.awaited_count.store(count, std::memory_order_release);
 }
 
 }  // namespace lockstep

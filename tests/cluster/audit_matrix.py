@@ -112,7 +112,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     draw, found = random.Random(options.seed), 0
-    with Cluster(hosts=3) as cluster, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Cluster(hosts=3) as cluster:
         folder = Path(folder)
         clean = clean_state(cluster, folder)
         for number in range(options.flips):

@@ -110,49 +110,60 @@ class Job:
         return "", False, f"saved step {self.done_steps}"
 
 
+class Preemptions:
+    """So many of them, over one run after another; what became of each."""
+
+    def __init__(self, cluster, folder, wanted, seed):
+        self.cluster, self.folder, self.wanted = cluster, folder, wanted
+        self.draw = random.Random(seed)
+        self.reference = alone(folder / "alone", SETTINGS)
+        self.orderly, self.problems = Counter(), 0
+
+    def done(self):
+        return self.orderly.total() + self.problems
+
+    def follow(self, number):
+        """One run, from its submission to its end."""
+        notice = self.draw.randint(45, 57)
+        by_limit = number % 2 == 1
+        output = self.folder / f"run-{number}"
+        job = Job(self.cluster, output, *(["--time", "1", "--signal-seconds", str(notice)] if by_limit else []))
+        while True:
+            what = f"{notice} s before the time limit of {LIMIT_SECONDS}" if by_limit else None
+            if not by_limit and self.done() < self.wanted:
+                what = job.disturb(self.draw)
+            problem, complete, saved = job.wait_for_end_of_attempt()
+            if problem:
+                self.cluster.run("head", ["scancel", job.id])
+                return self._wrong(f"{what}: {problem}")
+            if complete:
+                break
+            self.orderly["by time limit" if by_limit else "by signal"] += 1
+            print(f"{self.done()}/{self.wanted} run {number}: {what}: {saved}", flush=True)
+        try:
+            expect_equal(output, 3, self.reference)
+        except AssertionError as difference:
+            return self._wrong(f"run {number}: {difference}")
+        print(f"run {number}: complete after {job.preempted} preemptions, the same state", flush=True)
+
+    def _wrong(self, what):
+        self.problems += 1
+        print(f"WRONG: {what}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--signals", type=int, default=30, metavar="N", help="how many (default: 30)")
     parser.add_argument("--seed", default="0")
-    wanted = parser.parse_args()
-    draw, tried, problems, orderly = random.Random(wanted.seed), 0, 0, Counter()
-    with Cluster(hosts=3, slurm=True) as cluster, tempfile.TemporaryDirectory(prefix="preemptions-") as folder:
-        reference = alone(Path(folder) / "alone", SETTINGS)
-        for number in range(wanted.signals):
-            if tried >= wanted.signals:
-                break
-            tried, wrong = preempt(cluster, Path(folder) / f"run-{number}", draw, number, tried, wanted.signals, orderly, reference)
-            problems += wrong
-    print(f"preempted {tried}: " + ", ".join(f"{count} {what}" for what, count in orderly.items()) + f", {problems} wrong")
-    return 1 if problems else 0
-
-
-def preempt(cluster, output, draw, number, tried, wanted, orderly, reference):
-    """One run, from its submission to its end; the numbers of signals so far, and of problems."""
-    notice = draw.randint(45, 57)
-    by_limit = number % 2 == 1
-    job = Job(cluster, output, *(["--time", "1", "--signal-seconds", str(notice)] if by_limit else []))
-    while True:
-        what = f"{notice} s before the time limit of {LIMIT_SECONDS}" if by_limit else None
-        if not by_limit and tried < wanted:
-            what = job.disturb(draw)
-        problem, complete, saved = job.wait_for_end_of_attempt()
-        if problem:
-            print(f"WRONG: {what}: {problem}", flush=True)
-            cluster.run("head", ["scancel", job.id])
-            return tried + 1, 1
-        if complete:
-            break
-        tried += 1
-        orderly["by time limit" if by_limit else "by signal"] += 1
-        print(f"{tried}/{wanted} run {number}: {what}: {saved}", flush=True)
-    try:
-        expect_equal(output, 3, reference)
-    except AssertionError as difference:
-        print(f"WRONG: run {number}: {difference}", flush=True)
-        return tried, 1
-    print(f"run {number}: complete after {job.preempted} preemptions, the same state", flush=True)
-    return tried, 0
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="preemptions-") as folder, Cluster(hosts=3, slurm=True) as cluster:
+        tried = Preemptions(cluster, Path(folder), options.signals, options.seed)
+        for number in range(options.signals):
+            if tried.done() < options.signals:
+                tried.follow(number)
+    print(f"preempted {tried.done()}: " + ", ".join(f"{count} {what}" for what, count in tried.orderly.items())
+          + f", {tried.problems} wrong")
+    return 1 if tried.problems else 0
 
 
 if __name__ == "__main__":

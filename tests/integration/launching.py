@@ -85,10 +85,10 @@ class Started:
         """The ids of the processes that run this program."""
         return [pid for pid in self.processes() if command_of(pid) == program]
 
-    def process_of_rank(self, rank):
+    def process_of_rank(self, rank, program=WORKER):
         environments = self.processes()
         [pid] = [pid for pid, environment in environments.items()
-                 if command_of(pid) == WORKER.name and environment.get("OMPI_COMM_WORLD_RANK") == str(rank)]
+                 if command_of(pid) == program.name[:15] and environment.get("OMPI_COMM_WORLD_RANK") == str(rank)]
         return pid
 
     def next_event(self, seconds=RUN_SECONDS):
@@ -203,6 +203,12 @@ def train(output, ranks, settings, *options, config=QUICKSTART):
     outcome = run(train_command(output, ranks, settings, *options, config=config))
     assert outcome.exit_code == 0, outcome.output
     return outcome
+
+
+def why(output):
+    """(exit code, answer) of `lockstep why`."""
+    done = subprocess.run([LOCKSTEP, "why", output], capture_output=True, text=True, timeout=60)
+    return done.returncode, json.loads(done.stdout)
 
 
 def result_of(output):

@@ -1,7 +1,11 @@
 """The way of the GPUs on a double of them: kernels instead of loops, NCCL instead of MPI, and the same bits."""
 
+import os
+import signal
+
 import pytest
-from launching import AS_ROOT, PROGRAMS, QUICKSTART, WORKER, mpirun, result_of, run, set_options
+from launching import (AS_ROOT, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, Started, mpirun, result_of, run, set_options,
+                       why)
 
 DOUBLE = PROGRAMS / "worker_on_nccl_double"
 pytestmark = pytest.mark.skipif(not DOUBLE.is_file(), reason="this build has no NCCL (no CUDA toolkit, or LOCKSTEP_CUDA=OFF)")
@@ -54,3 +58,17 @@ def test_ranks_that_share_a_gpu_are_refused(small_data, tmp_path):
                   environment=AS_ROOT | {"NCCL_DOUBLE_GPUS": "1", "CUDA_VISIBLE_DEVICES": "0"})
     assert outcome.exit_code == 2, outcome.output
     assert "ranks 0 and 1 share a GPU" in outcome.stderr and "CUDA_VISIBLE_DEVICES" in outcome.stderr
+
+
+def test_a_rank_that_waits_over_nccl_tells_for_whom(small_data, tmp_path):
+    settings = MLP | {"data.path": str(small_data), "training.epochs": 100000, "checkpoint.every_epochs": 0,
+                      "training.evaluate_every_epochs": 0, "training.log_every_steps": 1}
+    command = mpirun(2, [DOUBLE, QUICKSTART, "--output", tmp_path / "run", *set_options(settings)])
+    with Started(command, environment=MPI_ENVIRONMENT) as started:
+        started.wait_for_event("step", step=3)
+        os.kill(started.process_of_rank(1, DOUBLE), signal.SIGSTOP)
+        _, answer = why(tmp_path / "run")
+        while not answer["findings"] and answer["under_way"]:  # the sentinels write once a second
+            _, answer = why(tmp_path / "run")
+        assert answer["ranks"][0]["awaits"] == [1]
+        assert [finding["trouble"] for finding in answer["findings"]] == ["stopped"]

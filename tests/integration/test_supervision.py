@@ -1,13 +1,12 @@
 """A rank that dies or stands still is named, the run starts again by itself, and `lockstep why` knows who it was."""
 
-import json
 import os
 import signal
 import subprocess
 
 import pytest
 from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, mpirun,
-                       result_of, set_options, train, train_command)
+                       result_of, set_options, train, train_command, why)
 
 @pytest.fixture(scope="module")
 def undisturbed(resnet, tmp_path_factory):
@@ -16,11 +15,6 @@ def undisturbed(resnet, tmp_path_factory):
     output = tmp_path_factory.mktemp("undisturbed") / "run"
     train(output, 2, settings)
     return settings, result_of(output)["state_hash"]
-
-
-def why(run):
-    done = subprocess.run([LOCKSTEP, "why", run], capture_output=True, text=True, timeout=60)
-    return done.returncode, json.loads(done.stdout)
 
 
 def expect_complete(outcome, output, settings, state_hash):

@@ -131,6 +131,15 @@ TEST(Diagnosis, NamesAnIdleRankInAPhaseThatItHasNeverFinished) {
   expect_one(diagnose_now(now), Trouble::slow_compute, {1}, "n2");
 }
 
+TEST(Diagnosis, CountsThoseThatWaitForTooManyToList) {
+  auto now = ranks(3);
+  now[0].awaits = now[2].awaits = {RankStatus::many};
+  now[1].phase = "data", now[1].phase_seconds = 5;
+  const auto findings = diagnose_now(now);
+  expect_one(findings, Trouble::stuck, {1}, "n2");
+  EXPECT_NE(findings[0].text.find("2 ranks wait for it"), std::string::npos);
+}
+
 TEST(Diagnosis, GivesDisksTheirTime) {
   auto now = ranks(3);
   now[0].awaits = now[2].awaits = {1};
