@@ -12,6 +12,7 @@
 
 #include "collectives/broadcast.hpp"
 #include "collectives/gpu.hpp"
+#include "collectives/pending_messages.hpp"
 #include "collectives/tree_sum_kernel.hpp"
 #include "common/log.hpp"
 
@@ -20,7 +21,6 @@ namespace {
 
 constexpr int polls_before_yield = 64;  // after that the core may belong to the rank that is waited for
 constexpr auto abort_patience = std::chrono::seconds(5);
-constexpr auto long_wait = std::chrono::milliseconds(50);
 constexpr auto peer_end_patience = std::chrono::milliseconds(200);  // some checks of the host transport
 
 }  // namespace
@@ -97,7 +97,8 @@ void NcclTransport::wait(Await what) {
     sched_yield();
     check_peers();
     const auto now = Clock::now();
-    if (now >= begin + long_wait && !std::exchange(told, true)) host_.say_waiting_for(awaited_);
+    if (now >= begin + Patience::peer_check_interval && !std::exchange(told, true))
+      host_.say_waiting_for(awaited_);
     if (now >= end) {
       const auto milliseconds = std::to_string(deadline_.count());
       fail("no answer within " + milliseconds + " ms from " + host_.describe_ranks(awaited_),

@@ -42,7 +42,12 @@ std::string at_work(const RankStatus& status) {
 class Diagnosis {
  public:
   Diagnosis(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now, double seconds)
-      : before_(before), now_(now), seconds_(seconds) {}
+      : now_(now),
+        seconds_(seconds),
+        usual_before_(usual_compute_ms(before)),
+        usual_now_(usual_compute_ms(now)) {
+    for (const auto& status : before) before_[status.rank] = &status;
+  }
 
   std::vector<Finding> make() {
     find_ended();
@@ -65,8 +70,8 @@ class Diagnosis {
            before->beat == status.beat;
   }
   const RankStatus* status_before(int rank) const {
-    const auto found = std::ranges::find(before_, rank, &RankStatus::rank);
-    return found == before_.end() ? nullptr : &*found;
+    const auto found = before_.find(rank);
+    return found == before_.end() ? nullptr : found->second;
   }
   static bool waits(const RankStatus& status) { return !status.awaits.empty(); }
   static bool gets_no_core(const RankStatus& status) { return status.ready && status.cores < starved_cores; }
@@ -172,20 +177,23 @@ class Diagnosis {
     });
   }
 
-  /// How many times as long a micro-batch takes this rank as it does most of them; 0 where nobody knows.
-  static double slowness(const RankStatus& status, const std::vector<RankStatus>& statuses) {
+  /// Of a micro-batch on most ranks; 0 where nobody knows.
+  static double usual_compute_ms(const std::vector<RankStatus>& statuses) {
     std::vector<double> all;
-    for (const auto& each : statuses) {
-      if (each.compute_ms > 0) all.push_back(each.compute_ms);
+    for (const auto& status : statuses) {
+      if (status.compute_ms > 0) all.push_back(status.compute_ms);
     }
     if (all.size() < 2) return 0;
     std::ranges::sort(all);
-    return status.compute_ms / all[(all.size() - 1) / 2];  // of two ranks the faster one
+    return all[(all.size() - 1) / 2];  // of two ranks the faster one
+  }
+  static double slowness(const RankStatus& status, double usual) {
+    return usual > 0 ? status.compute_ms / usual : 0;
   }
 
   void add_slow_compute(const RankStatus& status, const std::string& why) {
     char times[16];
-    std::snprintf(times, sizeof times, "%.1f", slowness(status, now_));
+    std::snprintf(times, sizeof times, "%.1f", slowness(status, usual_now_));
     add(Trouble::slow_compute, status,
         std::string(" computes ") + times + " times as slowly as the others" + why +
             and_who_waits(status.rank));
@@ -196,14 +204,14 @@ class Diagnosis {
     for (const auto& status : now_) {
       if (waits(status) || waiting_for(status.rank) == 0 || !got_no_core_either_time(status)) continue;
       const auto* before = status_before(status.rank);
-      if (slowness(*before, before_) >= starved_times && slowness(status, now_) >= starved_times)
+      if (slowness(*before, usual_before_) >= starved_times && slowness(status, usual_now_) >= starved_times)
         add_slow_compute(status, core_is_taken);
     }
   }
 
   void find_slow_compute() {
     for (const auto& status : now_) {
-      if (!waits(status) && slowness(status, now_) >= slow_compute_times) add_slow_compute(status, "");
+      if (!waits(status) && slowness(status, usual_now_) >= slow_compute_times) add_slow_compute(status, "");
     }
   }
 
@@ -262,8 +270,10 @@ class Diagnosis {
     findings_.push_back(finding);
   }
 
-  const std::vector<RankStatus>&before_, &now_;
+  const std::vector<RankStatus>& now_;
   double seconds_;
+  double usual_before_, usual_now_;
+  std::map<int, const RankStatus*> before_;
   std::vector<Finding> findings_;
 };
 

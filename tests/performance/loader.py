@@ -4,14 +4,14 @@ lockstep reads with 1 and with 2 loader threads (build/bin/decode_bench), torchv
 anew, decode it, crop it with a padding of 4, flip it at random and normalise it into batches of 32. Without --data the
 images are drawn here. The wait is the phase `data` of a training that takes the same images, as its result.json has it."""
 import json
-import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from commands import TITLES, add_run_options, at_least, lockstep_command, program_named, shown, steps_of
-from measuring import HERE, alternate, figures_of, lines_of, require_programs, result_of, row, run_folder
+from measuring import (HERE, alternate, figures_of, lines_of, medians_of, require_programs, result_of, row, run_folder,
+                       spread)
 
 EXAMPLES = ("loader --rounds 3", "loader --data FOLDER")
 TEST_IMAGES = 10
@@ -60,8 +60,8 @@ def rates(options, data):
     sides = {"lockstep": lambda: images_per_second(options, data), "torchvision": lambda: torchvision(options, data)}
     runs = alternate(options.rounds, sides, lambda turn: "images/s: " + ", ".join(
         f"{side} {list(run.values())[-1]:.0f}" for side, run in turn.items()))
-    return runs, {name: statistics.median(run[name] for run in runs["lockstep"]) for name in runs["lockstep"][0]} | {
-        "torchvision": statistics.median(run["images_per_second"] for run in runs["torchvision"])}
+    medians = {name: spread(run[name] for run in runs["lockstep"])["median"] for name in runs["lockstep"][0]}
+    return runs, medians | {"torchvision": spread(run["images_per_second"] for run in runs["torchvision"])["median"]}
 
 
 def rate_rows(options, of):
@@ -83,16 +83,15 @@ def one_wait(options, model, data):
     with run_folder(options, model) as folder:
         lines_of(command(options, model, data, folder), options.timeout)
         result = result_of(folder)
-    phases = {name: ms for name, ms in result["phases_ms"].items() if name in PHASES_OF_A_STEP}
-    wait, step = phases["data_ms"], sum(phases.values())
+    phases = result["phases_ms"]
+    wait, step = phases["data_ms"], sum(phases[name] for name in PHASES_OF_A_STEP)
     return {"data_ms": wait, "step_ms": step, "share_percent": 100 * wait / step}
 
 
 def wait_part(options, model, data):
     runs = alternate(options.rounds, {"wait": lambda: one_wait(options, model, data)},
                      lambda turn: f"{model}, % of a step: {figures_of(turn, 'share_percent')}")
-    share, wait, step = (statistics.median(run[key] for run in runs["wait"])
-                         for key in ("share_percent", "data_ms", "step_ms"))
+    share, wait, step = (medians_of(runs, key)["wait"]["median"] for key in ("share_percent", "data_ms", "step_ms"))
     return {"rows": [row(f"waiting for small JPEGs: {TITLES[model]}, {options.ranks} ranks, beside its step", share,
                          f"{wait:.2f} of {step:.0f} ms: {share:.2f} %", ("below", 1.0), "below 1 %")],
             "runs": runs, "settings": {"lockstep": shown(command(options, model, options.data or "DATA"))}}
