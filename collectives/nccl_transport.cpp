@@ -226,7 +226,7 @@ void* NcclTransport::at_least(std::size_t bytes, Memory& memory) {
   check_cuda(cudaFree(std::exchange(memory.data, nullptr)), "free memory");
   const auto result = cudaMalloc(&memory.data, bytes);
   if (result == cudaErrorMemoryAllocation) {
-    throw Error(ExitCode::config,
+    throw Error(ExitCode::out_of_memory,
                 "GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank()) + " has no " +
                     std::to_string(bytes) + " bytes left to exchange gradients in",
                 cudaGetErrorString(result),

@@ -10,12 +10,13 @@ namespace lockstep {
 enum class ExitCode : int {
   success = 0,
   usage = 1,
-  config = 2,     ///< the configuration or the data it names cannot be used
-  peer_lost = 3,  ///< another rank died, stopped answering, or disagreed
-  io = 4,         ///< a file could not be read or written
-  bug = 5,        ///< an internal contract was broken
-  diverged = 6,   ///< the loss or a gradient is no longer finite
-  corrupt = 7,    ///< a rank or a host computes or holds something else than the others
+  config = 2,         ///< the configuration or the data it names cannot be used
+  peer_lost = 3,      ///< another rank died, stopped answering, or disagreed
+  io = 4,             ///< a file could not be read or written
+  bug = 5,            ///< an internal contract was broken
+  diverged = 6,       ///< the loss or a gradient is no longer finite
+  corrupt = 7,        ///< a rank or a host computes or holds something else than the others
+  out_of_memory = 8,  ///< a rank was refused memory, on its host or its device
 };
 
 /// An error that ends the program. `what()` reads "problem (why) suggestion".

@@ -66,9 +66,9 @@ class Supervisor {
       if (never_began || stopped_in_order(statuses)) return ending;
       const auto failures = failures_in(statuses);
       const auto silent = hosts_without_answer(launch_);
-      if (!may_go_on(ending, failures, silent)) return ending;
-      for (const auto& failure : failures) say(describe(failure, supervision_.run));
       const bool progress = newest_checkpoint(supervision_.run) != before;
+      if (!may_go_on(ending, failures, silent, progress)) return ending;
+      for (const auto& failure : failures) say(describe(failure, supervision_.run));
       restarts_ = progress ? 1 : restarts_ + 1;
       if (restarts_ > supervision_.max_restarts) {
         if (supervision_.max_restarts > 0)
@@ -76,7 +76,7 @@ class Supervisor {
               " restarts without a newer checkpoint (reliability.max_restarts)");
         return ending;
       }
-      if (!take_out(failures, silent)) return ending;
+      if (!take_out(ending, failures, silent)) return ending;
       std::erase(launch_.worker_arguments, "--fresh");  // from now on it is an earlier run, to go on with
       pause(progress);
     }
@@ -94,8 +94,10 @@ class Supervisor {
   }
 
   bool may_go_on(const Ending& ending, const std::vector<Finding>& failures,
-                 const std::vector<std::string>& silent) const {
+                 const std::vector<std::string>& silent, bool progress) const {
     const auto left_with = [&](ExitCode code) { return ending.status == static_cast<int>(code); };
+    if (left_with(ExitCode::out_of_memory))
+      return progress;  // a step that never fitted will not fit next time
     if (!silent.empty() || left_with(ExitCode::peer_lost) || left_with(ExitCode::corrupt) ||
         ending.status > killed)
       return true;
@@ -104,8 +106,11 @@ class Supervisor {
     });
   }
 
-  /// False when nothing is left to run on.
-  bool take_out(const std::vector<Finding>& failures, const std::vector<std::string>& silent) {
+  /// False when nothing is left to run on. Fewer ranks leave more of a host's memory to each, but not of a
+  /// device's.
+  bool take_out(const Ending& ending, const std::vector<Finding>& failures,
+                const std::vector<std::string>& silent) {
+    const bool killed_by_kernel = ending.status != static_cast<int>(ExitCode::out_of_memory);
     std::map<std::string, std::string> out;  // host: why
     for (const auto& host : silent) out[host] = "it does not answer";
     for (const auto& host : hosts_set_aside(supervision_.run)) out[host] = "it computed wrongly";
@@ -115,7 +120,7 @@ class Supervisor {
       if (failed_now[failure.host] >= failures_in_a_row_of_a_host && launch_.hosts.size() > 1)
         out.try_emplace(failure.host,
                         "it has failed " + std::to_string(failed_now[failure.host]) + " times in a row");
-      if (failure.trouble == Trouble::out_of_memory) leave_one_rank_out(failure.host);
+      if (failure.trouble == Trouble::out_of_memory && killed_by_kernel) leave_one_rank_out(failure.host);
       break;  // the first one; the others may follow from it
     }
     failed_ = std::move(failed_now);

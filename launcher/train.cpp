@@ -54,8 +54,7 @@ void add_train(CLI::App& app, int& status) {
       "  lockstep train configs/quickstart.toml --dry-run\n"
       "A run that loses a rank or a host starts again by itself (reliability.max_restarts).\n"
       "The exit status is that of the run: 0, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 7 corrupt, "
-      "128 + "
-      "signal.");
+      "8 out of memory, 128 + signal.");
   command->callback([options, &status] { status = train(*options); });
 }
 

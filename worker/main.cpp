@@ -1,4 +1,5 @@
 // lockstep-worker: one rank of a run. Started by mpirun or srun; alone it runs as one rank.
+#include <c10/util/Exception.h>
 #include <mpi.h>
 #include <unistd.h>
 
@@ -6,6 +7,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <new>
+#include <optional>
 #include <span>
 
 #include "collectives/mpi_transport.hpp"
@@ -79,6 +82,20 @@ int run(MpiTransport& host, const Request& request) {
   _exit(static_cast<int>(code));
 }
 
+/// Why `error` was thrown, if memory was refused: by C++, or by LibTorch for a CPU or a GPU.
+std::optional<std::string> why_no_memory(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error)) return error.what();
+  const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
+  if (!of_torch) return std::nullopt;
+  std::string why = of_torch->what_without_backtrace();
+  const auto of_cpu = why.find("DefaultCPUAllocator: can't allocate memory");
+  if (of_cpu != std::string::npos)
+    why.erase(0, of_cpu);
+  else if (!dynamic_cast<const c10::OutOfMemoryError*>(&error))
+    return std::nullopt;
+  return why.substr(0, why.find('\n'));
+}
+
 int run_ranks(const Request& request) {
   MpiTransport transport(MPI_COMM_WORLD, request.check ? deadline_of_check : deadline_at_start);
   const int rank = transport.rank();
@@ -97,8 +114,16 @@ int run_ranks(const Request& request) {
     log_error(error.what());
     code = error.exit_code();
   } catch (const std::exception& error) {
-    std::cerr << "rank " << rank << " on " << host_name() << ": internal error: " << error.what()
-              << std::endl;
+    const auto place = "rank " + std::to_string(rank) + " on " + host_name();
+    if (const auto why = why_no_memory(error)) {
+      std::cerr
+          << "error: " + place + " ran out of memory (" + *why +
+                 ") give a smaller training.micro_batch_size (another run), or start fewer ranks on each "
+                 "host\n"
+          << std::flush;
+      leave_at_once(ExitCode::out_of_memory);
+    }
+    std::cerr << place + ": internal error: " + error.what() + "\n" << std::flush;
     leave_at_once(code);
   }
   if (!transport.all_leave_within(patience_with_peers)) leave_at_once(code);
@@ -154,9 +179,8 @@ Request parse(CLI::App& app, int argc, char** argv) {
       "  mpirun -np 2 lockstep-worker --eval runs/quickstart\n"
       "  mpirun -np 2 lockstep-worker --check configs/quickstart.toml\n"
       "  mpirun -np 2 lockstep-worker --verify runs/quickstart\n"
-      "Exit status: 0, 1 usage, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 7 corrupt, 128 + signal "
-      "after an "
-      "orderly stop.");
+      "Exit status: 0, 1 usage, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 7 corrupt, 8 out of memory, "
+      "128 + signal after an orderly stop.");
   app.parse(argc, argv);
   const auto tasks = (request.check || !request.config.empty()) + !request.run_to_evaluate.empty() +
                      !request.run_to_verify.empty() + !request.pack.empty();

@@ -25,6 +25,7 @@
 #include <utility>
 
 #include "common/diagnosis.hpp"
+#include "common/error.hpp"
 #include "common/log.hpp"
 #include "common/rank_status.hpp"
 #include "common/task.hpp"
@@ -64,12 +65,17 @@ std::int64_t number_after(const std::string& path, const std::string& key) {
   return 0;
 }
 
-/// How often the kernel has killed for memory: in this process's control group, or on the whole machine.
+/// How often the kernel has killed for memory: in this process's control group (of version 2 or 1), or on the
+/// whole machine.
 std::int64_t memory_kills() {
   std::ifstream groups("/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
-    const auto events = "/sys/fs/cgroup" + line.substr(line.rfind(':') + 1) + "/memory.events";
-    if (line.starts_with("0::") && access(events.c_str(), R_OK) == 0) return number_after(events, "oom_kill");
+    const auto path = line.substr(line.rfind(':') + 1);
+    std::string events;
+    if (line.starts_with("0::")) events = "/sys/fs/cgroup" + path + "/memory.events";
+    if (line.find(":memory:") != std::string::npos)
+      events = "/sys/fs/cgroup/memory" + path + "/memory.oom_control";
+    if (!events.empty() && access(events.c_str(), R_OK) == 0) return number_after(events, "oom_kill");
   }
   return number_after("/proc/vmstat", "oom_kill");
 }
@@ -124,7 +130,8 @@ class Watch {
     status_.asked = asked != 0;
     status_.step = stamps().step;
     status_.phase = name_of_phase(stamps().phase);
-    status_.out_of_memory = status_.signal == SIGKILL && memory_kills() > kills_before_;
+    status_.out_of_memory = (status_.signal == SIGKILL && memory_kills() > kills_before_) ||
+                            status_.exit_code == static_cast<int>(ExitCode::out_of_memory);
     ++status_.beat;
     write();
   }

@@ -10,6 +10,7 @@ why` is asked until it names somebody. Right is what names the class and the ran
 import argparse
 import collections
 import contextlib
+import errno
 import json
 import os
 import random
@@ -20,9 +21,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Callable, NamedTuple
 
 from cluster import Cluster
 from launched import CONFIG, PROGRAMS, REPOSITORY
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
+from image_files import tree, write_folder  # noqa: E402
 
 SETTINGS = {"data.train_samples": 1024, "data.test_samples": 64, "training.batch_size": 64,
             "training.micro_batch_size": 4, "training.epochs": 100000, "checkpoint.every_epochs": 0,
@@ -31,17 +36,47 @@ SETTINGS = {"data.train_samples": 1024, "data.test_samples": 64, "training.batch
 STEPS_FOR_A_PACE = 24
 GIVE_UP_SECONDS = 30
 PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+MIB = 1 << 20
+
+# Holds back who opens a file of the folders: arguments are the process, and the folders. It lets all others go on.
+HOLD_OPENS = """
+import ctypes, os, struct, sys
+CONTENT, OPEN_PERM, ON_CHILD, ADD, ALLOW = 4, 0x10000, 0x08000000, 1, 1
+libc = ctypes.CDLL(None, use_errno=True)
+fd = libc.fanotify_init(CONTENT, os.O_RDONLY)
+for folder in sys.argv[2:]:
+    if libc.fanotify_mark(fd, ADD, ctypes.c_uint64(OPEN_PERM | ON_CHILD), -1, folder.encode()) != 0:
+        sys.exit(os.strerror(ctypes.get_errno()))
+print(flush=True)
+while True:
+    events = os.read(fd, 65536)
+    while events:
+        length, _, _, _, _, file, pid = struct.unpack("IBBHQii", events[:24])
+        events = events[length:]
+        if pid != int(sys.argv[1]):
+            os.write(fd, struct.pack("iI", file, ALLOW))
+            os.close(file)
+"""
+# Takes so many bytes of the memory of a control group; the kernel shall not kill this process for them.
+TAKE_MEMORY = """
+import os, sys, time
+open("/proc/self/oom_score_adj", "w").write("-1000")
+open(sys.argv[1] + "/cgroup.procs", "w").write(str(os.getpid()))
+taken = b"x" * int(sys.argv[2])
+time.sleep(3600)
+"""
 
 
 class Run:
     """A training that goes on for ever on `ranks` simulated hosts or, beyond four ranks, on half as many."""
 
-    def __init__(self, cluster, ranks, folder, settings):
+    def __init__(self, cluster, ranks, folder, settings, wrapper=()):
         hosts = len(cluster.host_names)
-        self.cluster, self.ranks, self.folder = cluster, ranks, folder
+        self.cluster, self.ranks, self.folder, self.settings = cluster, ranks, folder, settings
         self.placement = [ranks // hosts] * hosts
         options = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        argv = [PROGRAMS / "lockstep-worker", CONFIG, *options, "--output", folder]
+        argv = [*wrapper, PROGRAMS / "lockstep-worker", CONFIG, *options, "--output", folder]
         command = cluster.mpirun_command(argv, self.placement, flags=("-x", "LOCKSTEP_PROGRESS"))
         # Over a link that is as slow as this, mpirun's own probes may be late.
         command[command.index("oob_tcp_keepalive_probes") + 1] = "30"
@@ -104,15 +139,10 @@ def stuck(run, rank):
             f"assert libc.ptrace({PTRACE_SEIZE}, pid, None, None) == 0\n"
             f"assert libc.ptrace({PTRACE_INTERRUPT}, pid, None, None) == 0\n"
             "print(flush=True); time.sleep(3600)")
-    holder = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
-    try:
+    with beside(hold) as holder:  # with the holder gone, the thread goes on
         if not holder.stdout.readline():
             raise RuntimeError("the thread cannot be held")
         yield
-    finally:  # with the holder gone, the thread goes on
-        holder.kill()
-        holder.wait()
-        holder.stdout.close()
 
 
 @contextlib.contextmanager
@@ -149,25 +179,115 @@ def slow_link(run, rank):
     yield
 
 
-FAULTS = {"dead": dead, "stopped": stopped, "stuck": stuck, "slow compute": slow_compute, "slow link": slow_link}
+@contextlib.contextmanager
+def from_files(folder):
+    """Each image is read from its own file whenever it is needed."""
+    data = write_folder(folder / "data", tree(train=512, test=64))
+    yield {"data.path": data, "data.cache_gib": 0, "data.train_samples": 512}, []
+
+
+@contextlib.contextmanager
+def hanging_files(run, rank):
+    """The rank does not come back from opening an image, as on a file system whose server is gone."""
+    folders = (Path(run.settings["data.path"]) / "train").iterdir()
+    with beside(HOLD_OPENS, run.process_of(rank), *folders) as holder:
+        if not holder.stdout.readline():
+            raise RuntimeError("files cannot be held")
+        yield
+
+
+@contextlib.contextmanager
+def in_memory_groups(folder):
+    """Each rank begins in a control group of its own, so that its memory counts there."""
+    if (CONTROL_GROUPS / "cgroup.controllers").exists():
+        (CONTROL_GROUPS / "cgroup.subtree_control").write_text("+memory")
+    within = CONTROL_GROUPS / "memory" if (CONTROL_GROUPS / "memory").exists() else CONTROL_GROUPS
+    name = f"lockstep-{os.getpid()}"
+    yield {}, ["sh", "-c", f'group={within}/{name}-$OMPI_COMM_WORLD_RANK; mkdir "$group" && '
+                           'echo $$ > "$group/cgroup.procs" && exec "$@"', "sh"]
+    for group in within.glob(f"{name}-*"):
+        remove_group(group)
+
+
+def remove_group(group):
+    """The kernel keeps a group for a moment after the last process has ended."""
+    end = time.monotonic() + GIVE_UP_SECONDS
+    while True:
+        try:
+            return group.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > end:
+                raise
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def out_of_memory(run, rank):
+    """Another process takes what is left of the memory, and the kernel ends the largest one."""
+    group, usage, limit = memory_group_of(run.process_of(rank))
+    limit.write_text(str(int(usage.read_text()) + 8 * MIB))
+    with beside(TAKE_MEMORY, group, 64 * MIB):
+        yield
+
+
+def memory_group_of(pid):
+    """(the folder of its memory's control group, its file of what is used, its file of what may be)"""
+    lines = (Path("/proc") / str(pid) / "cgroup").read_text().splitlines()
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "memory":
+            group = CONTROL_GROUPS / "memory" / path[1:]
+            return group, group / "memory.usage_in_bytes", group / "memory.limit_in_bytes"
+    group = CONTROL_GROUPS / lines[-1].split(":", 2)[2][1:]
+    return group, group / "memory.current", group / "memory.max"
+
+
+@contextlib.contextmanager
+def beside(text, *arguments):
+    """A program that is there until the end of the `with` block."""
+    command = [sys.executable, "-c", text, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def as_it_is(folder):
+    yield {}, []
+
+
+class Fault(NamedTuple):
+    plant: Callable
+    trouble: str  # as it is to be named
+    words: str = ""  # that the finding must have
+    prepare: Callable = as_it_is  # settings of the run, and what its program is started with
+
+
+FAULTS = {"dead": Fault(dead, "dead"), "stopped": Fault(stopped, "stopped"), "stuck": Fault(stuck, "stuck"),
+          "stuck in data": Fault(hanging_files, "stuck", "waiting for a disk or a file system", from_files),
+          "out of memory": Fault(out_of_memory, "out of memory", prepare=in_memory_groups),
+          "slow compute": Fault(slow_compute, "slow compute"), "slow link": Fault(slow_link, "slow link")}
 
 
 def is_right(run, fault, rank, finding):
-    if finding["trouble"] != fault:
+    if finding["trouble"] != fault.trouble or fault.words not in finding["text"]:
         return False
-    if fault == "slow link":
+    if fault.trouble == "slow link":
         return run.host_of(rank) in finding["host"].split(" and ")
     return finding["ranks"] == [rank] and finding["host"] == run.host_of(rank)
 
 
-def try_fault(fault, ranks, draw):
+def try_fault(name, ranks, draw):
     """(the trouble that was named, the words if it was not the right one at the right place, seconds until then)"""
-    rank = draw.randrange(ranks)
-    with tempfile.TemporaryDirectory() as folder, Cluster(hosts=min(ranks, 4)) as cluster:
-        run = Run(cluster, ranks, Path(folder) / "run", SETTINGS)
+    fault, rank = FAULTS[name], draw.randrange(ranks)
+    with tempfile.TemporaryDirectory() as folder, fault.prepare(Path(folder)) as (settings, wrapper), \
+            Cluster(hosts=min(ranks, 4)) as cluster:
+        run = Run(cluster, ranks, Path(folder) / "run", SETTINGS | settings, wrapper)
         run.wait_for_steps(STEPS_FOR_A_PACE)
         begin = time.monotonic()
-        with FAULTS[fault](run, rank):
+        with fault.plant(run, rank):
             while time.monotonic() - begin < GIVE_UP_SECONDS:
                 findings = run.why()["findings"]
                 if findings:
@@ -210,7 +330,8 @@ def main():
                 named[fault, what] += 1
                 right += not wrong
                 took.append(seconds)
-                print(f"{fault} on {ranks} ranks: {what}{wrong and f' (WRONG: {wrong})'} after {seconds:.1f} s", flush=True)
+                said = f"{what} (WRONG: {wrong})" if wrong else what
+                print(f"{fault} on {ranks} ranks: {said} after {seconds:.1f} s", flush=True)
     columns = sorted({what for _, what in named})
     print(f"\n{'planted':14}" + "".join(f"{column:>14}" for column in columns))
     for fault in options.faults:

@@ -165,7 +165,7 @@ TEST_F(NcclFaults, ScratchBeyondTheMemoryOfTheGpuIsAnErrorWithTheSizeAndAnAdvice
     ADD_FAILURE() << "no error";
   } catch (const Error& error) {
     const std::string text = error.what();
-    EXPECT_EQ(error.exit_code(), ExitCode::config);
+    EXPECT_EQ(error.exit_code(), ExitCode::out_of_memory);
     EXPECT_NE(text.find("1001 bytes"), std::string::npos) << text;
     EXPECT_NE(text.find("(out of memory) lower"), std::string::npos) << text;
   }

@@ -1,12 +1,16 @@
 """A rank that dies or stands still is named, the run starts again by itself, and `lockstep why` knows who it was."""
 
 import os
+import resource
 import signal
 import subprocess
 
 import pytest
 from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, mpirun,
                        result_of, set_options, train, train_command, why)
+
+OUT_OF_MEMORY = 8
+
 
 @pytest.fixture(scope="module")
 def undisturbed(resnet, tmp_path_factory):
@@ -61,6 +65,30 @@ def test_a_run_that_fails_again_and_again_is_given_up(undisturbed, tmp_path):
         outcome = started.finish()
     assert outcome.exit_code in (3, 128 + signal.SIGKILL), outcome.output
     assert "giving up after 1 restarts without a newer checkpoint" in outcome.stderr
+
+
+def test_a_step_that_does_not_fit_into_memory_has_its_own_exit_code_and_is_not_tried_again(undisturbed, tmp_path):
+    settings = undisturbed[0] | {"model.name": "resnet18", "training.micro_batch_size": 256, "training.batch_size": 256}
+    limited = ["prlimit", f"--as={2 << 30}", *train_command(tmp_path / "run", 2, settings)]
+    with Started(limited) as started:
+        outcome = started.finish()
+    assert outcome.exit_code == OUT_OF_MEMORY, outcome.output
+    assert "ran out of memory (DefaultCPUAllocator: can't allocate memory" in outcome.stderr, outcome.output
+    assert "give a smaller training.micro_batch_size" in outcome.stderr and "restart" not in outcome.stdout
+    code, answer = why(tmp_path / "run")
+    assert (code, answer["findings"][0]["trouble"]) == (3, "out of memory")
+
+
+def test_a_run_that_is_refused_memory_after_it_has_saved_goes_on_to_the_same_end(undisturbed, tmp_path):
+    settings, state_hash = undisturbed
+    larger = settings | {"training.evaluation_batch_size": 400, "data.test_samples": 400}  # than all before
+    with Started(train_command(tmp_path / "run", 2, larger)) as started:
+        started.wait_for_event("checkpoint", step=4)
+        resource.prlimit(started.process_of_rank(1), resource.RLIMIT_AS, (1 << 20, 1 << 20))
+        started.wait_for_event("restart")
+        outcome = started.finish()
+    expect_complete(outcome, tmp_path / "run", settings, state_hash)
+    assert "rank 1 on " in outcome.stderr and " ran out of memory (" in outcome.stderr, outcome.output
 
 
 def test_why_names_a_stopped_rank_and_then_a_dead_one(undisturbed, tmp_path):
