@@ -1,6 +1,7 @@
 // lockstep-worker: one rank of a run. Started by mpirun or srun; alone it runs as one rank.
 #include <c10/util/Exception.h>
 #include <mpi.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -82,6 +83,12 @@ int run(MpiTransport& host, const Request& request) {
   _exit(static_cast<int>(code));
 }
 
+/// mpirun takes the exit code that it sees first for the run's, and ends the other ranks: it shall be that of
+/// the rank that this one misses, which tells more than that somebody was missed. A signal ends the wait.
+void give_way_to_the_lost_one() {
+  poll(nullptr, 0, static_cast<int>(std::chrono::milliseconds(patience_with_peers).count()));
+}
+
 /// Why `error` was thrown, if memory was refused: by C++, or by LibTorch for a CPU or a GPU.
 std::optional<std::string> why_no_memory(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error)) return error.what();
@@ -106,6 +113,7 @@ int run_ranks(const Request& request) {
     return run(transport, request);
   } catch (const CollectiveError& error) {
     log_error(error.what());
+    give_way_to_the_lost_one();
     leave_at_once(error.exit_code());
   } catch (const ConfigError& error) {  // one problem a line, each with its place in front
     if (rank == 0) std::cerr << error.what() << std::endl;
