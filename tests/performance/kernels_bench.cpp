@@ -1,6 +1,10 @@
 // The loops of a step that touch whole shards, on one core: GB/s of memory that must be read and written,
-// beside that of memcpy. Run it as it is; --benchmark_filter=REGEX chooses.
+// beside that of memcpy; and batch norm with ReLU beside LibTorch's. Run it as it is;
+// --benchmark_filter=REGEX chooses.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include <cstring>
 #include <string>
@@ -8,6 +12,7 @@
 
 #include "collectives/add_tree.hpp"
 #include "worker/block_sums.hpp"
+#include "worker/models/batch_norm_relu.hpp"
 #include "worker/update_loops.hpp"
 
 namespace lockstep {
@@ -120,6 +125,47 @@ void register_updates() {
   }
 }
 
+/// Forward and backward of a layer of ResNet-20 on a micro-batch of 32, in one pass or one after the other.
+void batch_norm(benchmark::State& run, bool fused, bool skips) {
+  at::set_num_threads(1);
+  const auto channels = run.range(0), side = run.range(1);
+  const auto picture = [&] {
+    return at::randn({32, channels, side, side}).to(at::MemoryFormat::ChannelsLast);
+  };
+  const auto x = picture().set_requires_grad(true), gradient = picture();
+  const auto skipped = skips ? picture().set_requires_grad(true) : at::Tensor();
+  const auto weight = at::ones({channels}).set_requires_grad(true);
+  const auto bias = at::zeros({channels}).set_requires_grad(true);
+  auto mean = at::zeros({channels}), variance = at::ones({channels});
+  for (auto _ : run) {
+    at::Tensor out;
+    if (fused) {
+      out = batch_norm_relu(x, weight, bias, skipped, 1e-5, mean, variance);
+    } else {
+      out = at::batch_norm(x, weight, bias, mean, variance, true, 1.0, 1e-5, true);
+      if (skips) out.add_(skipped);
+      out.relu_();
+    }
+    out.backward(gradient);
+    for (const auto& input : {x, weight, bias, skipped}) {
+      if (input.defined()) input.mutable_grad().reset();
+    }
+  }
+}
+
+void register_batch_norms() {
+  for (const bool fused : {false, true}) {
+    for (const bool skips : {false, true}) {
+      const auto name =
+          std::string(fused ? "batch_norm_relu" : "libtorch_batch_norm_relu") + (skips ? "/with_sum" : "");
+      benchmark::RegisterBenchmark(name.c_str(), batch_norm, fused, skips)
+          ->Args({16, 28})
+          ->Args({64, 7})
+          ->Unit(benchmark::kMicrosecond);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
 
@@ -130,5 +176,6 @@ int main(int argc, char** argv) {
   benchmark::RegisterBenchmark("sum_of_squares", squares)->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("tree_sum", tree_sum)->Arg(2)->Arg(4)->Arg(8)->Unit(benchmark::kMillisecond);
   register_updates();
+  register_batch_norms();
   benchmark::RunSpecifiedBenchmarks();
 }

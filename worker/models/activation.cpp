@@ -12,10 +12,11 @@ std::string name_of(const Config::Model& settings) {
 
 }  // namespace
 
+torch::Tensor relu(const torch::Tensor& x) { return torch::Tensor(x).relu_(); }
+
 Activation activation_of(const Config::Model& settings) {
   const auto name = name_of(settings);
-  // In place: its gradient follows from its result, and no layer's from what it gives.
-  if (name == "relu") return [](const torch::Tensor& x) { return torch::Tensor(x).relu_(); };
+  if (name == "relu") return relu;
   if (name == "leaky_relu") return [](const torch::Tensor& x) { return torch::leaky_relu(x, 0.01); };
   if (name == "gelu") return [](const torch::Tensor& x) { return torch::gelu(x); };
   if (name == "silu") return [](const torch::Tensor& x) { return torch::silu(x); };

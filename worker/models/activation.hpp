@@ -11,6 +11,9 @@ namespace lockstep {
 /// lie in its place.
 using Activation = torch::Tensor (*)(const torch::Tensor&);
 
+/// In place: its gradient follows from its result, and no layer's from what it gets.
+torch::Tensor relu(const torch::Tensor& x);
+
 /// relu (Nair and Hinton 2010), leaky_relu with slope 0.01 (Maas et al. 2013), gelu by the error function
 /// (Hendrycks and Gimpel 2016), silu (Elfwing et al. 2018), mish (Misra 2020) or hardswish (Howard et al.
 /// 2019), as in torch.nn.functional; "auto" is gelu for convnext_tiny and vit_tiny and relu for the others.

@@ -1,6 +1,13 @@
 #include "worker/models/batch_norm.hpp"
 
+#include "worker/models/batch_norm_relu.hpp"
+
 namespace lockstep {
+namespace {
+
+constexpr double epsilon = 1e-5;
+
+}  // namespace
 
 BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t features)
     : weight(register_parameter("weight", torch::ones(features))),
@@ -11,7 +18,6 @@ BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t features)
       batch_var(torch::ones(features)) {}
 
 torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
-  constexpr double epsilon = 1e-5;
   if (!is_training()) {
     return torch::batch_norm(x, weight, bias, running_mean, running_var, false, 0.0, epsilon, true);
   }
@@ -21,6 +27,18 @@ torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
   }
   // With momentum 1 the "running" values become exactly those of this micro-batch.
   return torch::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, epsilon, true);
+}
+
+torch::Tensor BatchNorm2dImpl::activated(const torch::Tensor& x, Activation activation,
+                                         const torch::Tensor& skipped) {
+  if (is_training() && activation == relu && can_fuse_batch_norm_relu(x, skipped))
+    return batch_norm_relu(x, weight, bias, skipped, epsilon, batch_mean, batch_var);
+  const auto y = forward(x);
+  return activation(skipped.defined() ? sum_with(skipped, y) : y);
+}
+
+torch::Tensor sum_with(const torch::Tensor& skipped, torch::Tensor y) {
+  return y.dtype() == skipped.dtype() ? y.add_(skipped) : y + skipped;
 }
 
 }  // namespace lockstep

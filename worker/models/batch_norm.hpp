@@ -4,6 +4,7 @@
 
 #include <torch/nn/module.h>
 
+#include "worker/models/activation.hpp"
 #include "worker/models/batch_statistics.hpp"
 
 namespace lockstep {
@@ -14,6 +15,9 @@ namespace lockstep {
 struct BatchNorm2dImpl : torch::nn::Module, LeavesStatistics {
   explicit BatchNorm2dImpl(std::int64_t features);
   torch::Tensor forward(const torch::Tensor& x);
+  /// activation(forward(x) + skipped), without the sum where `skipped` is undefined. In one pass where that
+  /// can be, with the same bits.
+  torch::Tensor activated(const torch::Tensor& x, Activation activation, const torch::Tensor& skipped = {});
   std::vector<BatchStatistic> batch_statistics() const override {
     return {{"running_mean", batch_mean}, {"running_var", batch_var}};
   }
@@ -22,5 +26,8 @@ struct BatchNorm2dImpl : torch::nn::Module, LeavesStatistics {
   torch::Tensor batch_mean, batch_var;
 };
 TORCH_MODULE(BatchNorm2d);
+
+/// y + skipped, in the place of y, which nobody else needs, unless drop path has made it wider.
+torch::Tensor sum_with(const torch::Tensor& skipped, torch::Tensor y);
 
 }  // namespace lockstep

@@ -8,7 +8,7 @@ DropImpl::DropImpl(Purpose purpose, double rate, std::uint64_t layer, const Draw
     : purpose_(purpose), rate_(rate), layer_(layer), draws_(draws) {}
 
 torch::Tensor DropImpl::forward(const torch::Tensor& x) {
-  if (!is_training() || rate_ == 0) return x;
+  if (is_identity()) return x;
   if (purpose_ == Purpose::dropout) return x * mask(x.sizes()).to(x.device());
   std::vector<std::int64_t> per_sample(x.dim(), 1);
   per_sample[0] = x.size(0);

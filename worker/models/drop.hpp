@@ -27,6 +27,7 @@ struct DropImpl : torch::nn::Module {
   /// `layer` counts the layers of one purpose in a model; `draws` is read in each forward pass.
   DropImpl(Purpose purpose, double rate, std::uint64_t layer, const DrawKey& draws);
   torch::Tensor forward(const torch::Tensor& x);
+  bool is_identity() const { return rate_ == 0 || !is_training(); }
 
  private:
   torch::Tensor mask(at::IntArrayRef shape) const;

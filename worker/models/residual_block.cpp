@@ -38,14 +38,11 @@ torch::Tensor ResidualBlock::shortcut(torch::Tensor x) {
 
 torch::Tensor ResidualBlock::forward(torch::Tensor x) {
   auto y = x;
-  for (std::size_t i = 0; i < convs_.size(); ++i) {
-    if (i > 0) y = activation_(y);
-    y = norms_[i](convs_[i](y));
-  }
-  y = drop_path_(y);
-  const auto skipped = shortcut(x);
-  // Nobody else needs y; drop path may have made it wider than what is skipped.
-  return activation_(y.dtype() == skipped.dtype() ? y.add_(skipped) : y + skipped);
+  const auto last = convs_.size() - 1;
+  for (std::size_t i = 0; i < last; ++i) y = norms_[i]->activated(convs_[i](y), activation_);
+  y = convs_[last](y);
+  if (drop_path_->is_identity()) return norms_[last]->activated(y, activation_, shortcut(x));
+  return activation_(sum_with(shortcut(x), drop_path_(norms_[last](y))));
 }
 
 }  // namespace lockstep

@@ -59,7 +59,7 @@ struct ResNet : Model {
   }
 
   torch::Tensor forward(torch::Tensor x) override {
-    x = activation(bn1(conv1(x)));
+    x = bn1->activated(conv1(x), activation);
     if (!small_stem) x = torch::max_pool2d(x, 3, 2, 1);
     for (auto& layer : layers) x = layer->forward(x);
     return fc(dropout(x.mean({2, 3})));

@@ -23,7 +23,7 @@ struct SmallCnn : Model {
     for (std::size_t i = 0; i < convs.size(); ++i) {
       // Windows that do not overlap give each input one gradient at most: nothing is added in any order.
       if (i > 0) x = torch::max_pool2d(x, 2, 2, 0, 1, /*ceil_mode=*/true);
-      x = activation(norms[i](convs[i](x)));
+      x = norms[i]->activated(convs[i](x), activation);
     }
     return fc(dropout(x.mean({2, 3})));
   }
