@@ -91,6 +91,17 @@ TEST_F(BatchNormRelu, HasTheBitsOfLibTorchForMicroBatchesOfAStep) {
   for (const bool skips : {false, true}) expect_same(inputs(32, 16, 28, skips), picture(32, 16, 28, 1e-3, 0));
 }
 
+TEST_F(BatchNormRelu, HasTheBitsOfLibTorchForBfloat16) {
+  for (const std::int64_t channels : {16, 32, 64, 80, 512}) {
+    for (const bool skips : {false, true}) {
+      auto in = inputs(16, channels, 14, skips);
+      in.x = in.x.to(at::kBFloat16);
+      if (skips) in.skipped = in.skipped.to(at::kBFloat16);
+      expect_same(in, picture(16, channels, 14, 1, 0).to(at::kBFloat16));
+    }
+  }
+}
+
 TEST_F(BatchNormRelu, TakesAGradientThatIsOneValueForEachChannel) {
   expect_same(inputs(4, 16, 6, true), at::randn({4, 16, 1, 1}).expand({4, 16, 6, 6}));
 }
@@ -112,7 +123,9 @@ TEST_F(BatchNormRelu, KeepsNegativeZerosAndValuesThatAreNotFinite) {
 TEST_F(BatchNormRelu, LeavesToLibTorchWhatItDoesNotComputeAlike) {
   const auto good = picture(4, 16, 6, 1, 0);
   EXPECT_FALSE(can_fuse_batch_norm_relu(good.contiguous(), {})) << "channels first";
-  EXPECT_FALSE(can_fuse_batch_norm_relu(good.to(at::kBFloat16), {})) << "16 bits";
+  EXPECT_FALSE(can_fuse_batch_norm_relu(good.to(at::kHalf), {})) << "float16";
+  EXPECT_FALSE(can_fuse_batch_norm_relu(picture(4, 24, 6, 1, 0).to(at::kBFloat16), {})) << "24 channels";
+  EXPECT_FALSE(can_fuse_batch_norm_relu(good, good.to(at::kBFloat16))) << "two types";
   EXPECT_FALSE(can_fuse_batch_norm_relu(picture(4, 12, 6, 1, 0), {})) << "12 channels";
   EXPECT_FALSE(can_fuse_batch_norm_relu(picture(4, 16, 1, 1, 0), {})) << "both layouts at once";
   EXPECT_FALSE(can_fuse_batch_norm_relu(good, good.contiguous())) << "two layouts";

@@ -6,14 +6,15 @@
 
 namespace lockstep {
 
-/// Whether batch_norm_relu() can compute with these: float32 [samples, channels, height, width] in host
-/// memory, channels last, one thread, channels in eights, and a processor on which LibTorch multiplies and
-/// adds in one rounding (AVX2). `skipped` may be undefined.
+/// Whether batch_norm_relu() can compute with these: [samples, channels, height, width] in host memory,
+/// channels last, float32 with channels in eights or bfloat16 with channels in sixteens, one thread, and a
+/// processor on which LibTorch multiplies and adds in one rounding (AVX2). `skipped` may be undefined.
 bool can_fuse_batch_norm_relu(const at::Tensor& x, const at::Tensor& skipped);
 
 /// relu(batch_norm(x) + skipped) in training, or relu(batch_norm(x)) where `skipped` is undefined, with
-/// gradients for x, weight, bias and skipped. Mean and unbiased variance of each channel go to `mean` and
-/// `variance`, float32 [channels]. Ioffe and Szegedy 2015, algorithm 1; He et al. 2016, figure 2.
+/// gradients for x, weight, bias and skipped. Weight and bias are float32 [channels]. Mean and unbiased
+/// variance of each channel go to `mean` and `variance`, float32 [channels]. Ioffe and Szegedy 2015,
+/// algorithm 1; He et al. 2016, figure 2.
 at::Tensor batch_norm_relu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                            const at::Tensor& skipped, double epsilon, at::Tensor& mean, at::Tensor& variance);
 
