@@ -1,5 +1,9 @@
 #include "collectives/add_tree.hpp"
 
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -29,10 +33,36 @@ void add(const float* left, const float* right, float* sum, std::int64_t count, 
   }
 }
 
+#ifdef __AVX__
+
+constexpr std::int64_t lanes = 8;
+constexpr std::uintptr_t alignment = lanes * sizeof(float);
+
+/// `sum` is aligned, and `count` in lanes.
+void add_past_caches(const float* left, const float* right, float* sum, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; i += lanes)
+    _mm256_stream_ps(sum + i, _mm256_loadu_ps(left + i) + _mm256_loadu_ps(right + i));
+}
+
+/// The stores to come, which tell others of the sum, do not wait for these by themselves.
+void wait_for_stores() { _mm_sfence(); }
+
+bool can_pass_caches(const float* sum, std::int64_t count) {
+  return reinterpret_cast<std::uintptr_t>(sum) % alignment == 0 && count % lanes == 0;
+}
+
+#else
+
+void add_past_caches(const float*, const float*, float*, std::int64_t) {}
+void wait_for_stores() {}
+bool can_pass_caches(const float*, std::int64_t) { return false; }
+
+#endif
+
 }  // namespace
 
 void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
-              std::int64_t count, GradientFormat format) {
+              std::int64_t count, GradientFormat format, Stores stores) {
   if (count == 0) return;
   if (merges.empty()) {
     if (sum != pieces[0]) std::memcpy(sum, pieces[0], sizeof(float) * count);
@@ -45,11 +75,17 @@ void add_tree(std::span<const float* const> pieces, std::span<const Merge> merge
     for (std::size_t i = 0; i < pieces.size(); ++i) at[i] = pieces[i] + begin;
     for (std::size_t m = 0; m < merges.size(); ++m) {
       const auto [left, right] = merges[m];
-      float* const to = m + 1 == merges.size() ? sum + begin : between.data() + left * block;
-      add(at[left], at[right], to, size, format);
+      const bool last = m + 1 == merges.size();
+      float* const to = last ? sum + begin : between.data() + left * block;
+      if (last && stores == Stores::past_caches && format == GradientFormat::float32 &&
+          can_pass_caches(to, size))
+        add_past_caches(at[left], at[right], to, size);
+      else
+        add(at[left], at[right], to, size, format);
       at[left] = to;
     }
   }
+  if (stores == Stores::past_caches) wait_for_stores();
 }
 
 }  // namespace lockstep

@@ -11,6 +11,8 @@ namespace lockstep {
 namespace {
 
 constexpr int first_tag = 2;
+constexpr std::int64_t cached_bytes = std::int64_t{64}
+                                      << 20;  // a shard that is larger leaves the caches anyway
 
 /// The leaves of a group of ranks.
 Range leaves_of(const RankGroup& group, std::int64_t leaves, int world_size) {
@@ -155,11 +157,11 @@ void HostReduction::decode(const std::byte* message, Range bucket, float* values
 
 /// `parts` and `sum` begin at the bucket.
 void HostReduction::add(std::vector<const float*> parts, std::span<const Merge> merges, float* sum,
-                        Range bucket) const {
+                        Range bucket, Stores stores) const {
   const auto rounded = rounded_part(bucket).size();
   add_tree(parts, merges, sum, rounded, rounding_.format);
   for (auto& part : parts) part += rounded;
-  add_tree(parts, merges, sum + rounded, bucket.size() - rounded);
+  add_tree(parts, merges, sum + rounded, bucket.size() - rounded, GradientFormat::float32, stores);
 }
 
 Range HostReduction::bucket_of(int owner, std::int64_t index) const {
@@ -291,7 +293,8 @@ bool HostReduction::add_ready(std::int64_t ready) {
         decode(message_of(values), bucket, values);
       }
     }
-    add(parts, merges_, sum_ + offset, bucket);
+    const bool large = 4 * shards_[rank_].size() > cached_bytes;
+    add(parts, merges_, sum_ + offset, bucket, large ? Stores::past_caches : Stores::cached);
     done_[index] = added = true;
     ++added_;
   }

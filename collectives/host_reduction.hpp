@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "collectives/add_tree.hpp"
 #include "collectives/gradient_format.hpp"
 #include "collectives/host_memory.hpp"
 #include "collectives/pending_messages.hpp"
@@ -88,7 +89,8 @@ class HostReduction {
   std::int64_t message_bytes(Range bucket) const;
   void encode(const float* values, Range bucket, std::byte* message) const;
   void decode(const std::byte* message, Range bucket, float* values) const;
-  void add(std::vector<const float*> parts, std::span<const Merge> merges, float* sum, Range bucket) const;
+  void add(std::vector<const float*> parts, std::span<const Merge> merges, float* sum, Range bucket,
+           Stores stores = Stores::cached) const;
   Published& published(int local_rank) const;
 
   HostMemory& host_;

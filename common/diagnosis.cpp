@@ -73,7 +73,11 @@ class Diagnosis {
     const auto found = before_.find(rank);
     return found == before_.end() ? nullptr : found->second;
   }
-  static bool waits(const RankStatus& status) { return !status.awaits.empty(); }
+  static bool stands_still(const RankStatus& status) {
+    return status.idle_seconds >= stuck_seconds && !status.on_disk;
+  }
+  /// Who waits looks for messages all the time; a rank that does nothing has only said so before.
+  static bool waits(const RankStatus& status) { return !status.awaits.empty() && !stands_still(status); }
   static bool gets_no_core(const RankStatus& status) { return status.ready && status.cores < starved_cores; }
   /// Where most ranks get none, the machine has too few, and none of them is a culprit for that.
   bool got_no_core_either_time(const RankStatus& status) const {
@@ -158,8 +162,9 @@ class Diagnosis {
       if (status.state != State::running || waits(status) || status.usual_seconds == 0) continue;
       if (gets_no_core(status)) continue;
       // Messages, disks and saves may take their time, however little the rank does meanwhile.
-      const bool idle = status.idle_seconds >= stuck_seconds && !status.on_disk &&
-                        status.phase != "exchange" && status.phase != "checkpoint";
+      const bool idle =
+          stands_still(status) &&
+          (!status.awaits.empty() || (status.phase != "exchange" && status.phase != "checkpoint"));
       const double times = idle ? idle_times : stuck_times;
       if (status.phase_seconds < std::max(stuck_seconds, times * status.usual_seconds)) continue;
       if (now_.size() > 1 && waiting_for(status.rank) == 0) continue;
@@ -263,6 +268,7 @@ class Diagnosis {
       if (std::ranges::find(common, status.host) == common.end()) continue;
       // Whoever is at a slow link waits for it; who computes there may be what the others wait for.
       if ((!waits(status) && status.phase != "exchange") || got_no_core_either_time(status)) return;
+      if (status.idle_seconds > 0) return;  // it may be stuck, which takes longer to tell
       finding.ranks.push_back(status.rank);
     }
     finding.text = (common.size() == 2 ? "the link between " : "the link of ") + finding.host +

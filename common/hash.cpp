@@ -1,5 +1,7 @@
 #include "common/hash.hpp"
 
+// Compiled here, for this build's instructions: the packaged library has those that every processor has.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace lockstep {

@@ -157,7 +157,8 @@ class Watch {
   /// A rank that stands still for too long is killed, so that the others need not wait for it any longer.
   void end_hang(double limit, double seconds) {
     stopped_seconds_ = status_.state == RankStatus::State::stopped ? stopped_seconds_ + seconds : 0;
-    const bool stuck = status_.awaits.empty() && status_.usual_seconds > 0 &&
+    const bool waits = !status_.awaits.empty() && status_.idle_seconds < limit;  // who waits is not idle
+    const bool stuck = !waits && status_.usual_seconds > 0 &&
                        status_.phase_seconds > std::max(limit, hung_times * status_.usual_seconds);
     if (limit <= 0 || (!stuck && stopped_seconds_ < limit)) return;
     const auto line = "error: rank " + std::to_string(status_.rank) + " on " + status_.host + " has " +

@@ -31,7 +31,8 @@ from launching import MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, Started, me
 
 EXAMPLES = """Examples:
   .venv/bin/python tests/integration/crash_matrix.py --points 100 --seed 7      a sample
-  .venv/bin/python tests/integration/crash_matrix.py --minutes 25               as many as fit, the different ones first
+  .venv/bin/python tests/integration/crash_matrix.py --minutes 25 | tee log     as many as fit, the different ones first
+  .venv/bin/python tests/integration/crash_matrix.py --done log                 the others another time
   .venv/bin/python tests/integration/crash_matrix.py --only 'rename .* kill'    all trials whose words have this in them
   .venv/bin/python tests/integration/crash_matrix.py --list                     name them, and try none
   .venv/bin/python tests/integration/crash_matrix.py --trial shared 0 'rename checkpoint/step-00000002 #1' kill 3
@@ -98,8 +99,8 @@ class Trial(NamedTuple):
 
 def in_order(trials, seed):
     """At random, but first one of each kind, then one for each place, then the rest."""
-    trials = sorted(trials)  # ranks tell of their points in any order
-    random.Random(seed).shuffle(trials)
+    # Each by its own number: two runs differ by some messages, and that must not change the order of the rest.
+    trials = sorted(trials, key=lambda trial: random.Random(f"{seed}.{trial}").random())
     kinds, places = Counter(), Counter()
     keys = {}
     for trial in trials:
@@ -263,6 +264,14 @@ def newest_step(output):
     return max((int(name[5:]) for name in names if re.fullmatch(r"step-\d+", name)), default=0)
 
 
+def places_in(logs):
+    """Those that `logs` of earlier trials name."""
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    tried = [re.fullmatch(r"\d+/\d+ (.*): (?:equal|WRONG)", line) for line in lines]
+    words = [shlex.split(line[1]) for line in tried if line]
+    return {Trial(scene, int(rank), point, fault, int(ranks)).place() for scene, rank, point, fault, ranks in words}
+
+
 class Tried(NamedTuple):
     equal: int
     not_reached: list
@@ -294,7 +303,8 @@ def try_all(matrix, trials, minutes=None, program=PROGRAM):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, metavar="N", help="try N trials of them")
-    parser.add_argument("--after", type=int, default=0, metavar="N", help="leave the first N out")
+    parser.add_argument("--done", type=Path, nargs="+", default=[], metavar="LOG",
+                        help="leave out what is much the same as a trial in what earlier ones have printed")
     parser.add_argument("--seed", default="0", help="of the order, and of the numbers of ranks to go on on")
     parser.add_argument("--minutes", type=float, help="begin no trial after so many")
     parser.add_argument("--only", default="", metavar="REGEX", help="the trials in whose words this is found")
@@ -313,7 +323,8 @@ def main():
             trials = [Trial(scene, int(rank), point, fault, int(ranks))]
         else:
             trials = [trial for trial in matrix.trials(chosen.seed) if re.search(chosen.only, trial.words())]
-            trials = trials[chosen.after:][:chosen.points]
+            done = places_in(chosen.done)
+            trials = [trial for trial in trials if trial.place() not in done][:chosen.points]
         if chosen.list:
             print("\n".join(trial.words() for trial in trials))
             return 0

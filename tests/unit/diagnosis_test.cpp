@@ -245,6 +245,17 @@ TEST(Diagnosis, NamesTheHostThatAllWaitsHaveAPartIn) {
   EXPECT_TRUE(diagnose_now(now).empty()) << "it may be one that computes";
 }
 
+TEST(Diagnosis, TellsARankThatStandsStillWhereItWaitedFromASlowLink) {
+  auto now = ranks(3);
+  for (auto& status : now) status.step_ms = 6000, status.phase = "exchange", status.phase_seconds = 1.5;
+  now[0].awaits = now[1].awaits = {2};
+  now[2].awaits = {0};  // what it said before it was held
+  now[2].idle_seconds = 1.5;
+  EXPECT_TRUE(diagnose_now(now).empty()) << "too early to tell";
+  now[2].idle_seconds = now[2].phase_seconds = 2.5;
+  expect_one(diagnose_now(now), Trouble::stuck, {2}, "n3");
+}
+
 TEST(Diagnosis, NamesBothHostsOfASlowLinkBetweenTwo) {
   auto now = ranks(2);
   for (auto& status : now) status.step_ms = 6000, status.phase = "exchange";

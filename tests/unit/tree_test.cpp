@@ -134,9 +134,14 @@ TEST(TreeSum, IsBitEqualToTheTreeForAnyNumberAndSizeOfPieces) {
       }
       const auto merges = merge_schedule(leaves, static_cast<int>(leaves));
       const auto before = values;
-      std::vector<float> sum(count);
-      add_tree(pieces, merges, sum.data(), count);
-      EXPECT_EQ(std::memcmp(sum.data(), expected.data(), sizeof(float) * count), 0) << leaves << " " << count;
+      for (const auto stores : {Stores::cached, Stores::past_caches}) {
+        std::vector<float> sum(count + 8);
+        for (const std::ptrdiff_t off : {0, 1}) {  // one of them is not aligned
+          add_tree(pieces, merges, sum.data() + off, count, GradientFormat::float32, stores);
+          EXPECT_EQ(std::memcmp(sum.data() + off, expected.data(), sizeof(float) * count), 0)
+              << leaves << " " << count;
+        }
+      }
       EXPECT_EQ(values, before);
       for (auto& place : values) {  // in the place of any piece
         auto copies = before;
