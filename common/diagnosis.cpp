@@ -233,7 +233,8 @@ class Diagnosis {
     if (!only || waiting_for(only->rank) == 0) return false;
     const bool starved = got_no_core_either_time(*only);
     if (only->phase == "exchange" && !starved) return false;
-    const bool for_find_stuck = only->idle_seconds > 0 && only->usual_seconds > 0;
+    const bool on_data = only->on_disk && only->phase == "data";  // which takes no computing
+    const bool for_find_stuck = (only->idle_seconds > 0 || on_data) && only->usual_seconds > 0;
     if (!starved &&
         (for_find_stuck ||
          only->phase_seconds < std::max(slow_compute_seconds, slow_compute_times * only->usual_seconds)))

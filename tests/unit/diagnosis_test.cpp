@@ -150,6 +150,15 @@ TEST(Diagnosis, GivesDisksTheirTime) {
   expect_one(diagnose_now(now), Trouble::stuck, {1}, "n2");
 }
 
+TEST(Diagnosis, CallsNoRankSlowToComputeThatWaitsForItsData) {
+  auto now = ranks(3);
+  for (auto& status : now) status.awaits = {1}, status.step_ms = 6000;
+  now[1].awaits = {}, now[1].phase = "data", now[1].phase_seconds = 1.5, now[1].on_disk = true;
+  EXPECT_TRUE(diagnose_now(now).empty()) << "too early to tell";
+  now[1].phase_seconds = 2.5;
+  expect_one(diagnose_now(now), Trouble::stuck, {1}, "n2");
+}
+
 TEST(Diagnosis, CallsARankThatGetsNoCoreSlowAndNeverStuck) {
   auto now = ranks(3);
   for (auto& status : now) status.step_ms = 6000, status.ready = true, status.cores = 1;
