@@ -33,31 +33,26 @@ void add(const float* left, const float* right, float* sum, std::int64_t count, 
   }
 }
 
+/// False, with nothing done, where `sum` is not aligned or the processor has no such stores.
+bool add_past_caches([[maybe_unused]] const float* left, [[maybe_unused]] const float* right,
+                     [[maybe_unused]] float* sum, [[maybe_unused]] std::int64_t count) {
 #ifdef __AVX__
-
-constexpr std::int64_t lanes = 8;
-constexpr std::uintptr_t alignment = lanes * sizeof(float);
-
-/// `sum` is aligned, and `count` in lanes.
-void add_past_caches(const float* left, const float* right, float* sum, std::int64_t count) {
+  constexpr std::int64_t lanes = 8;
+  if (reinterpret_cast<std::uintptr_t>(sum) % sizeof(__m256) != 0 || count % lanes != 0) return false;
   for (std::int64_t i = 0; i < count; i += lanes)
     _mm256_stream_ps(sum + i, _mm256_loadu_ps(left + i) + _mm256_loadu_ps(right + i));
+  return true;
+#else
+  return false;
+#endif
 }
 
 /// The stores to come, which tell others of the sum, do not wait for these by themselves.
-void wait_for_stores() { _mm_sfence(); }
-
-bool can_pass_caches(const float* sum, std::int64_t count) {
-  return reinterpret_cast<std::uintptr_t>(sum) % alignment == 0 && count % lanes == 0;
-}
-
-#else
-
-void add_past_caches(const float*, const float*, float*, std::int64_t) {}
-void wait_for_stores() {}
-bool can_pass_caches(const float*, std::int64_t) { return false; }
-
+void wait_for_stores() {
+#ifdef __AVX__
+  _mm_sfence();
 #endif
+}
 
 }  // namespace
 
@@ -77,10 +72,8 @@ void add_tree(std::span<const float* const> pieces, std::span<const Merge> merge
       const auto [left, right] = merges[m];
       const bool last = m + 1 == merges.size();
       float* const to = last ? sum + begin : between.data() + left * block;
-      if (last && stores == Stores::past_caches && format == GradientFormat::float32 &&
-          can_pass_caches(to, size))
-        add_past_caches(at[left], at[right], to, size);
-      else
+      const bool past = last && stores == Stores::past_caches && format == GradientFormat::float32;
+      if (!past || !add_past_caches(at[left], at[right], to, size))
         add(at[left], at[right], to, size, format);
       at[left] = to;
     }

@@ -11,8 +11,8 @@ namespace lockstep {
 namespace {
 
 constexpr int first_tag = 2;
-constexpr std::int64_t cached_bytes = std::int64_t{64}
-                                      << 20;  // a shard that is larger leaves the caches anyway
+/// A shard that is larger leaves the caches anyway.
+constexpr std::int64_t cached_bytes = std::int64_t{64} << 20;
 
 /// The leaves of a group of ranks.
 Range leaves_of(const RankGroup& group, std::int64_t leaves, int world_size) {

@@ -117,12 +117,11 @@ int run_ranks(const Request& request) {
   } catch (const std::exception& error) {
     const auto place = "rank " + std::to_string(rank) + " on " + host_name();
     if (const auto why = why_no_memory(error)) {
-      std::cerr
-          << "error: " + place + " ran out of memory (" + *why +
-                 ") give a smaller training.micro_batch_size (another run), or start fewer ranks on each "
-                 "host\n"
-          << std::flush;
-      leave_at_once(ExitCode::out_of_memory);
+      const Error refused(
+          ExitCode::out_of_memory, place + " ran out of memory", *why,
+          "give a smaller training.micro_batch_size (another run), or start fewer ranks on each host");
+      std::cerr << std::string("error: ") + refused.what() + "\n" << std::flush;
+      leave_at_once(refused.exit_code());
     }
     std::cerr << place + ": internal error: " + error.what() + "\n" << std::flush;
     leave_at_once(code);

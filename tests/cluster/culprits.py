@@ -139,9 +139,7 @@ def stuck(run, rank):
             f"assert libc.ptrace({PTRACE_SEIZE}, pid, None, None) == 0\n"
             f"assert libc.ptrace({PTRACE_INTERRUPT}, pid, None, None) == 0\n"
             "print(flush=True); time.sleep(3600)")
-    with beside(hold) as holder:  # with the holder gone, the thread goes on
-        if not holder.stdout.readline():
-            raise RuntimeError("the thread cannot be held")
+    with holding(hold):  # with that program gone, the thread goes on
         yield
 
 
@@ -151,13 +149,12 @@ def slow_compute(run, rank):
     cores = sorted(os.sched_getaffinity(0))
     for other in range(run.ranks):
         confine(run.process_of(other), cores[-1:] if other == rank else cores[:-1])
-    spin = ["taskset", "-c", str(cores[-1]), sys.executable, "-c", "while True: pass"]
+    spin = ["taskset", "-c", str(cores[-1]), *python("while True: pass")]
     real_time = ["chrt", "-f", "1", *spin]  # the kernel keeps 5 % from it
     ranks_per_core = max(1, (run.ranks - 1) // (len(cores) - 1))
     with contextlib.ExitStack() as ends:
         for command in [real_time, *[spin] * (ranks_per_core - 1)]:
-            hog = ends.enter_context(subprocess.Popen(command))
-            ends.callback(hog.kill)
+            ends.enter_context(beside(command))
         yield
 
 
@@ -190,9 +187,7 @@ def from_files(folder):
 def hanging_files(run, rank):
     """The rank does not come back from opening an image, as on a file system whose server is gone."""
     folders = (Path(run.settings["data.path"]) / "train").iterdir()
-    with beside(HOLD_OPENS, run.process_of(rank), *folders) as holder:
-        if not holder.stdout.readline():
-            raise RuntimeError("files cannot be held")
+    with holding(HOLD_OPENS, run.process_of(rank), *folders):
         yield
 
 
@@ -203,10 +198,12 @@ def in_memory_groups(folder):
         (CONTROL_GROUPS / "cgroup.subtree_control").write_text("+memory")
     within = CONTROL_GROUPS / "memory" if (CONTROL_GROUPS / "memory").exists() else CONTROL_GROUPS
     name = f"lockstep-{os.getpid()}"
-    yield {}, ["sh", "-c", f'group={within}/{name}-$OMPI_COMM_WORLD_RANK; mkdir "$group" && '
-                           'echo $$ > "$group/cgroup.procs" && exec "$@"', "sh"]
-    for group in within.glob(f"{name}-*"):
-        remove_group(group)
+    try:
+        yield {}, ["sh", "-c", f'group={within}/{name}-$OMPI_COMM_WORLD_RANK; mkdir "$group" && '
+                               'echo $$ > "$group/cgroup.procs" && exec "$@"', "sh"]
+    finally:
+        for group in within.glob(f"{name}-*"):
+            remove_group(group)
 
 
 def remove_group(group):
@@ -226,7 +223,7 @@ def out_of_memory(run, rank):
     """Another process takes what is left of the memory, and the kernel ends the largest one."""
     group, usage, limit = memory_group_of(run.process_of(rank))
     limit.write_text(str(int(usage.read_text()) + 8 * MIB))
-    with beside(TAKE_MEMORY, group, 64 * MIB):
+    with beside(python(TAKE_MEMORY, group, 64 * MIB)):
         yield
 
 
@@ -242,10 +239,22 @@ def memory_group_of(pid):
     return group, group / "memory.current", group / "memory.max"
 
 
+def python(text, *arguments):
+    return [sys.executable, "-c", text, *map(str, arguments)]
+
+
 @contextlib.contextmanager
-def beside(text, *arguments):
+def holding(text, *arguments):
+    """A Python program that says a line once it holds what it is to hold."""
+    with beside(python(text, *arguments)) as holder:
+        if not holder.stdout.readline():
+            raise RuntimeError("the rank cannot be held")
+        yield
+
+
+@contextlib.contextmanager
+def beside(command):
     """A program that is there until the end of the `with` block."""
-    command = [sys.executable, "-c", text, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process

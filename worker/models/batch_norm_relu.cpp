@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <immintrin.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
@@ -11,6 +10,10 @@
 #include <type_traits>
 
 #include "common/error.hpp"
+
+#if defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+#endif
 
 namespace lockstep {
 namespace {
@@ -108,14 +111,15 @@ void sum_squares(const T* x, const float* mean, Shape shape, float* sum) {
   });
 }
 
-/// out = relu(x * scale + shift + skipped), and in `open` a bit for each element that ReLU lets through.
-template <bool adds, class T>
+/// out = relu(x * scale + shift + skipped), without the last where it is null, and in `open` a bit for each
+/// element that ReLU lets through.
+template <class T>
 void transform(const T* x, const float* scale, const float* shift, const T* skipped, Shape shape, T* out,
                std::uint8_t* open) {
   for (std::int64_t i = (shape.rows - 1) * shape.channels; i >= 0; i -= shape.channels) {
     for (std::int64_t c = 0; c < shape.channels; c += lanes) {
       auto y = as_stored<T>(_mm256_fmadd_ps(load(x + i + c), load(scale + c), load(shift + c)));
-      if constexpr (adds) y = as_stored<T>(y + load(skipped + i + c));
+      if (skipped) y = as_stored<T>(y + load(skipped + i + c));
       store(out + i + c, _mm256_max_ps(_mm256_setzero_ps(), y));  // in this order NaN stays
       const auto passes = _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_NLE_UQ);
       open[(i + c) / lanes] = static_cast<std::uint8_t>(_mm256_movemask_ps(passes));
@@ -131,8 +135,9 @@ __m256 through_relu(std::uint8_t open, const T* gradient) {
   return _mm256_and_ps(_mm256_castsi256_ps(passes), load(gradient));
 }
 
-/// Sums of g and of (x - mean) * g, where g is what goes through ReLU, which is kept in `through`.
-template <bool keeps, class T>
+/// Sums of g and of (x - mean) * g, where g is what goes through ReLU, which `through` keeps if it is not
+/// null.
+template <class T>
 void sum_gradients(const T* x, const float* mean, const std::uint8_t* open, const T* gradient, Shape shape,
                    T* through, float* sum, float* product) {
   for_parts<4>(shape.channels, [&]<int n>(std::int64_t c, std::integral_constant<int, n>) {
@@ -142,7 +147,7 @@ void sum_gradients(const T* x, const float* mean, const std::uint8_t* open, cons
       for (int r = 0; r < n; ++r) {
         const auto at = i * shape.channels + c + r * lanes;
         const auto g = through_relu(open[at / lanes], gradient + at);
-        if constexpr (keeps) store(through + at, g);
+        if (through) store(through + at, g);
         sums[r] = sums[r] + g;
         products[r] = _mm256_fmadd_ps(load(x + at) - means[r], g, products[r]);
       }
@@ -162,14 +167,14 @@ struct Channel {
   const float *mean, *inverse_deviation, *weight, *slope, *gradient_mean;
 };
 
-/// (g - gradient_mean - (x - mean) * slope) * inverse_deviation * weight. `kept` says that `gradient` is
-/// already what goes through ReLU.
-template <bool kept, class T>
-void gradients_of_input(const T* x, const std::uint8_t* open, const T* gradient, Channel channel, Shape shape,
-                        T* of_input) {
+/// (g - gradient_mean - (x - mean) * slope) * inverse_deviation * weight. Where `through` is not null, it
+/// has what sum_gradients() has kept.
+template <class T>
+void gradients_of_input(const T* x, const std::uint8_t* open, const T* gradient, const T* through,
+                        Channel channel, Shape shape, T* of_input) {
   for (std::int64_t i = (shape.rows - 1) * shape.channels; i >= 0; i -= shape.channels) {
     for (std::int64_t c = 0; c < shape.channels; c += lanes) {
-      const auto g = kept ? load(gradient + i + c) : through_relu(open[(i + c) / lanes], gradient + i + c);
+      const auto g = through ? load(through + i + c) : through_relu(open[(i + c) / lanes], gradient + i + c);
       const auto deviation = load(x + i + c) - load(channel.mean + c);
       const auto centred =
           minus_product(g - load(channel.gradient_mean + c), deviation, load(channel.slope + c), T());
@@ -208,12 +213,8 @@ struct BatchNormRelu : torch::autograd::Function<BatchNormRelu<T>> {
       scale[c] = inverse_deviation[c] * weights[c];
       shift[c] = std::fma(-mean[c], scale[c], biases[c]);
     }
-    auto* const results = out.data_ptr<T>();
-    auto* const bits = open.data_ptr<std::uint8_t>();
-    if (skipped)
-      transform<true>(values, scale, shift, skipped->const_data_ptr<T>(), shape, results, bits);
-    else
-      transform<false, T>(values, scale, shift, nullptr, shape, results, bits);
+    transform(values, scale, shift, skipped ? skipped->const_data_ptr<T>() : nullptr, shape,
+              out.data_ptr<T>(), open.data_ptr<std::uint8_t>());
     context->save_for_backward({x, weight, open, per_channel});
     context->saved_data["skips"] = skipped.has_value();
     return out;
@@ -234,20 +235,14 @@ struct BatchNormRelu : torch::autograd::Function<BatchNormRelu<T>> {
     auto *sum = of_bias.data_ptr<float>(), *product = of_weight.data_ptr<float>();
     const auto *values = x.const_data_ptr<T>(), *given = gradient.const_data_ptr<T>();
     T* const through = of_skipped.defined() ? of_skipped.data_ptr<T>() : nullptr;
-    if (through)
-      sum_gradients<true>(values, mean, open, given, shape, through, sum, product);
-    else
-      sum_gradients<false>(values, mean, open, given, shape, through, sum, product);
+    sum_gradients(values, mean, open, given, shape, through, sum, product);
     for (std::int64_t c = 0; c < shape.channels; ++c) {
       slope[c] = product[c] * inverse_deviation[c] * inverse_deviation[c] / count;
       gradient_mean[c] = sum[c] / count;
       product[c] = product[c] * inverse_deviation[c];
     }
     const Channel channel{mean, inverse_deviation, weight.const_data_ptr<float>(), slope, gradient_mean};
-    if (through)
-      gradients_of_input<true, T>(values, open, through, channel, shape, of_input.data_ptr<T>());
-    else
-      gradients_of_input<false>(values, open, given, channel, shape, of_input.data_ptr<T>());
+    gradients_of_input<T>(values, open, given, through, channel, shape, of_input.data_ptr<T>());
     return {of_input, of_weight, of_bias, of_skipped, {}, {}, {}};
   }
 };
