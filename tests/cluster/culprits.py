@@ -58,12 +58,18 @@ while True:
             os.write(fd, struct.pack("iI", file, ALLOW))
             os.close(file)
 """
-# Takes so many bytes of the memory of a control group; the kernel shall not kill this process for them.
-TAKE_MEMORY = """
+# Fills a control group until the kernel has killed for it; that shall not be this process. Arguments are the group, and
+# its file that counts such kills. The kernel gives up the pages of files first, so how much it takes is not known.
+FILL_MEMORY = f"""
 import os, sys, time
+def kills():
+    return dict(line.split() for line in open(sys.argv[2]))["oom_kill"]
 open("/proc/self/oom_score_adj", "w").write("-1000")
 open(sys.argv[1] + "/cgroup.procs", "w").write(str(os.getpid()))
-taken = b"x" * int(sys.argv[2])
+before, taken = kills(), []
+while kills() == before:
+    taken.append(b"x" * {4 * MIB})
+print(flush=True)
 time.sleep(3600)
 """
 
@@ -221,22 +227,23 @@ def remove_group(group):
 @contextlib.contextmanager
 def out_of_memory(run, rank):
     """Another process takes what is left of the memory, and the kernel ends the largest one."""
-    group, usage, limit = memory_group_of(run.process_of(rank))
+    group, usage, limit, kills = memory_group_of(run.process_of(rank))
     limit.write_text(str(int(usage.read_text()) + 8 * MIB))
-    with beside(python(TAKE_MEMORY, group, 64 * MIB)):
+    with holding(FILL_MEMORY, group, kills):
         yield
 
 
 def memory_group_of(pid):
-    """(the folder of its memory's control group, its file of what is used, its file of what may be)"""
+    """(the folder of its memory's control group, its files of what is used, of what may be, and of the kills)"""
     lines = (Path("/proc") / str(pid) / "cgroup").read_text().splitlines()
+    files = ["memory.current", "memory.max", "memory.events"]
+    group = CONTROL_GROUPS / lines[-1].split(":", 2)[2][1:]
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "memory":
             group = CONTROL_GROUPS / "memory" / path[1:]
-            return group, group / "memory.usage_in_bytes", group / "memory.limit_in_bytes"
-    group = CONTROL_GROUPS / lines[-1].split(":", 2)[2][1:]
-    return group, group / "memory.current", group / "memory.max"
+            files = ["memory.usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control"]
+    return group, *(group / file for file in files)
 
 
 def python(text, *arguments):
@@ -245,10 +252,10 @@ def python(text, *arguments):
 
 @contextlib.contextmanager
 def holding(text, *arguments):
-    """A Python program that says a line once it holds what it is to hold."""
+    """A Python program that says a line once it has planted what it holds."""
     with beside(python(text, *arguments)) as holder:
         if not holder.stdout.readline():
-            raise RuntimeError("the rank cannot be held")
+            raise RuntimeError("the fault cannot be planted")
         yield
 
 
