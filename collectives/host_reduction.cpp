@@ -1,5 +1,7 @@
 #include "collectives/host_reduction.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -205,6 +207,7 @@ void HostReduction::start(float* sum) {
   if (host_.groups().size() == 1) return;
   hurry_ = false;
   thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), exchange_thread_name);
     try {
       reduce();
     } catch (...) {

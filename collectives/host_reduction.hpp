@@ -15,6 +15,9 @@
 
 namespace lockstep {
 
+/// Of the thread below that exchanges messages, as `top -H` shows it.
+inline constexpr const char* exchange_thread_name = "lockstep-sums";
+
 /// Elements [0, end) of the flat buffer are of `format`, the others float32.
 struct Rounding {
   GradientFormat format = GradientFormat::float32;

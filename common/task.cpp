@@ -13,14 +13,15 @@ std::filesystem::path folder_of_process(std::int64_t pid) { return "/proc/" + st
 std::optional<Task> task_in(const std::filesystem::path& folder) {
   std::ifstream file(folder / "stat");
   std::string text;
-  std::getline(file, text, '\0');         // unlike iterators this does not throw when the task ends meanwhile
-  const auto name_end = text.rfind(')');  // the name, field 2 of proc(5), may hold blanks and brackets
-  if (name_end == std::string::npos) return std::nullopt;
+  std::getline(file, text, '\0');  // unlike iterators this does not throw when the task ends meanwhile
+  const auto name = text.find('(') + 1, name_end = text.rfind(')');  // it may hold blanks and brackets
+  if (name == 0 || name_end == std::string::npos) return std::nullopt;
   std::istringstream fields(text.substr(name_end + 1));
   const auto skip = [&](int count) {
     for (std::string skipped; count > 0; --count) fields >> skipped;
   };
   Task task;
+  task.name = text.substr(name, name_end - name);
   double user = 0, system = 0;
   fields >> task.state >> task.parent;
   skip(9);

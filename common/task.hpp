@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 namespace lockstep {
 
 struct Task {
+  std::string name;  ///< of a thread, 15 bytes at most; of a process, its first thread's
   char state = '?';  ///< R, S, D, T, Z, ...
   std::int64_t parent = 0;
   double cpu_seconds = 0;         ///< used so far; those of a process are those of all its threads

@@ -24,6 +24,7 @@
 #include <set>
 #include <utility>
 
+#include "collectives/host_reduction.hpp"
 #include "common/diagnosis.hpp"
 #include "common/error.hpp"
 #include "common/log.hpp"
@@ -47,11 +48,16 @@ double unix_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-std::string states_of_threads(const std::filesystem::path& process) {
+/// Of the threads that the main one may be waiting for. It waits for the one that exchanges messages only in
+/// the phase of that name; in others that one looks for messages for as long as anybody holds the rank up.
+std::string states_of_threads(const std::filesystem::path& process, int phase) {
+  const bool exchanges = phase == static_cast<int>(Phase::exchange);
   std::string states;
   std::error_code none;
-  for (const auto& thread : std::filesystem::directory_iterator(process / "task", none))
-    states += task_in(thread.path()).value_or(Task{}).state;
+  for (const auto& entry : std::filesystem::directory_iterator(process / "task", none)) {
+    const auto thread = task_in(entry.path()).value_or(Task{});
+    if (exchanges || thread.name != exchange_thread_name) states += thread.state;
+  }
   return states;
 }
 
@@ -141,7 +147,7 @@ class Watch {
     const auto folder = folder_of_process(pid_);
     const auto process = task_in(folder).value_or(process_before_);
     const auto main = task_in(folder / "task" / std::to_string(pid_)).value_or(main_before_);
-    const auto states = states_of_threads(folder);
+    const auto states = states_of_threads(folder, stamps().phase);
     const auto by_the_clock = seconds_since(std::exchange(looked_, Clock::now()));
     status_.state = process.state == 'T' ? RankStatus::State::stopped : RankStatus::State::running;
     status_.on_disk = states.find('D') != std::string::npos;

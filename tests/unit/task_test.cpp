@@ -12,6 +12,7 @@ TEST(Task, ShowsThisProcessWhateverItsName) {
   ASSERT_EQ(prctl(PR_SET_NAME, "a) R 1 (b"), 0);
   const auto before = task_in("/proc/self");
   ASSERT_TRUE(before);
+  EXPECT_EQ(before->name, "a) R 1 (b");
   EXPECT_EQ(before->state, 'R');
   EXPECT_EQ(before->parent, getppid());
   EXPECT_GT(before->start_ticks, 0U);
