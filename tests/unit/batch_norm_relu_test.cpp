@@ -148,5 +148,14 @@ TEST_F(BatchNormRelu, IsWhatALayerComputesInTrainingWhateverTheLayout) {
       same_bits(fused->activated(in.x, relu, in.skipped), at::relu(fused->forward(in.x) + in.skipped)));
 }
 
+TEST(BatchNorm2d, ForgetsAMicroBatchWhoseValuesAreNotFinite) {
+  const auto in = inputs(4, 16, 6, false);
+  BatchNorm2d hurt(16), whole(16);
+  hurt->forward(in.x / 0);
+  hurt->forward(in.x), whole->forward(in.x);
+  EXPECT_TRUE(same_bits(hurt->batch_mean, whole->batch_mean));
+  EXPECT_TRUE(same_bits(hurt->batch_var, whole->batch_var));
+}
+
 }  // namespace
 }  // namespace lockstep
