@@ -58,20 +58,19 @@ while True:
             os.write(fd, struct.pack("iI", file, ALLOW))
             os.close(file)
 """
-# Fills a control group until the kernel has killed for it; that shall not be this process. Arguments are the group, and
-# its file that counts such kills. The kernel gives up the pages of files first, so how much it takes is not known.
+# Fills a control group until the kernel has killed for it. Arguments are the group, and its file that counts such kills.
+# The kernel gives up the pages of files first, so how much it takes is not known.
 FILL_MEMORY = f"""
 import os, sys, time
-def kills():
-    return dict(line.split() for line in open(sys.argv[2]))["oom_kill"]
-open("/proc/self/oom_score_adj", "w").write("-1000")
+count, taken = os.open(sys.argv[2], os.O_RDONLY), []
+before = os.pread(count, 4096, 0).split(b"oom_kill ")[1]
 open(sys.argv[1] + "/cgroup.procs", "w").write(str(os.getpid()))
-before, taken = kills(), []
-while kills() == before:
-    taken.append(b"x" * {4 * MIB})
+while os.pread(count, 4096, 0).split(b"oom_kill ")[1] == before:
+    taken.append(b"x" * {MIB // 4})
 print(flush=True)
 time.sleep(3600)
 """
+OOM_SCORE_OF_RANK, OOM_SCORE_OF_FILLER = 1000, 500  # so that the sentinel is not the next where the rank is slow to go
 
 
 class Run:
@@ -226,11 +225,19 @@ def remove_group(group):
 
 @contextlib.contextmanager
 def out_of_memory(run, rank):
-    """Another process takes what is left of the memory, and the kernel ends the largest one."""
-    group, usage, limit, kills = memory_group_of(run.process_of(rank))
+    """Another process takes what is left of the memory, and the kernel ends the rank."""
+    pid = run.process_of(rank)
+    group, usage, limit, kills = memory_group_of(pid)
     limit.write_text(str(int(usage.read_text()) + 8 * MIB))
-    with holding(FILL_MEMORY, group, kills):
+    set_oom_score(pid, OOM_SCORE_OF_RANK)
+    with beside(python(FILL_MEMORY, group, kills)) as filler:
+        set_oom_score(filler.pid, OOM_SCORE_OF_FILLER)
+        filler.stdout.readline()  # it says a line, or is killed too
         yield
+
+
+def set_oom_score(pid, score):
+    (Path("/proc") / str(pid) / "oom_score_adj").write_text(str(score))
 
 
 def memory_group_of(pid):
