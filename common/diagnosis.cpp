@@ -45,7 +45,9 @@ class Diagnosis {
       : now_(now),
         seconds_(seconds),
         usual_before_(usual_compute_ms(before)),
-        usual_now_(usual_compute_ms(now)) {
+        usual_now_(usual_compute_ms(now)),
+        usual_cores_before_(usual_cores(before)),
+        usual_cores_now_(usual_cores(now)) {
     for (const auto& status : before) before_[status.rank] = &status;
   }
 
@@ -78,12 +80,24 @@ class Diagnosis {
   }
   /// Who waits looks for messages all the time; a rank that does nothing has only said so before.
   static bool waits(const RankStatus& status) { return !status.awaits.empty() && !stands_still(status); }
-  static bool gets_no_core(const RankStatus& status) { return status.ready && status.cores < starved_cores; }
-  /// Where most ranks get none, the machine has too few, and none of them is a culprit for that.
+  /// Where the others get no more, the machine has too few, and nobody is a culprit for that.
+  static bool gets_no_core(const RankStatus& status, double usual_cores) {
+    return status.ready && status.cores < std::min(starved_cores, usual_cores / 2);
+  }
   bool got_no_core_either_time(const RankStatus& status) const {
     const auto* before = status_before(status.rank);
-    return before && gets_no_core(*before) && gets_no_core(status) &&
-           2 * std::ranges::count_if(now_, gets_no_core) <= std::ssize(now_);
+    return before && gets_no_core(*before, usual_cores_before_) && gets_no_core(status, usual_cores_now_);
+  }
+  /// The median of the ranks that could use a core; of a single one, what it could have.
+  static double usual_cores(const std::vector<RankStatus>& statuses) {
+    std::vector<double> all;
+    for (const auto& status : statuses) {
+      if (status.ready) all.push_back(status.cores);
+    }
+    if (all.size() < 2) return 1;
+    const auto middle = all.begin() + std::ssize(all) / 2;  // of two ranks the faster one
+    std::ranges::nth_element(all, middle);
+    return *middle;
   }
 
   int waiting_for(int rank) const {
@@ -160,7 +174,7 @@ class Diagnosis {
   void find_stuck() {
     for (const auto& status : now_) {
       if (status.state != State::running || waits(status) || status.usual_seconds == 0) continue;
-      if (gets_no_core(status)) continue;
+      if (gets_no_core(status, usual_cores_now_)) continue;
       // Messages, disks and saves may take their time, however little the rank does meanwhile.
       const bool idle =
           stands_still(status) &&
@@ -279,7 +293,7 @@ class Diagnosis {
 
   const std::vector<RankStatus>& now_;
   double seconds_;
-  double usual_before_, usual_now_;
+  double usual_before_, usual_now_, usual_cores_before_, usual_cores_now_;
   std::map<int, const RankStatus*> before_;
   std::vector<Finding> findings_;
 };

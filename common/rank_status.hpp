@@ -34,8 +34,8 @@ struct RankStatus {
   static constexpr int many = -1;
   std::vector<int> awaits;   ///< the ranks that it has been waiting for in the last moments, or `many`
   bool on_disk = false;      ///< a thread of it waits for a disk or a file system (state D)
-  bool ready = false;        ///< the main thread computes, or could if it had a core (state R)
-  double cores = 0;          ///< CPU time that the main thread has used since the last beat, per second
+  bool ready = false;        ///< the main thread, or the one it waits for, runs or could if it had a core
+  double cores = 0;          ///< CPU time that these have used since the last beat, per second
   double idle_seconds = 0;   ///< for how long no thread of it has been ready, nor used CPU time to speak of
   double step_ms = 0;        ///< of the latest steps; of the step under way where that is longer
   double usual_step_ms = 0;  ///< the median over the process's steps; 0 while there are few

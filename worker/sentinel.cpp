@@ -48,17 +48,23 @@ double unix_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// Of the threads that the main one may be waiting for. It waits for the one that exchanges messages only in
-/// the phase of that name; in others that one looks for messages for as long as anybody holds the rank up.
-std::string states_of_threads(const std::filesystem::path& process, int phase) {
-  const bool exchanges = phase == static_cast<int>(Phase::exchange);
-  std::string states;
+struct Threads {
+  std::string states;  ///< of all but `exchanging`
+  Task exchanging;     ///< the one that exchanges messages, where there is one
+};
+
+Threads threads_of(const std::filesystem::path& process) {
+  Threads threads;
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator(process / "task", none)) {
     const auto thread = task_in(entry.path()).value_or(Task{});
-    if (exchanges || thread.name != exchange_thread_name) states += thread.state;
+    if (thread.name == exchange_thread_name) {
+      threads.exchanging = thread;
+    } else {
+      threads.states += thread.state;
+    }
   }
-  return states;
+  return threads;
 }
 
 std::int64_t number_after(const std::string& path, const std::string& key) {
@@ -147,17 +153,29 @@ class Watch {
     const auto folder = folder_of_process(pid_);
     const auto process = task_in(folder).value_or(process_before_);
     const auto main = task_in(folder / "task" / std::to_string(pid_)).value_or(main_before_);
-    const auto states = states_of_threads(folder, stamps().phase);
+    auto [states, exchanging] = threads_of(folder);
     const auto by_the_clock = seconds_since(std::exchange(looked_, Clock::now()));
     status_.state = process.state == 'T' ? RankStatus::State::stopped : RankStatus::State::running;
-    status_.on_disk = states.find('D') != std::string::npos;
     status_.ready = main.state == 'R';
     status_.cores = (main.cpu_seconds - main_before_.cpu_seconds) / by_the_clock;
+    // In this phase the main thread waits for that one. In others it looks for messages beside it, for as
+    // long as anybody holds the rank up.
+    if (stamps().phase == static_cast<int>(Phase::exchange) && exchanging.start_ticks != 0) {
+      states += exchanging.state;
+      status_.ready = status_.ready || exchanging.state == 'R';
+      status_.cores += (exchanging.cpu_seconds - cpu_seconds_before(exchanging)) / by_the_clock;
+    }
+    status_.on_disk = states.find('D') != std::string::npos;
     const auto all_cores = (process.cpu_seconds - process_before_.cpu_seconds) / by_the_clock;
     const bool idle =
         states.find('R') == std::string::npos && status_.cores < idle_cores && all_cores < working_cores;
     status_.idle_seconds = idle ? status_.idle_seconds + seconds : 0;
-    main_before_ = main, process_before_ = process;
+    main_before_ = main, process_before_ = process, exchanging_before_ = exchanging;
+  }
+
+  /// There is a new one at every step.
+  double cpu_seconds_before(const Task& exchanging) const {
+    return exchanging.start_ticks == exchanging_before_.start_ticks ? exchanging_before_.cpu_seconds : 0;
   }
 
   /// A rank that stands still for too long is killed, so that the others need not wait for it any longer.
@@ -238,7 +256,7 @@ class Watch {
   bool on_nfs_ = false;
   std::int64_t phase_changes_ = 0, steps_ = 0, computing_ns_ = 0;
   double since_step_ = 0, stopped_seconds_ = 0;
-  Task main_before_, process_before_;
+  Task main_before_, process_before_, exchanging_before_;
   Clock::time_point looked_ = Clock::now();
   std::deque<double> recent_;
 };

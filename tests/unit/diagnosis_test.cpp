@@ -208,6 +208,17 @@ TEST(Diagnosis, CallsNoLinkSlowAtWhoseEndARankGetsNoCore) {
   expect_one(diagnose(before, now, seconds), Trouble::slow_compute, {1}, "n2");
 }
 
+TEST(Diagnosis, NamesTheRankThatGetsLeastWhereAllGetLittle) {
+  auto before = ranks(8, 1), now = ranks(8);
+  for (auto* statuses : {&before, &now}) {
+    for (auto& status : *statuses) status.ready = true, status.cores = 0.14, status.step_ms = 6000;
+    (*statuses)[1].cores = 0.05;
+  }
+  for (auto& status : now) status.awaits = {1};
+  now[1].awaits = {};
+  expect_one(diagnose(before, now, seconds), Trouble::slow_compute, {1}, "n2");
+}
+
 TEST(Diagnosis, NamesNobodyWhereMostRanksGetNoCore) {
   auto before = ranks(4, 1), now = ranks(4);
   for (auto* statuses : {&before, &now}) {
