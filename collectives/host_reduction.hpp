@@ -18,12 +18,6 @@ namespace lockstep {
 /// Of the thread below that exchanges messages, as `top -H` shows it.
 inline constexpr const char* exchange_thread_name = "lockstep-sums";
 
-/// Elements [0, end) of the flat buffer are of `format`, the others float32.
-struct Rounding {
-  GradientFormat format = GradientFormat::float32;
-  std::int64_t end = 0;
-};
-
 /// A reduce-scatter that begins while gradients are still being computed. The same bits come out for any
 /// world size and any grouping of the ranks into hosts.
 ///

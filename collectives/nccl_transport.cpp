@@ -19,7 +19,8 @@
 namespace lockstep {
 namespace {
 
-constexpr int polls_before_yield = 64;  // after that the core may belong to the rank that is waited for
+constexpr CUstream_st* no_stream = nullptr;  // the communicator alone
+constexpr int polls_before_yield = 64;       // after that the core may belong to the rank that is waited for
 constexpr auto abort_patience = std::chrono::seconds(5);
 constexpr auto peer_end_patience = std::chrono::milliseconds(200);  // some checks of the host transport
 
@@ -29,6 +30,7 @@ NcclTransport::NcclTransport(MpiTransport& host, int device, std::chrono::millis
     : host_(host), device_(device), deadline_(deadline), exceptions_at_start_(std::uncaught_exceptions()) {
   select_gpu(device);
   check_cuda(cudaStreamCreate(&stream_), "make a stream");
+  check_cuda(cudaStreamCreateWithFlags(&beside_, cudaStreamNonBlocking), "make a stream");
   await_all_ranks("the connection over NCCL");
   ncclUniqueId id{};
   if (rank() == 0) check_nccl(ncclGetUniqueId(&id));
@@ -36,7 +38,7 @@ NcclTransport::NcclTransport(MpiTransport& host, int device, std::chrono::millis
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;  // no call may wait for a peer inside NCCL, where no deadline holds
   check_nccl(ncclCommInitRankConfig(&communicator_, world_size(), id, rank(), &config));
-  wait(Await::communicator);
+  wait(no_stream);
 }
 
 NcclTransport::~NcclTransport() {
@@ -45,10 +47,12 @@ NcclTransport::~NcclTransport() {
   try {
     await_all_ranks("the end of NCCL");
     check_nccl(ncclCommFinalize(communicator_));
-    wait(Await::communicator);
+    wait(no_stream);
     check_nccl(ncclCommDestroy(communicator_));
-    for (const auto& memory : {scratch_, rest_}) check_cuda(cudaFree(memory.data), "free memory");
-    check_cuda(cudaStreamDestroy(stream_), "end a stream");
+    blocks_.insert(blocks_.end(), {scratch_.data, rest_.data});
+    for (void* const block : blocks_) check_cuda(cudaFree(block), "free memory");
+    for (const auto mark : marks_) check_cuda(cudaEventDestroy(mark), "end an event");
+    for (const auto stream : {stream_, beside_}) check_cuda(cudaStreamDestroy(stream), "end a stream");
   } catch (const Error& error) {
     log_warning(error.what());
   }
@@ -63,35 +67,72 @@ void NcclTransport::await_all_ranks(const char* activity) {
 }
 
 void NcclTransport::exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
+  if (!start_exchange(outgoing, incoming, stream_)) return;
+  const auto start = Clock::now();
+  wait(stream_);
+  time_waited_ += Clock::now() - start;
+}
+
+/// False where there is nothing to exchange.
+bool NcclTransport::start_exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming,
+                                   CUstream_st* stream) {
   activity_ = "the exchange over NCCL";
   awaited_.clear();
   for (const auto& message : incoming) awaited_.push_back(message.peer);
   for (const auto& message : outgoing) awaited_.push_back(message.peer);
-  if (awaited_.empty()) return;
+  if (awaited_.empty()) return false;
   check_nccl(ncclGroupStart());
   auto result = ncclSuccess;
   for (const auto& message : incoming) {
     if (message.bytes == 0 || result != ncclSuccess) continue;
-    result = ncclRecv(message.data, message.bytes, ncclUint8, message.peer, communicator_, stream_);
+    result = ncclRecv(message.data, message.bytes, ncclUint8, message.peer, communicator_, stream);
   }
   for (const auto& message : outgoing) {
     if (message.bytes == 0 || result != ncclSuccess) continue;
-    result = ncclSend(message.data, message.bytes, ncclUint8, message.peer, communicator_, stream_);
+    result = ncclSend(message.data, message.bytes, ncclUint8, message.peer, communicator_, stream);
   }
   const auto end_result = ncclGroupEnd();
   check_nccl(result);
   check_nccl(end_result);
+  return true;
+}
+
+void NcclTransport::mark_computed(std::size_t mark) {
+  while (marks_.size() <= mark) {
+    check_cuda(cudaEventCreateWithFlags(&marks_.emplace_back(), cudaEventDisableTiming), "make an event");
+  }
+  check_cuda(cudaEventRecord(marks_[mark], cudaStreamLegacy), "note what is computed");
+}
+
+void NcclTransport::follow(std::size_t mark) {
+  check_cuda(cudaStreamWaitEvent(beside_, marks_[mark], 0), "wait for what is computed");
+}
+
+void NcclTransport::exchange_beside(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
+  if (!start_exchange(outgoing, incoming, beside_)) return;
   const auto start = Clock::now();
-  wait(Await::stream);
+  wait(no_stream);  // for peers, the first time; NCCL takes no other call before
+  time_waited_ += Clock::now() - start;
+}
+
+void NcclTransport::encode_beside(const float* values, std::uint16_t* codes, GradientFormat format,
+                                  std::int64_t count) {
+  if (count > 0) check_cuda(launch_encode(values, codes, format, count, beside_), "encode gradients");
+}
+
+void NcclTransport::finish_beside() {
+  await_all_ranks("the exchange over NCCL");
+  const auto start = Clock::now();
+  wait(beside_);
   time_waited_ += Clock::now() - start;
 }
 
 void NcclTransport::finish_computing() { check_cuda(cudaStreamSynchronize(cudaStreamLegacy), "compute"); }
 
-void NcclTransport::wait(Await what) {
+void NcclTransport::wait(CUstream_st* stream) {
   const auto begin = Clock::now(), end = begin + deadline_;
   bool told = false;
-  for (int polls = 1; !is_ready(what); ++polls) {
+  for (int polls = 1; !is_ready(stream); ++polls) {
     if (polls < polls_before_yield) continue;
     polls = polls_before_yield;
     sched_yield();
@@ -108,14 +149,14 @@ void NcclTransport::wait(Await what) {
   if (told) host_.say_waiting_for({});
 }
 
-bool NcclTransport::is_ready(Await what) {
+bool NcclTransport::is_ready(CUstream_st* stream) {
   auto state = ncclSuccess;
   check_nccl(ncclCommGetAsyncError(communicator_, &state));
   check_nccl(state);
   // Until NCCL is done with the call, its kernels may not be on the stream, which would look idle.
   if (state == ncclInProgress) return false;
-  if (what == Await::communicator) return true;
-  const auto query = cudaStreamQuery(stream_);
+  if (stream == no_stream) return true;
+  const auto query = cudaStreamQuery(stream);
   if (query == cudaErrorNotReady) {
     cudaGetLastError();  // clears what LibTorch would take for a failure of its own next kernel
     return false;
@@ -170,16 +211,30 @@ void NcclTransport::abort() {
 
 void NcclTransport::add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
                              std::int64_t count) {
+  reserve_sums(std::ssize(pieces), count);
+  const std::vector<const void*> untyped(pieces.begin(), pieces.end());
+  start_tree_sum(untyped, merges, sum, count, GradientFormat::float32, stream_);
+}
+
+void NcclTransport::add_tree_beside(std::span<const void* const> pieces, std::span<const Merge> merges,
+                                    float* sum, std::int64_t count, GradientFormat format) {
+  start_tree_sum(pieces, merges, sum, count, format, beside_);
+}
+
+void NcclTransport::reserve_sums(std::int64_t pieces, std::int64_t count) {
+  if (pieces > TreeSum::capacity) at_least(sizeof(float) * TreeSum::depth * count, rest_);
+}
+
+void NcclTransport::start_tree_sum(std::span<const void* const> pieces, std::span<const Merge> merges,
+                                   float* sum, std::int64_t count, GradientFormat format,
+                                   CUstream_st* stream) {
   const auto additions = additions_after(std::ssize(pieces), merges);
   if (count == 0 || (pieces.size() == 1 && pieces[0] == sum)) return;
-  float* rest = nullptr;
-  if (pieces.size() > TreeSum::capacity) {
-    rest = static_cast<float*>(at_least(sizeof(float) * TreeSum::depth * count, rest_));
-  }
   TreeSum launch;
+  launch.format = format;
+  launch.rest = pieces.size() > TreeSum::capacity ? static_cast<float*>(rest_.data) : nullptr;
   for (std::size_t next = 0, held = 0; next < pieces.size();) {
     launch.held = static_cast<std::int32_t>(held);
-    launch.rest = rest;
     for (launch.size = 0; launch.size < TreeSum::capacity && next < pieces.size(); ++next, ++launch.size) {
       launch.piece[launch.size] = pieces[next];
       launch.additions[launch.size] = static_cast<std::uint8_t>(additions[next]);
@@ -187,7 +242,7 @@ void NcclTransport::add_tree(std::span<const float* const> pieces, std::span<con
       held = held - additions[next] + 1;
     }
     launch.sum = next == pieces.size() ? sum : nullptr;
-    check_cuda(launch_tree_sum(launch, count, stream_), "add gradients");
+    check_cuda(launch_tree_sum(launch, count, stream), "add gradients");
   }
 }
 
@@ -214,11 +269,17 @@ bool NcclTransport::gather_in_place(void* buffer, std::span<const Range> byte_ra
   const auto end_result = ncclGroupEnd();
   check_nccl(result);
   check_nccl(end_result);
-  wait(Await::stream);
+  wait(stream_);
   return true;
 }
 
 void* NcclTransport::scratch(std::size_t bytes) { return at_least(bytes, scratch_); }
+
+void* NcclTransport::allocate(std::size_t bytes) {
+  Memory block;
+  if (bytes > 0) blocks_.push_back(at_least(bytes, block));
+  return block.data;
+}
 
 void* NcclTransport::at_least(std::size_t bytes, Memory& memory) {
   if (bytes <= memory.bytes) return memory.data;

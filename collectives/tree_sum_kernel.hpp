@@ -1,10 +1,12 @@
-// The sum of many arrays along the fixed tree as one kernel. C++17, because nvcc reads it too.
+// The sum of many arrays along the fixed tree as one kernel, and how they become 16 bits wide. C++17, because
+// nvcc reads it too.
 #pragma once
 
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
 
+#include "collectives/gradient_format.hpp"
 #include "collectives/host_device.hpp"
 
 namespace lockstep {
@@ -18,7 +20,8 @@ struct TreeSum {
   std::int32_t held = 0;                ///< sums that the launch before has left in `rest`
   float* sum = nullptr;                 ///< of the last launch; null: the stack is left in `rest`
   float* rest = nullptr;                ///< [depth, count]; unused when there is but one launch
-  const float* piece[capacity];
+  GradientFormat format = GradientFormat::float32;  ///< of the pieces, and what every sum is rounded to
+  const void* piece[capacity];                      ///< float, or the 16 bits of `format`
   std::uint8_t additions[capacity];
 };
 
@@ -27,6 +30,11 @@ inline constexpr int tree_sum_threads = 256;  ///< in a block
 /// Blocks for arrays of `count` elements, one element a thread.
 constexpr std::int64_t tree_sum_blocks(std::int64_t count) {
   return (count + tree_sum_threads - 1) / tree_sum_threads;
+}
+
+LOCKSTEP_HOST_DEVICE inline float element_of(const void* piece, std::int64_t i, GradientFormat format) {
+  if (format == GradientFormat::float32) return static_cast<const float*>(piece)[i];
+  return decoded(static_cast<const std::uint16_t*>(piece)[i], format);
 }
 
 /// The whole work of one thread, on one element: each piece is read once and the sum written once. No thread
@@ -39,8 +47,9 @@ LOCKSTEP_HOST_DEVICE inline void tree_sum_thread(const TreeSum& launch, std::int
   int held = launch.held;
   for (int row = 0; row < held; ++row) stack[row] = launch.rest[row * count + i];
   for (int p = 0; p < launch.size; ++p) {
-    float value = launch.piece[p][i];
-    for (int left = launch.additions[p]; left > 0; --left) value = added(stack[--held], value);
+    float value = element_of(launch.piece[p], i, launch.format);
+    for (int left = launch.additions[p]; left > 0; --left)
+      value = rounded(added(stack[--held], value), launch.format);
     stack[held++] = value;
   }
   if (launch.sum != nullptr) {
@@ -52,5 +61,16 @@ LOCKSTEP_HOST_DEVICE inline void tree_sum_thread(const TreeSum& launch, std::int
 
 /// Starts it on `stream`, for arrays of `count` >= 1 elements of device memory.
 cudaError_t launch_tree_sum(const TreeSum& launch, std::int64_t count, cudaStream_t stream);
+
+LOCKSTEP_HOST_DEVICE inline void encode_thread(const float* values, std::uint16_t* codes,
+                                               GradientFormat format, std::int64_t count, std::int64_t block,
+                                               int thread) {
+  const std::int64_t i = block * tree_sum_threads + thread;
+  if (i < count) codes[i] = encoded(values[i], format);
+}
+
+/// Starts on `stream` the encoding of `count` >= 1 values that are of 16-bit `format` already.
+cudaError_t launch_encode(const float* values, std::uint16_t* codes, GradientFormat format,
+                          std::int64_t count, cudaStream_t stream);
 
 }  // namespace lockstep

@@ -29,39 +29,38 @@ std::int64_t end_of_parameters(const Layout& layout) {
 
 GradientSum::GradientSum(HostMemory& host, const Compute& compute, const Workload& workload,
                          LeafDelivery& leaf)
-    : compute_(compute), leaves_(workload.micro_batches) {
+    : compute_(compute) {
   const auto& layout = workload.layout;
-  const auto leaves = leaves_;
+  const auto leaves = workload.micro_batches;
   const auto format = format_named(workload.config.distributed.gradient_format);
+  const Rounding rounding{format.message, format.tensor == at::kFloat ? 0 : end_of_parameters(layout)};
   const int rank = host.transport().rank(), world_size = host.transport().world_size();
   own_ = rank_range(leaves, rank, world_size);
-  shards_ = layout.shards(world_size);
-  sum_ = at::zeros({shards_[rank].size()}, compute.device);
+  const auto shards = layout.shards(world_size);
+  sum_ = at::zeros({shards[rank].size()}, compute.device);
   if (compute.between_gpus) {
-    if (format.tensor != at::kFloat) {
-      throw Error(
-          ExitCode::config,
-          "distributed.gradient_format = \"" + workload.config.distributed.gradient_format + "\" is for CPUs",
-          "gradients go over NCCL as float32", "set it to \"float32\"");
-    }
-    tree_ = std::make_unique<GradientTree>(layout, leaves, own_, compute.device);
+    tree_ = std::make_unique<GradientTree>(layout, leaves, own_, compute.device, format.tensor);
+#ifdef LOCKSTEP_WITH_NCCL
+    between_gpus_ =
+        std::make_unique<NcclReduction>(dynamic_cast<NcclTransport&>(*compute.between_gpus), leaves, shards,
+                                        layout.size(), sum_.data_ptr<float>(), rounding);
+#endif
   } else {
-    reduction_ = std::make_unique<HostReduction>(
-        host, leaves, shards_, layout.size(), reduce_scatter_bucket,
-        Rounding{format.message, format.tensor == at::kFloat ? 0 : end_of_parameters(layout)});
+    between_hosts_ =
+        std::make_unique<HostReduction>(host, leaves, shards, layout.size(), reduce_scatter_bucket, rounding);
     std::vector<at::Tensor> buffers;
-    for (float* buffer : reduction_->buffers()) buffers.push_back(at::from_blob(buffer, {layout.size()}));
+    for (float* buffer : between_hosts_->buffers()) buffers.push_back(at::from_blob(buffer, {layout.size()}));
     tree_ = std::make_unique<GradientTree>(layout, leaves, std::move(buffers), format.tensor);
   }
   leaf.deliver_to([this](std::size_t entry, const at::Tensor& value) {
     tree_->add(entry, value);
-    if (reduction_ && last_leaf_) reduction_->publish(tree_->final_from());
+    if (last_leaf_) publish(tree_->final_from());
   });
 }
 
 void GradientSum::start() {
   tree_->restart();
-  if (reduction_) reduction_->start(sum_.data_ptr<float>());
+  if (between_hosts_) between_hosts_->start(sum_.data_ptr<float>());
 }
 
 void GradientSum::begin_leaf(std::int64_t leaf) {
@@ -69,18 +68,34 @@ void GradientSum::begin_leaf(std::int64_t leaf) {
   tree_->begin_leaf(leaf);
 }
 
+void GradientSum::publish(std::int64_t from) {
+  if (between_hosts_) between_hosts_->publish(from);
+#ifdef LOCKSTEP_WITH_NCCL
+  if (between_gpus_) between_gpus_->publish(from);
+#endif
+}
+
 void GradientSum::end_leaf() {
   tree_->end_leaf();
+  if (last_leaf_) send();
+}
+
+/// The GPU still computes what it was given; messages and sums wait there for what they need of it.
+void GradientSum::send() {
+#ifdef LOCKSTEP_WITH_NCCL
+  if (!between_gpus_) return;
+  between_gpus_->send(tree_->pieces());
   // So that a slow GPU shows as computing, and not as a wait for ranks that have long been there.
-  if (last_leaf_ && compute_.between_gpus) compute_.between_gpus->finish_computing();
+  compute_.between_gpus->finish_computing();
+#endif
 }
 
 at::Tensor GradientSum::finish() {
-  if (reduction_) {
-    reduction_->finish();
-  } else {
-    reduce_scatter(*compute_.between_gpus, leaves_, tree_->pieces(), shards_, sum_.data_ptr<float>());
-  }
+  if (between_hosts_) between_hosts_->finish();
+#ifdef LOCKSTEP_WITH_NCCL
+  if (own_.size() == 0) send();
+  if (between_gpus_) between_gpus_->finish();
+#endif
   return sum_;
 }
 

@@ -5,6 +5,9 @@
 #include <memory>
 
 #include "collectives/host_reduction.hpp"
+#ifdef LOCKSTEP_WITH_NCCL
+#include "collectives/nccl_reduction.hpp"
+#endif
 #include "worker/compute.hpp"
 #include "worker/gradient_tree.hpp"
 #include "worker/leaf.hpp"
@@ -13,8 +16,8 @@
 namespace lockstep {
 
 /// One sum a step over all micro-batches of all ranks. On the CPU it is made in memory that the ranks of a
-/// host share, and buckets go as soon as the last micro-batch's backward has filled them; on GPUs over NCCL,
-/// after it.
+/// host share, on GPUs over NCCL; either way what the last micro-batch's backward has filled goes while it
+/// computes the rest.
 class GradientSum {
  public:
   /// Collective. `leaf` is what the gradients come through; it delivers to this from now on. Throws Error
@@ -23,17 +26,22 @@ class GradientSum {
 
   void start();
   void begin_leaf(std::int64_t leaf);
+  /// After this rank's last leaf collective over GPUs. Throws CollectiveError.
   void end_leaf();
   /// Collective: this rank's shard of the sum, float32 where the model computes; the same memory each time.
   /// Throws CollectiveError.
   at::Tensor finish();
 
  private:
+  void publish(std::int64_t from);
+  void send();
+
   const Compute& compute_;
-  std::int64_t leaves_;
   Range own_;
-  std::vector<Range> shards_;
-  std::unique_ptr<HostReduction> reduction_;  ///< null where NCCL does it
+  std::unique_ptr<HostReduction> between_hosts_;  ///< or between GPUs:
+#ifdef LOCKSTEP_WITH_NCCL
+  std::unique_ptr<NcclReduction> between_gpus_;
+#endif
   std::unique_ptr<GradientTree> tree_;
   at::Tensor sum_;
   bool last_leaf_ = false;

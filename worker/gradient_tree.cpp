@@ -24,8 +24,10 @@ GradientTree::GradientTree(const Layout& layout, std::int64_t leaves, std::vecto
   }
 }
 
-GradientTree::GradientTree(const Layout& layout, std::int64_t leaves, Range range, at::Device device)
-    : GradientTree(layout, leaves, buffers_on(device, layout.size(), walk_over(leaves, range).slots())) {}
+GradientTree::GradientTree(const Layout& layout, std::int64_t leaves, Range range, at::Device device,
+                           at::ScalarType format)
+    : GradientTree(layout, leaves, buffers_on(device, layout.size(), walk_over(leaves, range).slots()),
+                   format) {}
 
 void GradientTree::restart() { walk_ = LeafWalk(leaves_); }
 

@@ -21,7 +21,8 @@ class GradientTree {
   GradientTree(const Layout& layout, std::int64_t leaves, std::vector<at::Tensor> buffers,
                at::ScalarType format = at::kFloat);
   /// The same with buffers of its own on `device`, for the leaves of `range`.
-  GradientTree(const Layout& layout, std::int64_t leaves, Range range, at::Device device);
+  GradientTree(const Layout& layout, std::int64_t leaves, Range range, at::Device device,
+               at::ScalarType format = at::kFloat);
 
   /// Forgets the previous step.
   void restart();
@@ -38,7 +39,7 @@ class GradientTree {
   std::int64_t final_from() const;
 
   /// This rank's left-over sums, from left to right, each float32 [layout.size()]: what
-  /// collectives/reduce_scatter takes.
+  /// the sums over all ranks take.
   std::vector<float*> pieces() const;
 
  private:

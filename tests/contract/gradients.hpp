@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "collectives/gradient_format.hpp"
+
 namespace lockstep::contract {
 
 /// The value of element `element` in the gradient of micro-batch `leaf`.
@@ -58,6 +60,24 @@ inline float reference_sum(const Gradient& gradient, std::int64_t element, std::
   const auto half = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(end - begin)) / 2);
   return reference_sum(gradient, element, begin, begin + half) +
          reference_sum(gradient, element, begin + half, end);
+}
+
+/// Within the range of 16 bits.
+inline Gradient moderate_floats() {
+  return [](std::int64_t leaf, std::int64_t element) {
+    return static_cast<float>(mixed(leaf * 65536 + element) % 2000001) * 1e-5F - 10;
+  };
+}
+
+/// The same sum of leaves that are rounded, rounded at every node.
+inline float rounded_sum(const Gradient& gradient, const Rounding& rounding, std::int64_t element,
+                         std::int64_t begin, std::int64_t end) {
+  const auto format = element < rounding.end ? rounding.format : GradientFormat::float32;
+  if (end - begin == 1) return rounded(gradient(begin, element), format);
+  const auto half = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(end - begin)) / 2);
+  return rounded(rounded_sum(gradient, rounding, element, begin, begin + half) +
+                     rounded_sum(gradient, rounding, element, begin + half, end),
+                 format);
 }
 
 }  // namespace lockstep::contract

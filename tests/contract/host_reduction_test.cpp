@@ -69,28 +69,14 @@ class HostReductionTest : public testing::Test {
     }
   }
 
-  /// The tree of leaves that are rounded, rounded at every node; elements above 3000 are not.
-  static float rounded_sum(const Gradient& gradient, GradientFormat format, std::int64_t i,
-                           std::int64_t begin, std::int64_t end) {
-    const auto rounded = [&](float value) {
-      if (i >= 3000) return value;
-      return format == GradientFormat::bf16 ? rounded_to_bf16(value) : rounded_to_fp16(value);
-    };
-    if (end - begin == 1) return rounded(gradient(begin, i));
-    const auto half = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(end - begin)) / 2);
-    return rounded(rounded_sum(gradient, format, i, begin, begin + half) +
-                   rounded_sum(gradient, format, i, begin + half, end));
-  }
-
   void expect_rounded_tree_sum(HostMemory& host, GradientFormat format, std::int64_t leaves,
                                std::int64_t elements, std::int64_t bucket) {
     const auto shards = shards_of(elements, true);
     const auto shard = shards[rank];
-    HostReduction reduction(host, leaves, shards, elements, bucket, {format, 3000});
+    const Rounding rounding{format, 3000};
+    HostReduction reduction(host, leaves, shards, elements, bucket, rounding);
     std::vector<float> sum(shard.size());
-    const Gradient gradient = [](std::int64_t leaf, std::int64_t i) {  // within the range of 16 bits
-      return static_cast<float>(mixed(leaf * 65536 + i) % 2000001) * 1e-5F - 10;
-    };
+    const auto gradient = moderate_floats();
     // The sum of a node from its leaves: the reduction starts where the ranks' own sums end.
     reduction.start(sum.data());
     const auto own = walk_over(leaves, rank_range(leaves, rank, world_size));
@@ -98,11 +84,11 @@ class HostReductionTest : public testing::Test {
       const auto begin = held.node.index << held.node.level;
       const auto end = std::min(leaves, (held.node.index + 1) << held.node.level);
       for (std::int64_t i = 0; i < elements; ++i)
-        reduction.buffers()[held.slot][i] = rounded_sum(gradient, format, i, begin, end);
+        reduction.buffers()[held.slot][i] = rounded_sum(gradient, rounding, i, begin, end);
     }
     reduction.finish();
     for (auto i = shard.begin; i < shard.end; ++i) {
-      const float expected = rounded_sum(gradient, format, i, 0, leaves);
+      const float expected = rounded_sum(gradient, rounding, i, 0, leaves);
       ASSERT_EQ(std::bit_cast<std::uint32_t>(sum[i - shard.begin]), std::bit_cast<std::uint32_t>(expected))
           << "element " << i;
     }

@@ -1,4 +1,5 @@
 // The contract on the double of NCCL, which refuses memory that is not the GPU's.
+#include "tests/contract/nccl_reduction_contract.hpp"
 #include "tests/contract/nccl_under_test.hpp"
 #include "tests/contract/transport_contract.hpp"
 #include "tests/support/nccl_double/faults.hpp"
@@ -14,5 +15,6 @@ struct NcclOnDouble : NcclUnderTest {
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(NcclOnDouble, TransportContract, NcclOnDouble);
+INSTANTIATE_TYPED_TEST_SUITE_P(NcclOnDouble, NcclReductionContract, NcclOnDouble);
 
 }  // namespace lockstep::contract

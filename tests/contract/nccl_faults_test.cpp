@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "collectives/nccl_reduction.hpp"
 #include "collectives/tree_sum_kernel.hpp"
 #include "tests/contract/gradients.hpp"
 #include "tests/contract/nccl_under_test.hpp"
@@ -95,6 +96,27 @@ TEST_F(NcclFaults, PeersThatAreSilentInAnExchangeAreNamedAtTheDeadline) {
   expect_peers_named(text);
   EXPECT_EQ(text.find("no answer within 200 ms from"), 0u) << text;
   EXPECT_EQ(aborts_now(), 1);
+}
+
+TEST_F(NcclFaults, PeersThatAreSilentBesideTheComputingAreNamedAtTheDeadline) {
+  SKIP_WITHOUT_PEERS();
+  NcclUnderTest under_test(long_deadline);
+  under_test.nccl().set_deadline(short_deadline);
+  const std::int64_t elements = 1000 * world_size;  // so that all ranks have a part of them
+  const auto piece = under_test.allocate(sizeof(float) * elements);
+  const auto sum = under_test.allocate(sizeof(float) * 1000);
+  std::vector<Range> shards;
+  for (int r = 0; r < world_size; ++r) shards.push_back({1000 * r, 1000 * (r + 1)});
+  NcclReduction reduction(under_test.nccl(), world_size, shards, elements, static_cast<float*>(sum.get()));
+  float* const pieces[] = {static_cast<float*>(piece.get())};
+  reduction.publish(0);
+  faults().silent_peers = true;
+  const auto text = failure_of([&] {
+    reduction.send(pieces);
+    reduction.finish();
+  });
+  expect_peers_named(text);
+  EXPECT_EQ(text.find("no answer within 200 ms from"), 0u) << text;
 }
 
 TEST_F(NcclFaults, PeersThatDoNotConnectAreNamedAtTheDeadline) {

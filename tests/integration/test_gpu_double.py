@@ -23,6 +23,8 @@ RUNS = {
     "muon-on-convolutions": RESNET | {"optimizer.name": "muon", "optimizer.learning_rate": 2e-3},
     "clipped-by-value": MLP | {"training.gradient_clip_value": 0.005, "training.gradient_clip_norm": 0.0,
                                "optimizer.name": "lars", "optimizer.learning_rate": 1.0},
+    "bf16-gradients": RESNET | {"distributed.gradient_format": "bf16"},
+    "fp16-gradients": MLP | {"distributed.gradient_format": "fp16"},
     "best-of-early-stopping": MLP | {"training.early_stopping": True, "training.early_stopping_metric": "ema_accuracy"},
 }
 

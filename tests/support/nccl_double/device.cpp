@@ -38,11 +38,18 @@ bool bring_on(cudaStream_t stream) {
   return operations.empty();
 }
 
-// What the legacy default stream does: it follows all work of ordinary streams. A message under way would
-// make the original wait without a deadline, which lockstep never may.
+// A message under way would make the original wait without a deadline, which lockstep never may.
 cudaError_t follow_all_streams() {
   for (const auto stream : streams()) {
     if (!bring_on(stream)) return cudaErrorIllegalState;
+  }
+  return cudaSuccess;
+}
+
+// What the legacy default stream does.
+cudaError_t follow_ordinary_streams() {
+  for (const auto stream : streams()) {
+    if (stream->ordinary && !bring_on(stream)) return cudaErrorIllegalState;
   }
   return cudaSuccess;
 }
@@ -92,7 +99,11 @@ cudaError_t cudaSetDevice(int device) {
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
-  *stream = new CUstream_st;
+  return cudaStreamCreateWithFlags(stream, cudaStreamDefault);
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) {
+  *stream = new CUstream_st{flags != cudaStreamNonBlocking, {}};
   streams().insert(*stream);
   return cudaSuccess;
 }
@@ -103,12 +114,35 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int flags) {
+  if (flags != cudaEventDisableTiming) return cudaErrorNotSupported;
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (stream != cudaStreamLegacy || event->recorded) return cudaErrorNotSupported;
+  event->recorded = true;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
+  if (!event->recorded) return cudaErrorInvalidValue;  // the original would wait for nothing
+  event->recorded = false;
+  return stream->ordinary ? cudaErrorNotSupported : cudaSuccess;
+}
+
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
   return bring_on(stream) ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  return stream == cudaStreamLegacy ? follow_all_streams() : cudaErrorNotSupported;
+  return stream == cudaStreamLegacy ? follow_ordinary_streams() : cudaErrorNotSupported;
 }
 
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
@@ -129,7 +163,7 @@ cudaError_t cudaFree(void* data) {
 
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   if (kind != cudaMemcpyDefault) return cudaErrorInvalidMemcpyDirection;
-  if (const auto result = follow_all_streams(); result != cudaSuccess) return result;
+  if (const auto result = follow_ordinary_streams(); result != cudaSuccess) return result;
   std::memmove(to, from, bytes);
   return cudaSuccess;
 }

@@ -1,4 +1,4 @@
-// The kernel on the host: every thread of every block, one after the other.
+// The kernels on the host: every thread of every block, one after the other.
 #include "collectives/tree_sum_kernel.hpp"
 
 #include "tests/support/nccl_double/device.hpp"
@@ -15,8 +15,9 @@ void run(const TreeSum& launch, std::int64_t count) {
 
 bool is_usable(const TreeSum& launch, std::int64_t count) {
   const auto bytes = sizeof(float) * count;
+  const auto bytes_of_piece = launch.format == GradientFormat::float32 ? bytes : bytes / 2;
   for (int p = 0; p < launch.size; ++p) {
-    if (!nccl_double::is_usable(launch.piece[p], bytes)) return false;
+    if (!nccl_double::is_usable(launch.piece[p], bytes_of_piece)) return false;
   }
   if (launch.sum != nullptr && !nccl_double::is_usable(launch.sum, bytes)) return false;
   return launch.rest == nullptr || nccl_double::is_usable(launch.rest, TreeSum::depth * bytes);
@@ -33,6 +34,21 @@ cudaError_t launch_tree_sum(const TreeSum& launch, std::int64_t count, cudaStrea
   }
   stream->operations.push_back([=] {
     run(launch, count);
+    return true;
+  });
+  return cudaSuccess;
+}
+
+cudaError_t launch_encode(const float* values, std::uint16_t* codes, GradientFormat format,
+                          std::int64_t count, cudaStream_t stream) {
+  if (!nccl_double::is_usable(values, sizeof(float) * count) ||
+      !nccl_double::is_usable(codes, sizeof(std::uint16_t) * count))
+    return cudaErrorIllegalAddress;
+  stream->operations.push_back([=] {
+    for (std::int64_t block = 0; block < tree_sum_blocks(count); ++block) {
+      for (int thread = 0; thread < tree_sum_threads; ++thread)
+        encode_thread(values, codes, format, count, block, thread);
+    }
     return true;
   });
   return cudaSuccess;

@@ -1,0 +1,161 @@
+#include "collectives/nccl_reduction.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+/// Of a step: what is left to exchange when backward ends is about one of them, and each takes the latency of
+/// a group of messages. Not measured, for want of GPUs.
+constexpr std::int64_t most_stretches = 8;
+constexpr std::int64_t unit =
+    64;  ///< elements that parts consist of, so that messages begin at even addresses
+
+std::int64_t bytes_of(GradientFormat format) { return format == GradientFormat::float32 ? 4 : 2; }
+
+Range both(const Range& a, const Range& b) {
+  const auto begin = std::max(a.begin, b.begin);
+  return {begin, std::max(begin, std::min(a.end, b.end))};
+}
+
+}  // namespace
+
+NcclReduction::NcclReduction(NcclTransport& transport, std::int64_t leaves, std::vector<Range> shards,
+                             std::int64_t elements, float* sum, Rounding rounding, std::int64_t shortest)
+    : transport_(transport),
+      rank_(transport.rank()),
+      world_size_(transport.world_size()),
+      shards_(std::move(shards)),
+      sum_(sum),
+      merges_(merge_schedule(leaves, world_size_)) {
+  for (int rank = 0; rank < world_size_; ++rank) {
+    const auto count = cover(leaves, rank_range(leaves, rank, world_size_)).size();
+    piece_ranks_.insert(piece_ranks_.end(), count, rank);
+  }
+  own_pieces_ = std::ranges::count(piece_ranks_, rank_);
+  cut({rounding.end, elements}, GradientFormat::float32, shortest);
+  cut({0, rounding.end}, rounding.format, shortest);
+
+  std::int64_t parts = 0, largest_part = 0, received_bytes = 0, encoded_bytes = 0;
+  for (auto& stretch : stretches_) {
+    const auto part = part_of(stretch, rank_).size();
+    stretch.outbox = std::exchange(parts, parts + part);
+    largest_part = std::max(largest_part, part);
+    const auto bytes = bytes_of(stretch.format);
+    received_bytes = std::max(received_bytes, bytes * part * (std::ssize(piece_ranks_) - own_pieces_));
+    if (stretch.format != GradientFormat::float32)
+      encoded_bytes = std::max(encoded_bytes, bytes * stretch.range.size() * own_pieces_);
+  }
+  transport_.reserve_sums(std::ssize(piece_ranks_), largest_part);
+  received_ = static_cast<std::byte*>(transport_.allocate(static_cast<std::size_t>(received_bytes)));
+  encoded_ = static_cast<std::byte*>(transport_.allocate(static_cast<std::size_t>(encoded_bytes)));
+  outbox_ = static_cast<float*>(transport_.allocate(sizeof(float) * static_cast<std::size_t>(parts)));
+}
+
+void NcclReduction::cut(Range range, GradientFormat format, std::int64_t shortest) {
+  const auto length = std::max((range.size() + most_stretches - 1) / most_stretches, shortest);
+  for (auto end = range.end; end > range.begin; end -= length)
+    stretches_.push_back({{std::max(range.begin, end - length), end}, format, 0});
+}
+
+Range NcclReduction::part_of(const Stretch& stretch, int rank) const {
+  const auto& [begin, end] = stretch.range;
+  const auto units = rank_range((end - begin + unit - 1) / unit, rank, world_size_);
+  return {std::min(begin + unit * units.begin, end), std::min(begin + unit * units.end, end)};
+}
+
+void NcclReduction::publish(std::int64_t from) {
+  while (computed_ < stretches_.size() && stretches_[computed_].range.begin >= from)
+    transport_.mark_computed(computed_++);
+}
+
+void NcclReduction::send(std::span<float* const> pieces) {
+  if (std::ssize(pieces) != own_pieces_) {
+    throw Error(ExitCode::bug, "the sum was given " + std::to_string(pieces.size()) + " pieces",
+                "rank " + std::to_string(rank_) + " of " + std::to_string(world_size_) + " has " +
+                    std::to_string(own_pieces_) + " left-over nodes");
+  }
+  publish(0);
+  computed_ = 0;
+  for (std::size_t s = 0; s < stretches_.size(); ++s) {
+    transport_.follow(s);
+    sum_part(stretches_[s], pieces);
+  }
+  hand_out();
+}
+
+void NcclReduction::finish() { transport_.finish_beside(); }
+
+/// Everybody's pieces of this rank's part come here, and are added: what is of its own shard to its place.
+void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own_pieces) {
+  const auto bytes = bytes_of(stretch.format);
+  const auto& [begin, end] = stretch.range;
+  std::vector<const std::byte*> own;  // from the begin of the stretch
+  for (const float* piece : own_pieces) {
+    own.push_back(reinterpret_cast<const std::byte*>(piece + begin));
+    if (stretch.format == GradientFormat::float32) continue;
+    auto* const codes = encoded_ + bytes * (end - begin) * (std::ssize(own) - 1);
+    transport_.encode_beside(piece + begin, reinterpret_cast<std::uint16_t*>(codes), stretch.format,
+                             end - begin);
+    own.back() = codes;
+  }
+  std::vector<Outgoing> outgoing;
+  for (int distance = 1; distance < world_size_; ++distance) {  // so that not all send to rank 0 first
+    const int peer = (rank_ + distance) % world_size_;
+    const auto part = part_of(stretch, peer);
+    if (part.size() == 0) continue;
+    for (const auto* piece : own)
+      outgoing.push_back(
+          {peer, piece + bytes * (part.begin - begin), static_cast<std::size_t>(bytes * part.size())});
+  }
+  const auto part = part_of(stretch, rank_);
+  std::vector<Incoming> incoming;
+  std::vector<const std::byte*> pieces;  // from the begin of the part
+  auto next_own = own.begin();
+  auto* next = received_;
+  for (const int owner : piece_ranks_) {
+    if (owner == rank_) {
+      pieces.push_back(*next_own++ + bytes * (part.begin - begin));
+      continue;
+    }
+    pieces.push_back(next);
+    if (part.size() > 0) incoming.push_back({owner, next, static_cast<std::size_t>(bytes * part.size())});
+    next += bytes * part.size();
+  }
+  transport_.exchange_beside(outgoing, incoming);
+  for (int owner = 0; owner < world_size_; ++owner) {
+    const auto& shard = shards_[owner];
+    const auto elements = both(part, shard);
+    if (elements.size() == 0) continue;
+    float* const sum = owner == rank_ ? sum_ + (elements.begin - shard.begin)
+                                      : outbox_ + stretch.outbox + (elements.begin - part.begin);
+    std::vector<const void*> parts;
+    for (const auto* piece : pieces) parts.push_back(piece + bytes * (elements.begin - part.begin));
+    transport_.add_tree_beside(parts, merges_, sum, elements.size(), stretch.format);
+  }
+}
+
+/// Each part of the sum goes to the owner of its elements.
+void NcclReduction::hand_out() {
+  std::vector<Outgoing> outgoing;
+  std::vector<Incoming> incoming;
+  for (const auto& stretch : stretches_) {
+    const auto own_part = part_of(stretch, rank_);
+    for (int peer = 0; peer < world_size_; ++peer) {
+      if (peer == rank_) continue;
+      const auto out = both(own_part, shards_[peer]);
+      const auto in = both(part_of(stretch, peer), shards_[rank_]);
+      if (out.size() > 0)
+        outgoing.push_back({peer, outbox_ + stretch.outbox + (out.begin - own_part.begin),
+                            sizeof(float) * static_cast<std::size_t>(out.size())});
+      if (in.size() > 0)
+        incoming.push_back({peer, sum_ + (in.begin - shards_[rank_].begin),
+                            sizeof(float) * static_cast<std::size_t>(in.size())});
+    }
+  }
+  transport_.exchange_beside(outgoing, incoming);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,67 @@
+// The sum of all ranks' gradients along the fixed tree, between GPUs, beside the backward pass.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "collectives/gradient_format.hpp"
+#include "collectives/nccl_transport.hpp"
+#include "collectives/tree.hpp"
+
+namespace lockstep {
+
+/// A reduce-scatter whose first part goes on while the GPU still computes. The same bits come out for any
+/// world size.
+///
+/// The flat buffer is cut into stretches, from its end, where backward begins. All ranks take part in the sum
+/// of every stretch, each adding an even part of it: were only its owners to, they alone would receive, while
+/// the others' links stand idle. When all stretches are added, what does not lie with its owner goes there.
+/// NCCL carries out groups of messages in the order in which they are given, which is the same on all ranks.
+class NcclReduction {
+ public:
+  /// Collective over all ranks. `leaves`: micro-batches of a step. `shards`: for every rank the elements of
+  /// the flat buffer that it receives, the same on all ranks; may be empty. `elements`: of the flat buffer.
+  /// `sum`: device memory, float32 [this rank's shard]. `rounding`: which elements are rounded to 16 bits at
+  /// every node of the tree, and travel as such; the pieces must be so rounded already. `shortest`: elements
+  /// of a stretch at least. Throws Error (out of memory), CollectiveError.
+  NcclReduction(NcclTransport& transport, std::int64_t leaves, std::vector<Range> shards,
+                std::int64_t elements, float* sum, Rounding rounding = {},
+                std::int64_t shortest = std::int64_t{1} << 18);
+
+  /// The legacy default stream has been given all that computes elements [from, elements) of this rank's
+  /// pieces; `from` only falls until send(). Not collective; any thread may call it.
+  void publish(std::int64_t from);
+  /// Collective: publishes the rest, and gives the GPU the whole sum. `pieces`: device memory, float32
+  /// [elements] for each node of cover(leaves, this rank's range), in that order; they must not change before
+  /// finish(). Throws CollectiveError, and Error (bug) when the number of pieces is not the tree's.
+  void send(std::span<float* const> pieces);
+  /// Collective: returns when `sum` is complete. Throws CollectiveError.
+  void finish();
+
+ private:
+  struct Stretch {
+    Range range;
+    GradientFormat format;
+    std::int64_t outbox;  ///< where this rank's part of it begins there
+  };
+
+  void cut(Range range, GradientFormat format, std::int64_t shortest);
+  void sum_part(const Stretch& stretch, std::span<float* const> pieces);
+  void hand_out();
+  Range part_of(const Stretch& stretch, int rank) const;
+
+  NcclTransport& transport_;
+  const int rank_, world_size_;
+  std::vector<Range> shards_;
+  float* sum_;
+  std::vector<int> piece_ranks_;  ///< who holds each left-over node, from left to right over the tree
+  std::int64_t own_pieces_ = 0;
+  std::vector<Merge> merges_;
+  std::vector<Stretch> stretches_;
+  std::size_t computed_ = 0;  ///< stretches of this step
+  std::byte *received_ = nullptr, *encoded_ = nullptr;
+  float* outbox_ = nullptr;  ///< this rank's parts of the sum, but for its own shard
+};
+
+}  // namespace lockstep
