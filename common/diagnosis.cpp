@@ -57,7 +57,7 @@ class Diagnosis {
     find_stopped();
     if (!findings_.empty()) return findings_;  // who waits for these is no culprit
     find_stuck();
-    if (findings_.empty()) find_starved();
+    if (findings_.empty()) find_slower_than_others();
     if (findings_.empty() && is_slow()) {
       find_slow_compute();
       if (findings_.empty() && !find_last_one_computing()) find_slow_link();
@@ -218,13 +218,17 @@ class Diagnosis {
             and_who_waits(status.rank));
   }
 
-  /// Something else takes its core. It may have been so from the start, and be the pace of the run.
-  void find_starved() {
+  /// In different steps both times, or something else takes its core. It may have been so from the start, and
+  /// be the pace of the run.
+  void find_slower_than_others() {
     for (const auto& status : now_) {
-      if (waits(status) || waiting_for(status.rank) == 0 || !got_no_core_either_time(status)) continue;
       const auto* before = status_before(status.rank);
-      if (slowness(*before, usual_before_) >= starved_times && slowness(status, usual_now_) >= starved_times)
-        add_slow_compute(status, core_is_taken);
+      if (waits(status) || waiting_for(status.rank) == 0 || !before) continue;
+      const auto times = std::min(slowness(*before, usual_before_), slowness(status, usual_now_));
+      const bool starved = got_no_core_either_time(status);
+      const bool twice = before->usual_step_ms > 0 && before->step < status.step;
+      if ((starved && times >= starved_times) || (twice && times >= slow_compute_times))
+        add_slow_compute(status, starved ? core_is_taken : "");
     }
   }
 
@@ -278,14 +282,17 @@ class Diagnosis {
     }
     if (common.empty()) return;
     Finding finding{Trouble::slow_link, {}, common.front(), ""};
+    int waiting = 0;
     if (common.size() == 2) finding.host += " and " + common.back();
     for (const auto& status : now_) {
       if (std::ranges::find(common, status.host) == common.end()) continue;
       // Whoever is at a slow link waits for it; who computes there may be what the others wait for.
-      if ((!waits(status) && status.phase != "exchange") || got_no_core_either_time(status)) return;
+      if ((!waits(status) && status.phase != "exchange") || gets_no_core(status, usual_cores_now_)) return;
       if (status.idle_seconds > 0) return;  // it may be stuck, which takes longer to tell
       finding.ranks.push_back(status.rank);
+      waiting += waits(status) ? 1 : 0;
     }
+    if (waiting == 0) return;
     finding.text = (common.size() == 2 ? "the link between " : "the link of ") + finding.host +
                    " is slow or cut: all ranks wait for bytes" + at_work(now_.front());
     findings_.push_back(finding);

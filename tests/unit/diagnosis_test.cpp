@@ -208,6 +208,29 @@ TEST(Diagnosis, CallsNoLinkSlowAtWhoseEndARankGetsNoCore) {
   expect_one(diagnose(before, now, seconds), Trouble::slow_compute, {1}, "n2");
 }
 
+TEST(Diagnosis, CallsNoLinkSlowAtWhoseEndNobodyWaits) {
+  auto now = ranks(3);
+  for (auto& status : now) status.step_ms = 6000, status.phase = "exchange";
+  now[0].awaits = now[2].awaits = {1};
+  now[1].usual_seconds = 0;
+  EXPECT_TRUE(diagnose_now(now).empty());
+  now[1].awaits = {0, 2};
+  expect_one(diagnose_now(now), Trouble::slow_link, {1}, "n2");
+}
+
+TEST(Diagnosis, NamesTheRankThatIsSlowerThanTheOthersInStepsOneAfterTheOther) {
+  auto before = ranks(3, 1), now = ranks(3);
+  before[1].compute_ms = now[1].compute_ms = 200;
+  now[0].awaits = {1};
+  EXPECT_TRUE(diagnose(before, now, seconds).empty()) << "it is the same step";
+  for (auto& status : now) status.step = 12;
+  expect_one(diagnose(before, now, seconds), Trouble::slow_compute, {1}, "n2");
+  before[1].usual_step_ms = 0;
+  EXPECT_TRUE(diagnose(before, now, seconds).empty()) << "first steps may be slow";
+  before[1].usual_step_ms = 400, before[1].compute_ms = 100;
+  EXPECT_TRUE(diagnose(before, now, seconds).empty()) << "one step may be slow";
+}
+
 TEST(Diagnosis, NamesTheRankThatGetsLeastWhereAllGetLittle) {
   auto before = ranks(8, 1), now = ranks(8);
   for (auto* statuses : {&before, &now}) {
