@@ -77,9 +77,9 @@ std::int64_t number_after(const std::string& path, const std::string& key) {
   return 0;
 }
 
-/// How often the kernel has killed for memory: in this process's control group (of version 2 or 1), or on the
-/// whole machine.
-std::int64_t memory_kills() {
+/// Where the kernel counts its kills for memory: in this process's control group (of version 2 or 1), or on
+/// the whole machine.
+std::string memory_events() {
   std::ifstream groups("/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     const auto path = line.substr(line.rfind(':') + 1);
@@ -87,9 +87,9 @@ std::int64_t memory_kills() {
     if (line.starts_with("0::")) events = "/sys/fs/cgroup" + path + "/memory.events";
     if (line.find(":memory:") != std::string::npos)
       events = "/sys/fs/cgroup/memory" + path + "/memory.oom_control";
-    if (!events.empty() && access(events.c_str(), R_OK) == 0) return number_after(events, "oom_kill");
+    if (!events.empty() && access(events.c_str(), R_OK) == 0) return events;
   }
-  return number_after("/proc/vmstat", "oom_kill");
+  return "/proc/vmstat";
 }
 
 std::string name_of_phase(int phase) {
@@ -112,7 +112,7 @@ void remove_segments_of_mpi() {
 /// What the sentinel knows of its rank, from beat to beat.
 class Watch {
  public:
-  explicit Watch(pid_t pid) : pid_(pid), kills_before_(memory_kills()) { status_.host = host_name(); }
+  explicit Watch(pid_t pid) : pid_(pid) { status_.host = host_name(); }
 
   /// Once a second while the rank lives. `seconds` since the last beat.
   void beat(double seconds) {
@@ -149,6 +149,8 @@ class Watch {
   }
 
  private:
+  std::int64_t memory_kills() const { return number_after(memory_events_, "oom_kill"); }
+
   void look_at_threads(double seconds) {
     const auto folder = folder_of_process(pid_);
     const auto process = task_in(folder).value_or(process_before_);
@@ -250,7 +252,8 @@ class Watch {
   }
 
   pid_t pid_;
-  std::int64_t kills_before_;
+  std::string memory_events_ = memory_events();  // of the group in which the rank begins too
+  std::int64_t kills_before_ = memory_kills();
   RankStatus status_;
   int file_ = -1;
   bool on_nfs_ = false;

@@ -70,7 +70,6 @@ while os.pread(count, 4096, 0).split(b"oom_kill ")[1] == before:
 print(flush=True)
 time.sleep(3600)
 """
-OOM_SCORE_OF_RANK, OOM_SCORE_OF_FILLER = 1000, 500  # so that the sentinel is not the next where the rank is slow to go
 
 
 class Run:
@@ -228,12 +227,17 @@ def out_of_memory(run, rank):
     """Another process takes what is left of the memory, and the kernel ends the rank."""
     pid = run.process_of(rank)
     group, usage, limit, kills = memory_group_of(pid)
+    # Where a killed rank is slow to give its memory back, the kernel goes on: with what fills it, and nothing else.
+    (group.parent / "cgroup.procs").write_text(str(parent_of(pid)))
     limit.write_text(str(int(usage.read_text()) + 8 * MIB))
-    set_oom_score(pid, OOM_SCORE_OF_RANK)
+    set_oom_score(pid, 1000)
     with beside(python(FILL_MEMORY, group, kills)) as filler:
-        set_oom_score(filler.pid, OOM_SCORE_OF_FILLER)
         filler.stdout.readline()  # it says a line, or is killed too
         yield
+
+
+def parent_of(pid):
+    return int((Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 def set_oom_score(pid, score):
