@@ -7,11 +7,14 @@
 namespace lockstep {
 namespace {
 
-/// Of a step: what is left to exchange when backward ends is about one of them, and each takes the latency of
-/// a group of messages. Not measured, for want of GPUs.
+/// Of each format: what is left to exchange when backward ends is about one of them, and each takes the
+/// latency of a group of messages. Not measured, for want of GPUs.
 constexpr std::int64_t most_stretches = 8;
-constexpr std::int64_t unit =
-    64;  ///< elements that parts consist of, so that messages begin at even addresses
+/// Elements at whose multiples stretches, parts and what is stored of them begin: NCCL moves 16 bytes at a
+/// time only where both ends are so aligned.
+constexpr std::int64_t unit = 64;
+
+std::int64_t in_units(std::int64_t elements) { return (elements + unit - 1) / unit * unit; }
 
 std::int64_t bytes_of(GradientFormat format) { return format == GradientFormat::float32 ? 4 : 2; }
 
@@ -40,24 +43,41 @@ NcclReduction::NcclReduction(NcclTransport& transport, std::int64_t leaves, std:
 
   std::int64_t parts = 0, largest_part = 0, received_bytes = 0, encoded_bytes = 0;
   for (auto& stretch : stretches_) {
-    const auto part = part_of(stretch, rank_).size();
+    const auto part = in_units(part_of(stretch, rank_).size());
     stretch.outbox = std::exchange(parts, parts + part);
     largest_part = std::max(largest_part, part);
     const auto bytes = bytes_of(stretch.format);
     received_bytes = std::max(received_bytes, bytes * part * (std::ssize(piece_ranks_) - own_pieces_));
     if (stretch.format != GradientFormat::float32)
-      encoded_bytes = std::max(encoded_bytes, bytes * stretch.range.size() * own_pieces_);
+      encoded_bytes = std::max(encoded_bytes, bytes * in_units(stretch.range.size()) * own_pieces_);
   }
   transport_.reserve_sums(std::ssize(piece_ranks_), largest_part);
-  received_ = static_cast<std::byte*>(transport_.allocate(static_cast<std::size_t>(received_bytes)));
-  encoded_ = static_cast<std::byte*>(transport_.allocate(static_cast<std::size_t>(encoded_bytes)));
-  outbox_ = static_cast<float*>(transport_.allocate(sizeof(float) * static_cast<std::size_t>(parts)));
+  const auto outbox_bytes = std::int64_t{sizeof(float)} * parts;
+  const auto all_bytes = static_cast<std::size_t>(outbox_bytes + received_bytes + encoded_bytes);
+  outbox_ = static_cast<float*>(transport_.memory_beside(all_bytes));
+  received_ = reinterpret_cast<std::byte*>(outbox_) + outbox_bytes;
+  encoded_ = received_ + received_bytes;
+}
+
+void NcclReduction::connect() {
+  std::vector<Outgoing> outgoing;
+  std::vector<Incoming> incoming;
+  auto* const bytes = static_cast<std::byte*>(transport_.scratch(2 * static_cast<std::size_t>(world_size_)));
+  for (int peer = 0; peer < world_size_; ++peer) {
+    if (peer == rank_) continue;
+    outgoing.push_back({peer, bytes + peer, 1});
+    incoming.push_back({peer, bytes + world_size_ + peer, 1});
+  }
+  transport_.exchange(outgoing, incoming);
 }
 
 void NcclReduction::cut(Range range, GradientFormat format, std::int64_t shortest) {
   const auto length = std::max((range.size() + most_stretches - 1) / most_stretches, shortest);
-  for (auto end = range.end; end > range.begin; end -= length)
-    stretches_.push_back({{std::max(range.begin, end - length), end}, format, 0});
+  for (auto end = range.end; end > range.begin;) {
+    const auto begin = std::max(range.begin, std::max(end - length, std::int64_t{0}) / unit * unit);
+    stretches_.push_back({{begin, end}, format, 0});
+    end = begin;
+  }
 }
 
 Range NcclReduction::part_of(const Stretch& stretch, int rank) const {
@@ -96,7 +116,7 @@ void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own
   for (const float* piece : own_pieces) {
     own.push_back(reinterpret_cast<const std::byte*>(piece + begin));
     if (stretch.format == GradientFormat::float32) continue;
-    auto* const codes = encoded_ + bytes * (end - begin) * (std::ssize(own) - 1);
+    auto* const codes = encoded_ + bytes * in_units(end - begin) * (std::ssize(own) - 1);
     transport_.encode_beside(piece + begin, reinterpret_cast<std::uint16_t*>(codes), stretch.format,
                              end - begin);
     own.back() = codes;
@@ -122,7 +142,7 @@ void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own
     }
     pieces.push_back(next);
     if (part.size() > 0) incoming.push_back({owner, next, static_cast<std::size_t>(bytes * part.size())});
-    next += bytes * part.size();
+    next += bytes * in_units(part.size());
   }
   transport_.exchange_beside(outgoing, incoming);
   for (int owner = 0; owner < world_size_; ++owner) {

@@ -20,15 +20,19 @@ namespace lockstep {
 /// NCCL carries out groups of messages in the order in which they are given, which is the same on all ranks.
 class NcclReduction {
  public:
-  /// Collective over all ranks. `leaves`: micro-batches of a step. `shards`: for every rank the elements of
-  /// the flat buffer that it receives, the same on all ranks; may be empty. `elements`: of the flat buffer.
-  /// `sum`: device memory, float32 [this rank's shard]. `rounding`: which elements are rounded to 16 bits at
-  /// every node of the tree, and travel as such; the pieces must be so rounded already. `shortest`: elements
-  /// of a stretch at least. Throws Error (out of memory), CollectiveError.
+  /// The same arguments on all ranks but `sum`. `leaves`: micro-batches of a step. `shards`: for every rank
+  /// the elements of the flat buffer that it receives, the same on all ranks; may be empty. `elements`: of
+  /// the flat buffer. `sum`: device memory, float32 [this rank's shard]. `rounding`: which elements are
+  /// rounded to 16 bits at every node of the tree, and travel as such; the pieces must be so rounded already.
+  /// `shortest`: elements of a stretch at least. One at a time over a transport. Not collective. Throws Error
+  /// (out of memory).
   NcclReduction(NcclTransport& transport, std::int64_t leaves, std::vector<Range> shards,
                 std::int64_t elements, float* sum, Rounding rounding = {},
                 std::int64_t shortest = std::int64_t{1} << 18);
 
+  /// Collective, before the first send(): NCCL connects two ranks at their first message, which takes memory
+  /// and might wait for messages that are under way. Throws CollectiveError.
+  void connect();
   /// The legacy default stream has been given all that computes elements [from, elements) of this rank's
   /// pieces; `from` only falls until send(). Not collective; any thread may call it.
   void publish(std::int64_t from);

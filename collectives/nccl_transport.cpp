@@ -31,6 +31,7 @@ NcclTransport::NcclTransport(MpiTransport& host, int device, std::chrono::millis
   select_gpu(device);
   check_cuda(cudaStreamCreate(&stream_), "make a stream");
   check_cuda(cudaStreamCreateWithFlags(&beside_, cudaStreamNonBlocking), "make a stream");
+  check_cuda(load_kernels(), "load its code");
   await_all_ranks("the connection over NCCL");
   ncclUniqueId id{};
   if (rank() == 0) check_nccl(ncclGetUniqueId(&id));
@@ -49,8 +50,8 @@ NcclTransport::~NcclTransport() {
     check_nccl(ncclCommFinalize(communicator_));
     wait(no_stream);
     check_nccl(ncclCommDestroy(communicator_));
-    blocks_.insert(blocks_.end(), {scratch_.data, rest_.data});
-    for (void* const block : blocks_) check_cuda(cudaFree(block), "free memory");
+    for (const auto& memory : {scratch_, rest_, beside_memory_})
+      check_cuda(cudaFree(memory.data), "free memory");
     for (const auto mark : marks_) check_cuda(cudaEventDestroy(mark), "end an event");
     for (const auto stream : {stream_, beside_}) check_cuda(cudaStreamDestroy(stream), "end a stream");
   } catch (const Error& error) {
@@ -111,7 +112,7 @@ void NcclTransport::follow(std::size_t mark) {
 void NcclTransport::exchange_beside(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
   if (!start_exchange(outgoing, incoming, beside_)) return;
   const auto start = Clock::now();
-  wait(no_stream);  // for peers, the first time; NCCL takes no other call before
+  wait(no_stream);  // until NCCL has given it to the GPU: it takes no other call before
   time_waited_ += Clock::now() - start;
 }
 
@@ -275,11 +276,7 @@ bool NcclTransport::gather_in_place(void* buffer, std::span<const Range> byte_ra
 
 void* NcclTransport::scratch(std::size_t bytes) { return at_least(bytes, scratch_); }
 
-void* NcclTransport::allocate(std::size_t bytes) {
-  Memory block;
-  if (bytes > 0) blocks_.push_back(at_least(bytes, block));
-  return block.data;
-}
+void* NcclTransport::memory_beside(std::size_t bytes) { return at_least(bytes, beside_memory_); }
 
 void* NcclTransport::at_least(std::size_t bytes, Memory& memory) {
   if (bytes <= memory.bytes) return memory.data;

@@ -47,7 +47,7 @@ class NcclTransport final : public Transport {
   void finish_computing() override;
   /// ncclAllGather where all ranges are of one size and lie in rank order, else a group of ncclBroadcast.
   bool gather_in_place(void* buffer, std::span<const Range> byte_ranges) override;
-  /// Throws Error with ExitCode::config when the GPU has no such memory left.
+  /// Throws Error with ExitCode::out_of_memory when the GPU has no such memory left.
   void* scratch(std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
   void check_peers() override;
@@ -67,8 +67,8 @@ class NcclTransport final : public Transport {
                        std::int64_t count, GradientFormat format);
   /// Collective: returns when all that was given beside is done. Throws CollectiveError.
   void finish_beside();
-  /// Memory of the GPU for as long as this transport lives. As scratch() else.
-  void* allocate(std::size_t bytes);
+  /// As scratch(), for what goes on beside.
+  void* memory_beside(std::size_t bytes);
   /// Room for sums of so many pieces of `count` elements: to take it later could wait for peers without a
   /// deadline. As scratch() else.
   void reserve_sums(std::int64_t pieces, std::int64_t count);
@@ -107,7 +107,7 @@ class NcclTransport final : public Transport {
   std::vector<int> awaited_;   // the peers of what is under way
   Memory scratch_;
   Memory rest_;  // of sums that take several kernels
-  std::vector<void*> blocks_;
+  Memory beside_memory_;
 };
 
 }  // namespace lockstep

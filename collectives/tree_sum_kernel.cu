@@ -22,6 +22,12 @@ cudaError_t launch_tree_sum(const TreeSum& launch, std::int64_t count, cudaStrea
   return cudaLaunchKernel(tree_sum_kernel, blocks, dim3(tree_sum_threads), arguments, 0, stream);
 }
 
+cudaError_t load_kernels() {
+  cudaFuncAttributes attributes;
+  const auto result = cudaFuncGetAttributes(&attributes, tree_sum_kernel);
+  return result == cudaSuccess ? cudaFuncGetAttributes(&attributes, encode_kernel) : result;
+}
+
 cudaError_t launch_encode(const float* values, std::uint16_t* codes, GradientFormat format,
                           std::int64_t count, cudaStream_t stream) {
   const dim3 blocks(static_cast<unsigned>(tree_sum_blocks(count)));

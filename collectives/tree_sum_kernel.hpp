@@ -62,6 +62,10 @@ LOCKSTEP_HOST_DEVICE inline void tree_sum_thread(const TreeSum& launch, std::int
 /// Starts it on `stream`, for arrays of `count` >= 1 elements of device memory.
 cudaError_t launch_tree_sum(const TreeSum& launch, std::int64_t count, cudaStream_t stream);
 
+/// Loads the code of all kernels here. CUDA does so at the first launch otherwise, and may then wait for all
+/// that the GPU has been given before.
+cudaError_t load_kernels();
+
 LOCKSTEP_HOST_DEVICE inline void encode_thread(const float* values, std::uint16_t* codes,
                                                GradientFormat format, std::int64_t count, std::int64_t block,
                                                int thread) {

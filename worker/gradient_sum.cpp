@@ -1,6 +1,7 @@
 #include "worker/gradient_sum.hpp"
 
 #include "collectives/reduce_scatter.hpp"
+#include "worker/agreement.hpp"
 
 namespace lockstep {
 namespace {
@@ -37,15 +38,19 @@ GradientSum::GradientSum(HostMemory& host, const Compute& compute, const Workloa
   const int rank = host.transport().rank(), world_size = host.transport().world_size();
   own_ = rank_range(leaves, rank, world_size);
   const auto shards = layout.shards(world_size);
-  sum_ = at::zeros({shards[rank].size()}, compute.device);
   if (compute.between_gpus) {
-    tree_ = std::make_unique<GradientTree>(layout, leaves, own_, compute.device, format.tensor);
 #ifdef LOCKSTEP_WITH_NCCL
-    between_gpus_ =
-        std::make_unique<NcclReduction>(dynamic_cast<NcclTransport&>(*compute.between_gpus), leaves, shards,
-                                        layout.size(), sum_.data_ptr<float>(), rounding);
+    on_all_ranks(host.transport(), [&] {  // one GPU may have less memory left than the others
+      sum_ = at::zeros({shards[rank].size()}, compute.device);
+      tree_ = std::make_unique<GradientTree>(layout, leaves, own_, compute.device, format.tensor);
+      between_gpus_ =
+          std::make_unique<NcclReduction>(dynamic_cast<NcclTransport&>(*compute.between_gpus), leaves, shards,
+                                          layout.size(), sum_.data_ptr<float>(), rounding);
+    });
+    between_gpus_->connect();
 #endif
   } else {
+    sum_ = at::zeros({shards[rank].size()});
     between_hosts_ =
         std::make_unique<HostReduction>(host, leaves, shards, layout.size(), reduce_scatter_bucket, rounding);
     std::vector<at::Tensor> buffers;

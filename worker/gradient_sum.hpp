@@ -21,7 +21,7 @@ namespace lockstep {
 class GradientSum {
  public:
   /// Collective. `leaf` is what the gradients come through; it delivers to this from now on. Throws Error
-  /// (config), CollectiveError.
+  /// (out of memory), CollectiveError.
   GradientSum(HostMemory& host, const Compute& compute, const Workload& workload, LeafDelivery& leaf);
 
   void start();

@@ -109,12 +109,10 @@ TEST_F(NcclFaults, PeersThatAreSilentBesideTheComputingAreNamedAtTheDeadline) {
   for (int r = 0; r < world_size; ++r) shards.push_back({1000 * r, 1000 * (r + 1)});
   NcclReduction reduction(under_test.nccl(), world_size, shards, elements, static_cast<float*>(sum.get()));
   float* const pieces[] = {static_cast<float*>(piece.get())};
-  reduction.publish(0);
+  reduction.connect();
+  reduction.send(pieces);
   faults().silent_peers = true;
-  const auto text = failure_of([&] {
-    reduction.send(pieces);
-    reduction.finish();
-  });
+  const auto text = failure_of([&] { reduction.finish(); });
   expect_peers_named(text);
   EXPECT_EQ(text.find("no answer within 200 ms from"), 0u) << text;
 }

@@ -16,6 +16,7 @@ class NcclReductionContract : public TransportContract<UnderTest> {
     Array<float> sum(*this->under_test, shard.size());
     NcclReduction reduction(this->under_test->nccl(), leaves, shards, elements, sum.data(), rounding,
                             elements / 5);
+    reduction.connect();
     const auto own = walk_over(leaves, rank_range(leaves, this->rank, this->world_size));
     std::vector<Array<float>> arrays;
     std::vector<float*> pieces;
