@@ -87,23 +87,27 @@ class Run:
         self.process = cluster.start("head", command, cwd=REPOSITORY, timeout=7200,
                                      env={"LOCKSTEP_PROGRESS": "json"})
 
-    def wait_for_steps(self, count):
-        lines = []
+    def lines(self):
+        """As they come; it must not end."""
+        lines = collections.deque(maxlen=20)
         for line in self.process.stdout:
             lines.append(line)
+            yield line
+        raise RuntimeError("the run ended\n" + "".join(lines))
+
+    def wait_for_steps(self, count):
+        for line in self.lines():
             if '"event":"step"' in line and json.loads(line)["step"] >= count:
                 return
-        raise RuntimeError("the run ended\n" + "".join(lines[-20:]))
 
     def follow(self, seconds):
         """The warnings of so many seconds."""
         end, warnings = time.monotonic() + seconds, []
-        for line in self.process.stdout:
+        for line in self.lines():
             if line.startswith(("warning:", "error:")):
                 warnings.append(line.strip())
             if time.monotonic() > end:
-                break
-        return warnings
+                return warnings
 
     def host_of(self, rank):
         return self.cluster.host_names[rank // self.placement[0]]

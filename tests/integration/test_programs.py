@@ -9,6 +9,7 @@ import stat
 import struct
 import socket
 import subprocess
+import sys
 import tempfile
 import termios
 from pathlib import Path
@@ -243,3 +244,21 @@ def test_a_folder_that_a_user_may_not_write_is_refused(home_of_nobody, settings)
     for words in (str(home_of_nobody / "run"), "Permission denied", "--output"):
         assert words in outcome.stderr, outcome.output
     assert not (home_of_nobody / "run").exists()
+
+
+def peak_mib(output, steps, settings):
+    """Of the memory of a run of one rank."""
+    measure = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); " \
+              "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    command = [WORKER, QUICKSTART, "--output", output, *set_options(settings | {"training.max_steps": steps})]
+    outcome = run([sys.executable, "-c", measure, *command], environment=MPI_ENVIRONMENT)
+    assert outcome.exit_code == 0, outcome.output
+    return int(outcome.stdout) / 1024
+
+
+def test_memory_does_not_grow_from_step_to_step(small_data, tmp_path):
+    """Micro-batches of 4 are what the allocator once answered with ever new memory."""
+    settings = {"data.path": str(small_data), "data.train_samples": 256, "data.test_samples": 64, "training.batch_size": 16,
+                "training.micro_batch_size": 4, "training.epochs": 1000, "training.evaluate_every_epochs": 0,
+                "checkpoint.every_epochs": 0, "model.name": "resnet20", "augmentation.crop_padding": 0}
+    assert peak_mib(tmp_path / "long", 150, settings) < peak_mib(tmp_path / "short", 20, settings) + 50
