@@ -17,6 +17,7 @@ using State = RankStatus::State;
 constexpr double stuck_seconds = 2, stuck_times = 10, idle_times = 3;
 constexpr double starved_cores = 0.2, starved_times = 2;  // of a rank that is ready to compute
 constexpr double slow_step_ms = 2000, slow_step_times = 5;
+constexpr double slower_times = 2.5;  // than the others, in one step after another
 constexpr double slow_compute_times = 3, slow_compute_seconds = 1;
 constexpr double silent_seconds = 2.5;  // a sentinel writes every second
 
@@ -218,16 +219,16 @@ class Diagnosis {
             and_who_waits(status.rank));
   }
 
-  /// In different steps both times, or something else takes its core. It may have been so from the start, and
-  /// be the pace of the run.
+  /// In different steps both times, or something else takes its core; it may wait itself at the moment. It
+  /// may have been so from the start, and be the pace of the run.
   void find_slower_than_others() {
     for (const auto& status : now_) {
       const auto* before = status_before(status.rank);
-      if (waits(status) || waiting_for(status.rank) == 0 || !before) continue;
+      if (waiting_for(status.rank) == 0 || !before) continue;
       const auto times = std::min(slowness(*before, usual_before_), slowness(status, usual_now_));
       const bool starved = got_no_core_either_time(status);
       const bool twice = before->usual_step_ms > 0 && before->step < status.step;
-      if ((starved && times >= starved_times) || (twice && times >= slow_compute_times))
+      if ((starved && times >= starved_times) || (twice && times >= slower_times))
         add_slow_compute(status, starved ? core_is_taken : "");
     }
   }

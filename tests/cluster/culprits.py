@@ -33,7 +33,7 @@ SETTINGS = {"data.train_samples": 1024, "data.test_samples": 64, "training.batch
             "training.micro_batch_size": 4, "training.epochs": 100000, "checkpoint.every_epochs": 0,
             "training.evaluate_every_epochs": 0, "training.log_every_steps": 1, "distributed.pin_to_cores": "false",
             "reliability.hang_timeout_seconds": 0, "model.name": "resnet20", "augmentation.crop_padding": 0}
-STEPS_FOR_A_PACE = 24
+STEPS_FOR_A_PACE = 48
 GIVE_UP_SECONDS = 30
 PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
 CONTROL_GROUPS = Path("/sys/fs/cgroup")

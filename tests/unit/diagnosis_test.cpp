@@ -225,6 +225,8 @@ TEST(Diagnosis, NamesTheRankThatIsSlowerThanTheOthersInStepsOneAfterTheOther) {
   EXPECT_TRUE(diagnose(before, now, seconds).empty()) << "it is the same step";
   for (auto& status : now) status.step = 12;
   expect_one(diagnose(before, now, seconds), Trouble::slow_compute, {1}, "n2");
+  now[1].phase = "exchange", now[1].awaits = {0};  // it has its turn to wait
+  expect_one(diagnose(before, now, seconds), Trouble::slow_compute, {1}, "n2");
   before[1].usual_step_ms = 0;
   EXPECT_TRUE(diagnose(before, now, seconds).empty()) << "first steps may be slow";
   before[1].usual_step_ms = 400, before[1].compute_ms = 100;
