@@ -1,4 +1,5 @@
-"""`lockstep why` names the culprit of each class of fault; culprits.py tries more of them and counts false alarms."""
+"""`lockstep why` names the culprit of each class of fault; culprits.py tries more of them, measures how long it takes, and
+counts false alarms."""
 
 import random
 
@@ -6,12 +7,9 @@ import pytest
 from conftest import require
 from culprits import FAULTS, try_fault
 
-SECONDS = 15  # 5 s and some for a machine that is busy; the median of culprits.py is what counts
-
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_why_names_class_rank_and_host(programs, fault):
     require()
-    _, wrong, seconds = try_fault(fault, ranks=3, draw=random.Random(fault))
+    _, wrong, _ = try_fault(fault, ranks=3, draw=random.Random(fault))  # which gives up after half a minute
     assert not wrong
-    assert seconds < SECONDS
