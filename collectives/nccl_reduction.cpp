@@ -16,12 +16,12 @@ constexpr std::int64_t unit = 64;
 
 std::int64_t in_units(std::int64_t elements) { return (elements + unit - 1) / unit * unit; }
 
-std::int64_t bytes_of(GradientFormat format) { return format == GradientFormat::float32 ? 4 : 2; }
-
-Range both(const Range& a, const Range& b) {
+Range common_part(const Range& a, const Range& b) {
   const auto begin = std::max(a.begin, b.begin);
   return {begin, std::max(begin, std::min(a.end, b.end))};
 }
+
+std::int64_t bytes_of(GradientFormat format) { return format == GradientFormat::float32 ? 4 : 2; }
 
 }  // namespace
 
@@ -74,7 +74,7 @@ void NcclReduction::connect() {
 void NcclReduction::cut(Range range, GradientFormat format, std::int64_t shortest) {
   const auto length = std::max((range.size() + most_stretches - 1) / most_stretches, shortest);
   for (auto end = range.end; end > range.begin;) {
-    const auto begin = std::max(range.begin, std::max(end - length, std::int64_t{0}) / unit * unit);
+    const auto begin = std::max(range.begin, (end - length) / unit * unit);
     stretches_.push_back({{begin, end}, format, 0});
     end = begin;
   }
@@ -82,7 +82,7 @@ void NcclReduction::cut(Range range, GradientFormat format, std::int64_t shortes
 
 Range NcclReduction::part_of(const Stretch& stretch, int rank) const {
   const auto& [begin, end] = stretch.range;
-  const auto units = rank_range((end - begin + unit - 1) / unit, rank, world_size_);
+  const auto units = rank_range(in_units(end - begin) / unit, rank, world_size_);
   return {std::min(begin + unit * units.begin, end), std::min(begin + unit * units.end, end)};
 }
 
@@ -147,7 +147,7 @@ void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own
   transport_.exchange_beside(outgoing, incoming);
   for (int owner = 0; owner < world_size_; ++owner) {
     const auto& shard = shards_[owner];
-    const auto elements = both(part, shard);
+    const auto elements = common_part(part, shard);
     if (elements.size() == 0) continue;
     float* const sum = owner == rank_ ? sum_ + (elements.begin - shard.begin)
                                       : outbox_ + stretch.outbox + (elements.begin - part.begin);
@@ -165,8 +165,8 @@ void NcclReduction::hand_out() {
     const auto own_part = part_of(stretch, rank_);
     for (int peer = 0; peer < world_size_; ++peer) {
       if (peer == rank_) continue;
-      const auto out = both(own_part, shards_[peer]);
-      const auto in = both(part_of(stretch, peer), shards_[rank_]);
+      const auto out = common_part(own_part, shards_[peer]);
+      const auto in = common_part(part_of(stretch, peer), shards_[rank_]);
       if (out.size() > 0)
         outgoing.push_back({peer, outbox_ + stretch.outbox + (out.begin - own_part.begin),
                             sizeof(float) * static_cast<std::size_t>(out.size())});

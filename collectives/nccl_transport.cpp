@@ -69,9 +69,7 @@ void NcclTransport::await_all_ranks(const char* activity) {
 
 void NcclTransport::exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
   if (!start_exchange(outgoing, incoming, stream_)) return;
-  const auto start = Clock::now();
-  wait(stream_);
-  time_waited_ += Clock::now() - start;
+  wait_for_peers(stream_);
 }
 
 /// False where there is nothing to exchange.
@@ -111,9 +109,7 @@ void NcclTransport::follow(std::size_t mark) {
 
 void NcclTransport::exchange_beside(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
   if (!start_exchange(outgoing, incoming, beside_)) return;
-  const auto start = Clock::now();
-  wait(no_stream);  // until NCCL has given it to the GPU: it takes no other call before
-  time_waited_ += Clock::now() - start;
+  wait_for_peers(no_stream);  // until NCCL has given it to the GPU: it takes no other call before
 }
 
 void NcclTransport::encode_beside(const float* values, std::uint16_t* codes, GradientFormat format,
@@ -123,12 +119,16 @@ void NcclTransport::encode_beside(const float* values, std::uint16_t* codes, Gra
 
 void NcclTransport::finish_beside() {
   await_all_ranks("the exchange over NCCL");
-  const auto start = Clock::now();
-  wait(beside_);
-  time_waited_ += Clock::now() - start;
+  wait_for_peers(beside_);
 }
 
 void NcclTransport::finish_computing() { check_cuda(cudaStreamSynchronize(cudaStreamLegacy), "compute"); }
+
+void NcclTransport::wait_for_peers(CUstream_st* stream) {
+  const auto start = Clock::now();
+  wait(stream);
+  time_waited_ += Clock::now() - start;
+}
 
 void NcclTransport::wait(CUstream_st* stream) {
   const auto begin = Clock::now(), end = begin + deadline_;

@@ -88,6 +88,7 @@ class NcclTransport final : public Transport {
                       CUstream_st* stream);
   void start_tree_sum(std::span<const void* const> pieces, std::span<const Merge> merges, float* sum,
                       std::int64_t count, GradientFormat format, CUstream_st* stream);
+  void wait_for_peers(CUstream_st* stream);
   void wait(CUstream_st* stream);
   bool is_ready(CUstream_st* stream);
   void check_nccl(int result);                      // an ncclResult_t

@@ -283,7 +283,7 @@ class Diagnosis {
     }
     if (common.empty()) return;
     Finding finding{Trouble::slow_link, {}, common.front(), ""};
-    int waiting = 0;
+    bool anybody_waits = false;
     if (common.size() == 2) finding.host += " and " + common.back();
     for (const auto& status : now_) {
       if (std::ranges::find(common, status.host) == common.end()) continue;
@@ -291,9 +291,9 @@ class Diagnosis {
       if ((!waits(status) && status.phase != "exchange") || gets_no_core(status, usual_cores_now_)) return;
       if (status.idle_seconds > 0) return;  // it may be stuck, which takes longer to tell
       finding.ranks.push_back(status.rank);
-      waiting += waits(status) ? 1 : 0;
+      anybody_waits = anybody_waits || waits(status);
     }
-    if (waiting == 0) return;
+    if (!anybody_waits) return;
     finding.text = (common.size() == 2 ? "the link between " : "the link of ") + finding.host +
                    " is slow or cut: all ranks wait for bytes" + at_work(now_.front());
     findings_.push_back(finding);

@@ -21,6 +21,7 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -50,7 +51,8 @@ double unix_seconds() {
 
 struct Threads {
   std::string states;  ///< of all but `exchanging`
-  Task exchanging;     ///< the one that exchanges messages, where there is one
+  std::optional<Task> main;
+  Task exchanging;  ///< the one that exchanges messages, where there is one
 };
 
 Threads threads_of(const std::filesystem::path& process) {
@@ -63,6 +65,7 @@ Threads threads_of(const std::filesystem::path& process) {
     } else {
       threads.states += thread.state;
     }
+    if (entry.path().filename() == process.filename()) threads.main = thread;
   }
   return threads;
 }
@@ -154,8 +157,8 @@ class Watch {
   void look_at_threads(double seconds) {
     const auto folder = folder_of_process(pid_);
     const auto process = task_in(folder).value_or(process_before_);
-    const auto main = task_in(folder / "task" / std::to_string(pid_)).value_or(main_before_);
-    auto [states, exchanging] = threads_of(folder);
+    auto [states, found_main, exchanging] = threads_of(folder);
+    const auto main = found_main.value_or(main_before_);
     const auto by_the_clock = seconds_since(std::exchange(looked_, Clock::now()));
     status_.state = process.state == 'T' ? RankStatus::State::stopped : RankStatus::State::running;
     status_.ready = main.state == 'R';

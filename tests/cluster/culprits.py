@@ -234,7 +234,7 @@ def out_of_memory(run, rank):
     # Where a killed rank is slow to give its memory back, the kernel goes on: with what fills it, and nothing else.
     (group.parent / "cgroup.procs").write_text(str(parent_of(pid)))
     limit.write_text(str(int(usage.read_text()) + 8 * MIB))
-    set_oom_score(pid, 1000)
+    (Path("/proc") / str(pid) / "oom_score_adj").write_text("1000")
     with beside(python(FILL_MEMORY, group, kills)) as filler:
         filler.stdout.readline()  # it says a line, or is killed too
         yield
@@ -242,10 +242,6 @@ def out_of_memory(run, rank):
 
 def parent_of(pid):
     return int((Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[1])
-
-
-def set_oom_score(pid, score):
-    (Path("/proc") / str(pid) / "oom_score_adj").write_text(str(score))
 
 
 def memory_group_of(pid):

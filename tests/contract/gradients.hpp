@@ -52,16 +52,6 @@ inline Gradient awkward_floats(std::uint64_t seed) {
   };
 }
 
-/// The sum of leaves [begin, end) by definition: the left child of a node takes the largest power of two of
-/// leaves that leaves something to the right child.
-inline float reference_sum(const Gradient& gradient, std::int64_t element, std::int64_t begin,
-                           std::int64_t end) {
-  if (end - begin == 1) return gradient(begin, element);
-  const auto half = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(end - begin)) / 2);
-  return reference_sum(gradient, element, begin, begin + half) +
-         reference_sum(gradient, element, begin + half, end);
-}
-
 /// Within the range of 16 bits.
 inline Gradient moderate_floats() {
   return [](std::int64_t leaf, std::int64_t element) {
@@ -69,7 +59,8 @@ inline Gradient moderate_floats() {
   };
 }
 
-/// The same sum of leaves that are rounded, rounded at every node.
+/// The sum of leaves [begin, end) by definition: the left child of a node takes the largest power of two of
+/// leaves that leaves something to the right child. Leaves and nodes are rounded.
 inline float rounded_sum(const Gradient& gradient, const Rounding& rounding, std::int64_t element,
                          std::int64_t begin, std::int64_t end) {
   const auto format = element < rounding.end ? rounding.format : GradientFormat::float32;
@@ -78,6 +69,12 @@ inline float rounded_sum(const Gradient& gradient, const Rounding& rounding, std
   return rounded(rounded_sum(gradient, rounding, element, begin, begin + half) +
                      rounded_sum(gradient, rounding, element, begin + half, end),
                  format);
+}
+
+/// The same, where nothing is rounded.
+inline float reference_sum(const Gradient& gradient, std::int64_t element, std::int64_t begin,
+                           std::int64_t end) {
+  return rounded_sum(gradient, {}, element, begin, end);
 }
 
 }  // namespace lockstep::contract

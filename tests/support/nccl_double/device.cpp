@@ -38,18 +38,13 @@ bool bring_on(cudaStream_t stream) {
   return operations.empty();
 }
 
-// A message under way would make the original wait without a deadline, which lockstep never may.
-cudaError_t follow_all_streams() {
-  for (const auto stream : streams()) {
-    if (!bring_on(stream)) return cudaErrorIllegalState;
-  }
-  return cudaSuccess;
-}
+enum class Follow { ordinary_streams, all_streams };  // the legacy default stream does the first
 
-// What the legacy default stream does.
-cudaError_t follow_ordinary_streams() {
+// A message under way would make the original wait without a deadline, which lockstep never may.
+cudaError_t follow(Follow which) {
   for (const auto stream : streams()) {
-    if (stream->ordinary && !bring_on(stream)) return cudaErrorIllegalState;
+    const bool followed = stream->ordinary || which == Follow::all_streams;
+    if (followed && !bring_on(stream)) return cudaErrorIllegalState;
   }
   return cudaSuccess;
 }
@@ -142,7 +137,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  return stream == cudaStreamLegacy ? follow_ordinary_streams() : cudaErrorNotSupported;
+  return stream == cudaStreamLegacy ? follow(Follow::ordinary_streams) : cudaErrorNotSupported;
 }
 
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
@@ -156,14 +151,14 @@ cudaError_t cudaMalloc(void** data, std::size_t bytes) {
 cudaError_t cudaFree(void* data) {
   if (data == nullptr) return cudaSuccess;
   if (blocks().erase(reinterpret_cast<std::uintptr_t>(data)) == 0) return cudaErrorInvalidValue;
-  const auto result = follow_all_streams();
+  const auto result = follow(Follow::all_streams);
   std::free(data);
   return result;
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   if (kind != cudaMemcpyDefault) return cudaErrorInvalidMemcpyDirection;
-  if (const auto result = follow_ordinary_streams(); result != cudaSuccess) return result;
+  if (const auto result = follow(Follow::ordinary_streams); result != cudaSuccess) return result;
   std::memmove(to, from, bytes);
   return cudaSuccess;
 }
