@@ -16,11 +16,6 @@ constexpr std::int64_t unit = 64;
 
 std::int64_t in_units(std::int64_t elements) { return (elements + unit - 1) / unit * unit; }
 
-Range common_part(const Range& a, const Range& b) {
-  const auto begin = std::max(a.begin, b.begin);
-  return {begin, std::max(begin, std::min(a.end, b.end))};
-}
-
 std::int64_t bytes_of(GradientFormat format) { return format == GradientFormat::float32 ? 4 : 2; }
 
 }  // namespace
@@ -32,11 +27,8 @@ NcclReduction::NcclReduction(NcclTransport& transport, std::int64_t leaves, std:
       world_size_(transport.world_size()),
       shards_(std::move(shards)),
       sum_(sum),
+      piece_ranks_(ranks_of_pieces(leaves, world_size_)),
       merges_(merge_schedule(leaves, world_size_)) {
-  for (int rank = 0; rank < world_size_; ++rank) {
-    const auto count = cover(leaves, rank_range(leaves, rank, world_size_)).size();
-    piece_ranks_.insert(piece_ranks_.end(), count, rank);
-  }
   own_pieces_ = std::ranges::count(piece_ranks_, rank_);
   cut({rounding.end, elements}, GradientFormat::float32, shortest);
   cut({0, rounding.end}, rounding.format, shortest);

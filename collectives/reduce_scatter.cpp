@@ -11,17 +11,9 @@ struct Job {
   Transport& transport;
   std::span<float* const> own_pieces;
   std::span<const Range> shards;
-  std::vector<int> piece_ranks;  // the rank that holds each left-over node, from left to right over the tree
+  std::vector<int> piece_ranks;
   std::vector<Merge> merges;
 };
-
-std::vector<int> ranks_of_pieces(std::int64_t leaves, int world_size) {
-  std::vector<int> ranks;
-  for (int rank = 0; rank < world_size; ++rank) {
-    ranks.insert(ranks.end(), cover(leaves, rank_range(leaves, rank, world_size)).size(), rank);
-  }
-  return ranks;
-}
 
 Range bucket_of(Range shard, std::int64_t round) {
   const auto begin = std::min(shard.begin + round * reduce_scatter_bucket, shard.end);

@@ -2,6 +2,7 @@
 // world size: docs/numerics.md proves that the sum of every node is the same whoever computes it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -15,6 +16,12 @@ struct Range {
   std::int64_t size() const { return end - begin; }
   bool operator==(const Range&) const = default;
 };
+
+/// What `a` and `b` both have; empty where that is nothing.
+inline Range common_part(Range a, Range b) {
+  const auto begin = std::max(a.begin, b.begin);
+  return {begin, std::max(begin, std::min(a.end, b.end))};
+}
 
 /// The part of [0, count) that `rank` of `world_size` owns: contiguous, in rank order, sizes differ by at
 /// most one; empty for some ranks when world_size > count.
@@ -91,6 +98,14 @@ LeafWalk walk_over(std::int64_t leaves, Range range);
 
 /// The nodes that remain when one rank has added all it can of its `range`, from left to right.
 std::vector<TreeNode> cover(std::int64_t leaves, Range range);
+
+/// The rank that holds each left-over node of all ranks, from left to right over the tree.
+inline std::vector<int> ranks_of_pieces(std::int64_t leaves, int world_size) {
+  std::vector<int> ranks;
+  for (int rank = 0; rank < world_size; ++rank)
+    ranks.insert(ranks.end(), cover(leaves, rank_range(leaves, rank, world_size)).size(), rank);
+  return ranks;
+}
 
 /// The additions that turn all ranks' left-over nodes, numbered from left to right over the ranks in order,
 /// into the root, which ends in piece 0.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -62,10 +63,11 @@ class Supervisor {
       const auto ending = run_to_end(command_for(launch_));
       if (is_final(ending) || supervision_.run.empty()) return ending;
       const auto statuses = statuses_since(supervision_.run, begin);
-      const bool never_began = statuses.empty() && restarts_ == 0;  // a host's name may be wrong
-      if (never_began || stopped_in_order(statuses)) return ending;
+      if (stopped_in_order(statuses)) return ending;
       const auto failures = failures_in(statuses);
       const auto silent = hosts_without_answer(launch_);
+      const bool never_began = statuses.empty() && restarts_ == 0;
+      if (never_began && !lost_at_start(ending, silent)) return ending;
       const bool progress = newest_checkpoint(supervision_.run) != before;
       if (!may_go_on(ending, failures, silent, progress)) return ending;
       for (const auto& failure : failures) say(describe(failure, supervision_.run));
@@ -91,6 +93,13 @@ class Supervisor {
                                   ExitCode::diverged};
     return ending.forwarded_signal != 0 ||
            std::ranges::any_of(codes, [&](ExitCode code) { return ending.status == static_cast<int>(code); });
+  }
+
+  /// Whether a rank that ran was lost before the run was known to it. Otherwise a host's name, the network
+  /// between them or the program may be wrong, and another start would come to that again.
+  static bool lost_at_start(const Ending& ending, const std::vector<std::string>& silent) {
+    return ending.status == killed + SIGKILL ||
+           (ending.status == static_cast<int>(ExitCode::peer_lost) && !silent.empty());
   }
 
   bool may_go_on(const Ending& ending, const std::vector<Finding>& failures,

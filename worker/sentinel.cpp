@@ -95,6 +95,19 @@ std::string memory_events() {
   return "/proc/vmstat";
 }
 
+/// Known before MPI has started; 0 where nothing has started ranks.
+int rank_given_by_the_starter() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK"}) {
+    if (const char* rank = std::getenv(name)) return std::atoi(rank);
+  }
+  return 0;
+}
+
+void say(const Finding& finding, const std::string& severity) {
+  const auto line = severity + ": " + finding.text + "\n";
+  if (write(STDERR_FILENO, line.data(), line.size()) < 0) return;
+}
+
 std::string name_of_phase(int phase) {
   if (phase == Stamps::start_up) return "start-up";
   return phase == Stamps::ending ? "the end" : phase_name(static_cast<Phase>(phase));
@@ -149,9 +162,16 @@ class Watch {
                             status_.exit_code == static_cast<int>(ExitCode::out_of_memory);
     ++status_.beat;
     write();
+    if (status_.signal != 0 && !status_.asked && !stamps().ready) say_how_it_ended();
   }
 
  private:
+  /// The run folder is not known yet, and mpirun is told to be quiet.
+  void say_how_it_ended() {
+    status_.rank = rank_given_by_the_starter();
+    for (const auto& finding : diagnose({}, {status_}, 0)) say(finding, "error");
+  }
+
   std::int64_t memory_kills() const { return number_after(memory_events_, "oom_kill"); }
 
   void look_at_threads(double seconds) {
@@ -280,7 +300,8 @@ class Lookout {
     for (const auto& finding : diagnose(before.statuses, now, before.age_seconds)) {
       const auto key = name_of(finding.trouble) + finding.host + std::to_string(finding.ranks.front());
       seen.insert(key);
-      if (suspected_.contains(key) && said_.insert(key).second) say(finding);  // seen twice: no passing state
+      if (suspected_.contains(key) && said_.insert(key).second)
+        say(finding, "warning");  // seen twice: no passing state
     }
     suspected_ = std::move(seen);
     past_.push_back({0, std::move(now)});
@@ -292,11 +313,6 @@ class Lookout {
     double age_seconds = 0;
     std::vector<RankStatus> statuses;
   };
-
-  static void say(const Finding& finding) {
-    const auto line = "warning: " + finding.text + "\n";
-    if (write(STDERR_FILENO, line.data(), line.size()) < 0) return;
-  }
 
   std::deque<Past> past_;
   std::set<std::string> suspected_, said_;

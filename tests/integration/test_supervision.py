@@ -43,6 +43,23 @@ def test_a_killed_rank_is_named_with_its_last_words_and_the_run_starts_again_to_
     assert "starting again with 3 ranks, from the newest checkpoint" in outcome.stderr
 
 
+def test_a_rank_that_is_killed_before_it_knows_its_configuration_is_named_and_the_run_starts_again(undisturbed, tmp_path):
+    settings, state_hash = undisturbed
+    pipe, text = tmp_path / "slow.toml", QUICKSTART.read_text()
+    os.mkfifo(pipe)
+    with Started(train_command(tmp_path / "run", 2, settings, config=pipe)) as started:
+        pipe.write_text(text)  # to the launcher
+        while not started.named("mpirun"):
+            assert started.process.poll() is None, started.finish().output
+        with pipe.open("w"):  # rank 0 reads now, and rank 1 waits for it
+            os.kill(started.process_of_rank(1), signal.SIGKILL)
+            assert started.wait_for_event("restart")["ranks"] == 2
+        pipe.write_text(text)
+        outcome = started.finish()
+    expect_complete(outcome, tmp_path / "run", settings, state_hash)
+    assert "error: rank 1 on " in outcome.stderr and "was ended by signal 9 (Killed) in start-up" in outcome.stderr
+
+
 def test_a_stopped_rank_is_named_and_ended_and_the_run_goes_on_to_the_same_end(undisturbed, tmp_path):
     settings, state_hash = undisturbed
     settings = settings | {"reliability.hang_timeout_seconds": 6}

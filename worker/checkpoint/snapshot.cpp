@@ -12,11 +12,6 @@ void copy_to_host(float* to, const at::Tensor& from) {
   at::from_blob(to, from.sizes(), at::kFloat).copy_(from);
 }
 
-Range common_part(Range a, Range b) {
-  const auto begin = std::max(a.begin, b.begin);
-  return {begin, std::max(begin, std::min(a.end, b.end))};
-}
-
 }  // namespace
 
 Snapshot::Snapshot(const Layout& layout, int rank, int world_size)
