@@ -111,6 +111,6 @@ def network(config):
               "convnext_tiny": lambda: convnext_tiny(side, patch_size, activation)}
     model = makers[name]() if name in makers else torchvision_resnet(name, side, activation, zero_init)
     default = "contiguous" if name == "mlp" else "channels_last"
-    if settings.get("memory_format", default) == "channels_last":
+    if settings.get("memory_format", "auto").replace("auto", default) == "channels_last":
         model = model.to(memory_format=torch.channels_last)
     return model

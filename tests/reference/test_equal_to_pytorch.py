@@ -45,9 +45,11 @@ MORE_MICRO_BATCHES = {
     "resnet20-sgd-8": [batches(48, 6), {"model": RESNET20}, SMOOTHED_AND_CLIPPED],
     "resnet20-adamw-8-accumulated": [batches(16, 4, accumulated=2), {"model": RESNET20}, ADAMW_AND_COSINE]}
 # A step of ResNet-18 takes as long as forty of ResNet-20, and saving it writes 90 MB: it saves the end alone.
-RESNET18 = {"resnet18": [batches(6), {"model": {"name": "resnet18"}, "optimizer": {"learning_rate": 0.01},
-                                      "checkpoint": {"every_steps": 0}}, SMOOTHED_AND_CLIPPED, {"training": {"max_steps": 4}}]}
+RESNET18 = {"resnet18": [batches(6), {"model": {"name": "resnet18", "memory_format": "channels_last"},
+                                      "optimizer": {"learning_rate": 0.01}, "checkpoint": {"every_steps": 0}},
+                         SMOOTHED_AND_CLIPPED, {"training": {"max_steps": 4}}]}
 ONE_STEP = {"training": {"max_steps": 1}}
+SOME_CONTIGUOUS = {"model": {"memory_format": "auto"}}  # on processors with AVX-512 (worker/models/layers.cpp)
 
 
 def cases(*named, ranks=1):
@@ -137,7 +139,9 @@ def test_each_of_ten_steps_is_that_of_pytorch_with_ghost_batch_norm(lockstep, no
     compare_each_step(run, note)
 
 
-@pytest.mark.parametrize("config", [pytest.param(configuration(*RESNET18["resnet18"], ONE_STEP), id="resnet18")])
+@pytest.mark.parametrize("config", [
+    pytest.param(configuration(*RESNET18["resnet18"], ONE_STEP), id="resnet18"),
+    pytest.param(configuration(*RESNET18["resnet18"], ONE_STEP, SOME_CONTIGUOUS), id="resnet18-some-contiguous")])
 def test_the_first_step_is_that_of_torchvisions_network(lockstep, note, config):
     compare_each_step(lockstep(config), note)
 

@@ -15,12 +15,8 @@ struct QuantizableLayer : LeavesStatistics {
 
 struct Conv2dImpl : torch::nn::Conv2dImpl, QuantizableLayer {
   using torch::nn::Conv2dImpl::Conv2dImpl;
-  torch::Tensor forward(const torch::Tensor& x) {
-    if (!quantization.on()) return torch::nn::Conv2dImpl::forward(x);
-    const auto padding = std::get<torch::ExpandingArray<2>>(options.padding());
-    return torch::conv2d(quantization.input(x, is_training()), quantization.weight(weight), bias,
-                         options.stride(), padding, options.dilation(), options.groups());
-  }
+  torch::Tensor forward(const torch::Tensor& x);
+  bool short_rows_contiguous = false;  ///< model.memory_format = "auto" (decision 020)
 };
 TORCH_MODULE(Conv2d);
 

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "common/error.hpp"
+#include "worker/models/layers.hpp"
 #include "worker/models/networks.hpp"
 #include "worker/random.hpp"
 
@@ -51,14 +52,23 @@ void initialise_by_deviation(Model& model, std::uint64_t seed) {
   }
 }
 
-}  // namespace
-
-std::shared_ptr<Model> make_model(const Config::Model& settings, ImageShape shape) {
+std::shared_ptr<Model> make_named(const Config::Model& settings, ImageShape shape) {
   if (settings.name == "mlp") return make_mlp(settings, shape);
   if (settings.name == "small_cnn") return make_small_cnn(settings, shape);
   if (settings.name == "convnext_tiny") return make_convnext_tiny(settings, shape);
   if (settings.name == "vit_tiny") return make_vit_tiny(settings, shape);
   return make_resnet(settings, shape);
+}
+
+}  // namespace
+
+std::shared_ptr<Model> make_model(const Config::Model& settings, ImageShape shape) {
+  auto model = make_named(settings, shape);
+  for (const auto& module : model->modules(/*include_self=*/false)) {
+    if (auto* conv = dynamic_cast<Conv2dImpl*>(module.get()))
+      conv->short_rows_contiguous = settings.memory_format == "auto";
+  }
+  return model;
 }
 
 std::int64_t patch_size_for(const Config::Model& settings, ImageShape shape, std::int64_t small,
