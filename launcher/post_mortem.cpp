@@ -55,11 +55,13 @@ std::string describe(const Finding& finding, const std::string& run) {
   return text;
 }
 
-std::vector<RankStatus> statuses_since(const std::string& run, std::chrono::system_clock::time_point begin) {
-  constexpr double clocks_differ_by = 5;  // seconds
-  const auto from = std::chrono::duration<double>(begin.time_since_epoch()).count() - clocks_differ_by;
+std::vector<RankStatus> statuses_since(const std::string& run, const std::vector<RankStatus>& earlier) {
   auto statuses = read_rank_statuses(run);
-  std::erase_if(statuses, [&](const auto& status) { return status.written < from; });
+  std::erase_if(statuses, [&](const auto& status) {
+    return std::ranges::any_of(earlier, [&](const auto& before) {
+      return before.rank == status.rank && before.pid == status.pid && before.written == status.written;
+    });
+  });
   return statuses;
 }
 

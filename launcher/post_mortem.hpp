@@ -1,7 +1,6 @@
 // What a run folder tells of the end of a run: which rank failed first, and its last words.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <vector>
 
@@ -12,8 +11,8 @@ namespace lockstep {
 /// The finding's text, and under it the last lines of the log of a rank that died or ran out of memory.
 std::string describe(const Finding& finding, const std::string& run);
 
-/// What the sentinels have written since `begin`; clocks may differ by a few seconds.
-std::vector<RankStatus> statuses_since(const std::string& run, std::chrono::system_clock::time_point begin);
+/// What the sentinels have written since the statuses were `earlier`, whatever the hosts' clocks say.
+std::vector<RankStatus> statuses_since(const std::string& run, const std::vector<RankStatus>& earlier);
 
 /// Once the ranks have ended: the first failure, then those that are no consequence of it; or the hosts that
 /// were lost. Empty where the statuses tell of none.

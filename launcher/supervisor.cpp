@@ -59,15 +59,14 @@ class Supervisor {
   Ending run() {
     for (;;) {
       const auto before = newest_checkpoint(supervision_.run);
-      const auto begin = std::chrono::system_clock::now();
+      const auto earlier = read_rank_statuses(supervision_.run);
       const auto ending = run_to_end(command_for(launch_));
       if (is_final(ending) || supervision_.run.empty()) return ending;
-      const auto statuses = statuses_since(supervision_.run, begin);
-      if (stopped_in_order(statuses)) return ending;
+      const auto statuses = statuses_since(supervision_.run, earlier);
+      const bool never_began = statuses.empty() && restarts_ == 0;
+      if ((never_began && !killed_at_start(ending)) || stopped_in_order(statuses)) return ending;
       const auto failures = failures_in(statuses);
       const auto silent = hosts_without_answer(launch_);
-      const bool never_began = statuses.empty() && restarts_ == 0;
-      if (never_began && !lost_at_start(ending, silent)) return ending;
       const bool progress = newest_checkpoint(supervision_.run) != before;
       if (!may_go_on(ending, failures, silent, progress)) return ending;
       for (const auto& failure : failures) say(describe(failure, supervision_.run));
@@ -79,7 +78,8 @@ class Supervisor {
         return ending;
       }
       if (!take_out(ending, failures, silent)) return ending;
-      std::erase(launch_.worker_arguments, "--fresh");  // from now on it is an earlier run, to go on with
+      // Once the run is known it is an earlier one, to go on with.
+      if (!statuses.empty()) std::erase(launch_.worker_arguments, "--fresh");
       pause(progress);
     }
   }
@@ -95,11 +95,10 @@ class Supervisor {
            std::ranges::any_of(codes, [&](ExitCode code) { return ending.status == static_cast<int>(code); });
   }
 
-  /// Whether a rank that ran was lost before the run was known to it. Otherwise a host's name, the network
-  /// between them or the program may be wrong, and another start would come to that again.
-  static bool lost_at_start(const Ending& ending, const std::vector<std::string>& silent) {
-    return ending.status == killed + SIGKILL ||
-           (ending.status == static_cast<int>(ExitCode::peer_lost) && !silent.empty());
+  /// Otherwise a host's name, the network or the program may be wrong, and another start would come to that
+  /// again. Of srun it could also be a rank that was killed because another had left.
+  bool killed_at_start(const Ending& ending) const {
+    return launch_.starter == Starter::mpirun && ending.status == killed + SIGKILL;
   }
 
   bool may_go_on(const Ending& ending, const std::vector<Finding>& failures,
@@ -172,8 +171,8 @@ class Supervisor {
       where +=
           " on " + std::to_string(launch_.hosts.size()) + (launch_.hosts.size() == 1 ? " host" : " hosts");
     say("starting again with " + where +
-        (seconds > 0 ? " in " + std::to_string(static_cast<int>(seconds)) + " s" : "") +
-        ", from the newest checkpoint");
+        (seconds > 0 ? " in " + std::to_string(static_cast<int>(seconds)) + " s" : "") + ", from " +
+        (newest_checkpoint(supervision_.run).empty() ? "the beginning" : "the newest checkpoint"));
     if (!supervision_.for_people) {
       std::cout << ordered_json{{"event", "restart"},
                                 {"ranks", launch_.ranks},

@@ -97,7 +97,7 @@ std::string memory_events() {
 
 /// Known before MPI has started; 0 where nothing has started ranks.
 int rank_given_by_the_starter() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK"}) {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "PMI2_RANK"}) {
     if (const char* rank = std::getenv(name)) return std::atoi(rank);
   }
   return 0;
@@ -166,7 +166,7 @@ class Watch {
   }
 
  private:
-  /// The run folder is not known yet, and mpirun is told to be quiet.
+  /// There is no run folder, or it is not known yet, and mpirun is told to be quiet.
   void say_how_it_ended() {
     status_.rank = rank_given_by_the_starter();
     for (const auto& finding : diagnose({}, {status_}, 0)) say(finding, "error");

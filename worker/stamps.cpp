@@ -67,7 +67,10 @@ void stamp_ending() {
   stamps().phase_changes.fetch_add(1, std::memory_order_release);
 }
 
-void stamp_micro_batches(std::int64_t in_a_step) { stamps().micro_batches = in_a_step; }
+void stamp_loop(std::int64_t steps_done, std::int64_t micro_batches) {
+  stamps().step = steps_done;
+  stamps().micro_batches = micro_batches;
+}
 
 void stamp_awaited(std::span<const int> ranks) {
   auto& page = stamps();

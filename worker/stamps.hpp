@@ -48,7 +48,8 @@ void stamp_phase(Phase phase, Clock::duration time);
 void stamp_step(std::int64_t steps_done, Clock::duration computed);
 /// The steps are done; what is left is to measure and to export.
 void stamp_ending();
-void stamp_micro_batches(std::int64_t in_a_step);
+/// The loop begins after `steps_done` of the run; this rank has so many micro-batches in each step.
+void stamp_loop(std::int64_t steps_done, std::int64_t micro_batches);
 /// The ranks that this one has been waiting for for a while; none when it waits no longer.
 void stamp_awaited(std::span<const int> ranks);
 

@@ -174,7 +174,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   const auto& config = plan.config;
   auto& transport = compute.transport(host);  // of the gradients and the weights
   const auto own = rank_range(workload->micro_batches, host.rank(), host.world_size());
-  stamp_micro_batches(own.size());
+  stamp_loop(state.step, own.size());
   LeafDelivery leaf(*workload->model, workload->layout);
   GradientSum gradient_sum(memory, compute, *workload, leaf);
   ShardUpdate update(state, *workload);
@@ -340,6 +340,7 @@ void evaluate_run(HostMemory& memory, const Compute& compute, Controller& contro
   auto& host = memory.transport();
   const auto workload = load_workload(host, memory, compute, plan);
   const auto state = start_state(memory, compute, *workload, plan);
+  stamp_ending();
   controller.note_accuracy(*workload, state.step,
                            outcome_of(host, compute, *workload, state, std::nullopt).accuracy);
 }

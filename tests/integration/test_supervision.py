@@ -2,11 +2,12 @@
 
 import os
 import resource
+import select
 import signal
 import subprocess
 
 import pytest
-from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, mpirun,
+from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, RUN_SECONDS, WORKER, Started, checkpoints_of, metrics_of, mpirun,
                        result_of, set_options, train, train_command, why)
 
 OUT_OF_MEMORY = 8
@@ -45,16 +46,21 @@ def test_a_killed_rank_is_named_with_its_last_words_and_the_run_starts_again_to_
 
 def test_a_rank_that_is_killed_before_it_knows_its_configuration_is_named_and_the_run_starts_again(undisturbed, tmp_path):
     settings, state_hash = undisturbed
+    train(tmp_path / "run", 1, settings | {"training.max_steps": 2})  # which --fresh must replace all the same
     pipe, text = tmp_path / "slow.toml", QUICKSTART.read_text()
     os.mkfifo(pipe)
-    with Started(train_command(tmp_path / "run", 2, settings, config=pipe)) as started:
+    with Started(train_command(tmp_path / "run", 2, settings, "--fresh", config=pipe)) as started:
         pipe.write_text(text)  # to the launcher
-        while not started.named("mpirun"):
+        while not started.named("mpirun") and not started.named("orterun"):
             assert started.process.poll() is None, started.finish().output
         with pipe.open("w"):  # rank 0 reads now, and rank 1 waits for it
+            reader = os.pidfd_open(started.process_of_rank(0))
             os.kill(started.process_of_rank(1), signal.SIGKILL)
-            assert started.wait_for_event("restart")["ranks"] == 2
+            assert select.select([reader], [], [], RUN_SECONDS)[0], started.finish().output
+        os.close(reader)
+        assert started.wait_for_event("restart")["ranks"] == 2
         pipe.write_text(text)
+        assert started.wait_for_event("start")["step"] == 0
         outcome = started.finish()
     expect_complete(outcome, tmp_path / "run", settings, state_hash)
     assert "error: rank 1 on " in outcome.stderr and "was ended by signal 9 (Killed) in start-up" in outcome.stderr

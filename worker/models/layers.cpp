@@ -14,7 +14,7 @@ bool has_short_rows(const torch::Tensor& x, const Conv2dImpl& layer) {
   constexpr std::int64_t short_row = 4, many_channels = 256;
   static const bool measured = at::get_cpu_capability() == "AVX512";
   const auto& options = layer.options;
-  return measured && x.is_cpu() && x.dim() == 4 && x.scalar_type() == at::kFloat &&
+  return measured && x.is_cpu() && x.dim() == 4 && !x.is_contiguous() && x.scalar_type() == at::kFloat &&
          !at::autocast::is_autocast_enabled(at::kCPU) && options.groups() == 1 &&
          (*options.kernel_size())[1] == 3 && x.size(3) <= short_row * (*options.stride())[1] &&
          std::min(options.in_channels(), options.out_channels()) >= many_channels;
