@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "collectives/all_gather.hpp"
+#include "collectives/broadcast.hpp"
 #include "common/log.hpp"
 
 namespace lockstep {
@@ -37,6 +38,14 @@ void on_all_ranks(Transport& transport, const std::function<void()>& action) {
 void say_alone(int rank, const Error& error) {
   std::cerr << "error: on rank " + std::to_string(rank) + " (" + host_name() + "): " + error.what() + "\n"
             << std::flush;
+}
+
+std::string broadcast_text(Transport& transport, std::string text) {
+  auto size = static_cast<std::int64_t>(text.size());
+  broadcast(transport, &size, sizeof size, 0);
+  text.resize(static_cast<std::size_t>(size));
+  broadcast(transport, text.data(), text.size(), 0);
+  return text;
 }
 
 void require_same(Transport& transport, const std::string& what, const std::string& value,

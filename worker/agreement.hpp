@@ -32,6 +32,9 @@ auto speaking_for_itself(const Transport& transport, const Action& action) {
 /// Collective: every rank's `text`, in rank order.
 std::vector<std::string> gather_texts(Transport& transport, const std::string& text);
 
+/// Collective: rank 0's `text`.
+std::string broadcast_text(Transport& transport, std::string text);
+
 /// Collective: throws Error (config) on all ranks unless `value` is the same everywhere; names what differs
 /// and where.
 void require_same(Transport& transport, const std::string& what, const std::string& value,

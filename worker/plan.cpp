@@ -3,7 +3,6 @@
 #include <exception>
 #include <nlohmann/json.hpp>
 
-#include "collectives/broadcast.hpp"
 #include "configs/print.hpp"
 #include "worker/agreement.hpp"
 
@@ -11,14 +10,6 @@ namespace lockstep {
 namespace {
 
 using nlohmann::json;
-
-std::string broadcast_text(Transport& transport, std::string text) {
-  auto size = static_cast<std::int64_t>(text.size());
-  broadcast(transport, &size, sizeof size, 0);
-  text.resize(static_cast<std::size_t>(size));
-  broadcast(transport, text.data(), text.size(), 0);
-  return text;
-}
 
 std::string to_text(const Plan& plan) {
   return json{

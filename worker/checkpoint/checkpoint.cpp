@@ -1,6 +1,5 @@
 #include "worker/checkpoint/checkpoint.hpp"
 
-#include "collectives/broadcast.hpp"
 #include "common/error.hpp"
 #include "common/log.hpp"
 #include "worker/agreement.hpp"
@@ -17,12 +16,7 @@ std::vector<std::string> agree_on_candidates(Transport& transport, const std::st
   on_all_ranks(transport, [&] {
     if (transport.rank() == 0) names = published_checkpoints(folder);
   });
-  auto text = names.dump();
-  std::int64_t size = static_cast<std::int64_t>(text.size());
-  broadcast(transport, &size, sizeof size, 0);
-  text.resize(static_cast<std::size_t>(size));
-  broadcast(transport, text.data(), text.size(), 0);
-  return json::parse(text);
+  return json::parse(broadcast_text(transport, names.dump()));
 }
 
 }  // namespace
