@@ -36,9 +36,11 @@ std::string why_no_gpu_for(int local_rank, int ranks_on_host) {
          " ranks";
 }
 
-/// libtorch_cuda registers LibTorch's GPU kernels when it is loaded; it lies beside libtorch_cpu.
+/// libtorch_cuda registers LibTorch's GPU kernels when it is loaded; it lies beside libtorch_cpu. It must be
+/// there before anything asks LibTorch for CUDA, at::hasCUDA() too: LibTorch looks for it once and keeps the
+/// answer.
 void load_torch_cuda() {
-  if (accelerator == at::kCPU || at::hasCUDA()) return;
+  if (accelerator == at::kCPU) return;
   Dl_info info{};
   dladdr(reinterpret_cast<const void*>(&at::get_cpu_capability), &info);
   const auto path = std::filesystem::path(info.dli_fname).replace_filename("libtorch_cuda.so");
@@ -46,6 +48,8 @@ void load_torch_cuda() {
     throw Error(ExitCode::config, "cannot use the GPU: LibTorch's part for it does not load", dlerror(),
                 "install torch 2.11.0 with all it depends on, or set distributed.device = \"cpu\"");
   }
+  if (!at::hasCUDA())
+    throw Error(ExitCode::bug, "LibTorch was asked for CUDA before its part for it was loaded");
 }
 
 void make_deterministic() {
@@ -65,7 +69,6 @@ Compute compute_on_gpu([[maybe_unused]] MpiTransport& host, [[maybe_unused]] con
   const int index = gpu_count() == 1 ? 0 : local_rank;
   on_all_ranks(host, [&] {
     setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // without it cuBLAS is not deterministic
-    load_torch_cuda();
     select_gpu(index);
     const auto found = gpu(index);
     compute.gpu_index = index;
@@ -83,8 +86,6 @@ Compute compute_on_gpu([[maybe_unused]] MpiTransport& host, [[maybe_unused]] con
 }  // namespace
 
 Compute choose_compute(MpiTransport& host, const Config& config) {
-  at::set_num_threads(static_cast<int>(config.distributed.threads_per_rank));
-  make_deterministic();
   const auto hosts = gather_texts(host, host_name());
   int local_rank = 0, ranks_on_host = 0;
   for (int rank = 0; rank < host.world_size(); ++rank) {
@@ -103,12 +104,15 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
     throw Error(ExitCode::config, "distributed.device = \"cuda\" needs a GPU for each rank", missing,
                 "start as many ranks as there are GPUs, or set distributed.device = \"cpu\"");
   }
+  const bool on_gpu = config.distributed.device != "cpu" && missing.empty();
+  if (on_gpu) on_all_ranks(host, load_torch_cuda);
+  at::set_num_threads(static_cast<int>(config.distributed.threads_per_rank));
+  make_deterministic();
   const int cores = pin_to_own_cores(host, hosts, local_rank, ranks_on_host,
                                      static_cast<int>(config.distributed.threads_per_rank),
                                      config.distributed.pin_to_cores);
   Compute compute;
-  if (config.distributed.device != "cpu" && missing.empty())
-    compute = compute_on_gpu(host, config, local_rank);
+  if (on_gpu) compute = compute_on_gpu(host, config, local_rank);
   compute.cores = cores;
   if (!compute.between_gpus) {
     // Where the number format follows from AMX, or its kernels are used, CPUs with and without it are two
