@@ -56,6 +56,10 @@ Faults& faults() {
   return faults;
 }
 
+void give(cudaStream_t stream, const std::vector<Touched>&, std::function<bool()> work) {
+  stream->operations.push_back(std::move(work));
+}
+
 int current_device() { return device_of_thread; }
 
 bool is_usable(const void* data, std::size_t bytes) {

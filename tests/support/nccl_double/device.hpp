@@ -7,6 +7,8 @@
 #include <deque>
 #include <functional>
 
+#include "tests/support/nccl_double/operations.hpp"
+
 /// What a stream has to do, in order. An operation is called again and again until it returns true: it is
 /// done.
 struct CUstream_st {
@@ -18,14 +20,3 @@ struct CUstream_st {
 struct CUevent_st {
   bool recorded = false;  ///< and not yet waited for
 };
-
-namespace lockstep::nccl_double {
-
-/// The calling thread's GPU.
-int current_device();
-
-/// True when the test allows any memory, or all `bytes` from `data` lie in one block that cudaMalloc()
-/// returned.
-bool is_usable(const void* data, std::size_t bytes);
-
-}  // namespace lockstep::nccl_double

@@ -4,14 +4,15 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <deque>
 #include <future>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "tests/support/nccl_double/device.hpp"
 #include "tests/support/nccl_double/faults.hpp"
+#include "tests/support/nccl_double/operations.hpp"
 
 namespace {
 
@@ -149,7 +150,10 @@ bool bring_on(ncclComm* communicator, Group& group) {
 }
 
 void launch(ncclComm* communicator, Group* group) {
-  group->stream->operations.push_back([=] {
+  std::vector<Touched> memory;
+  for (const auto& message : group->messages)
+    memory.push_back({message.data, static_cast<std::size_t>(message.bytes), !message.is_outgoing});
+  give(group->stream, memory, [=] {
     if (!bring_on(communicator, *group)) return false;
     if (!communicator->aborted) delete group;  // else MPI may still use it
     return true;
