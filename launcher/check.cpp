@@ -13,13 +13,14 @@ struct CheckOptions {
   LaunchOptions launch;
 };
 
-int check(const CheckOptions& options) {
-  const std::int64_t threads = resolve(options.settings).config.distributed.threads_per_rank;
+int check(CheckOptions& options) {
+  const auto distributed = resolve(options.settings).config.distributed;
+  options.launch.device = distributed.device;
   std::vector<std::string> arguments = {"--check"};
   if (!options.settings.config.empty()) arguments.push_back(options.settings.config);
   for (const auto& word : set_options(options.settings)) arguments.push_back(word);
   if (!options.output.empty()) arguments.insert(arguments.end(), {"--output", options.output});
-  return launch_worker(options.launch, threads, std::move(arguments));
+  return launch_worker(options.launch, distributed.threads_per_rank, std::move(arguments));
 }
 
 }  // namespace

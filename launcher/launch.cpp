@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "common/error.hpp"
+#include "common/visible_gpus.hpp"
 #include "launcher/machine.hpp"
 #include "launcher/preemption.hpp"
 #include "launcher/process.hpp"
@@ -77,6 +78,22 @@ int ranks_over_ssh(const LaunchOptions& options, const std::vector<Host>& hosts)
               "leave --ranks out, or raise the numbers behind the hosts' names");
 }
 
+/// Those of this machine on which the ranks may compute.
+int gpus_here(const LaunchOptions& options) {
+#ifdef LOCKSTEP_WITH_CUDA
+  if (options.device != "cpu") return visible_gpus(gpu_device_files(device_folder()), cuda_visible_devices());
+#endif
+  return 0;
+}
+
+/// Hosts without a number take one rank; on machines like this one that leaves most GPUs idle.
+void note_idle_gpus(const LaunchOptions& options) {
+  const int gpus = gpus_here(options);
+  if (gpus < 2 || options.hosts.empty() || options.hosts.find(':') != std::string::npos) return;
+  std::cerr << "lockstep: one rank on each host, as --hosts " << options.hosts << " has no numbers; for "
+            << gpus << " GPUs, as this machine has, write HOST:" << gpus << "\n";
+}
+
 /// The part of a launch that Slurm's job decides.
 void take_from_job(Launch& launch, const LaunchOptions& options, const SlurmJob& job, int threads_per_rank) {
   const bool gpus = options.device != "cpu" && job.gpus_per_node > 0;
@@ -100,7 +117,8 @@ void add_launch_options(CLI::App& command, LaunchOptions& options) {
   command
       .add_option("--ranks", options.ranks,
                   "How many ranks to start; by default one for each GPU or task of Slurm's job, as many as "
-                  "--hosts says, or one for every distributed.threads_per_rank usable cores")
+                  "--hosts says, one for each GPU of this machine, or where it has none one for every "
+                  "distributed.threads_per_rank usable cores")
       ->check(CLI::Range(1, 1 << 20));
   auto* hosts = command.add_option(
       "--hosts", options.hosts, "Hosts and their ranks, a:8,b:8: started over ssh, or a part of Slurm's job");
@@ -137,8 +155,9 @@ Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& j
     take_from_job(launch, options, *job, static_cast<int>(threads_per_rank));
   } else if (launch.hosts = hosts_asked_for(options); !launch.hosts.empty()) {
     launch.ranks = ranks_over_ssh(options, launch.hosts);
+    note_idle_gpus(options);
   } else {
-    launch.ranks = options.ranks.value_or(default_ranks(launch.cores, threads_per_rank));
+    launch.ranks = options.ranks.value_or(default_ranks(gpus_here(options), launch.cores, threads_per_rank));
   }
   return launch;
 }

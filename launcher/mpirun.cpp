@@ -119,7 +119,8 @@ Command srun_command(const Launch& launch) {
 
 }  // namespace
 
-int default_ranks(int cores, int threads_per_rank) {
+int default_ranks(int gpus, int cores, int threads_per_rank) {
+  if (gpus > 0) return gpus;
   return std::max(1, cores / std::max(1, threads_per_rank));
 }
 

@@ -44,8 +44,8 @@ struct Launch {
   std::vector<std::string> worker_arguments;
 };
 
-/// One rank for every `threads_per_rank` cores, at least one.
-int default_ranks(int cores, int threads_per_rank);
+/// One rank for each GPU; where there is none, one for every `threads_per_rank` cores, at least one.
+int default_ranks(int gpus, int cores, int threads_per_rank);
 
 /// The command that runs the launch: mpirun (Open MPI 4.1) or srun.
 Command command_for(const Launch& launch);

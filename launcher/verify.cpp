@@ -15,13 +15,14 @@ struct VerifyOptions {
   LaunchOptions launch;
 };
 
-int verify(const VerifyOptions& options) {
-  const std::int64_t threads = resolved_of_run(options.run).config.distributed.threads_per_rank;
+int verify(VerifyOptions& options) {
+  const auto distributed = resolved_of_run(options.run).config.distributed;
+  options.launch.device = distributed.device;
   std::vector<std::string> arguments = {"--verify", options.run};
   if (options.segments) arguments.insert(arguments.end(), {"--segments", std::to_string(*options.segments)});
   if (options.seed) arguments.insert(arguments.end(), {"--seed", std::to_string(*options.seed)});
   if (options.from_start) arguments.push_back("--from-start");
-  return launch_worker(options.launch, threads, std::move(arguments));
+  return launch_worker(options.launch, distributed.threads_per_rank, std::move(arguments));
 }
 
 }  // namespace

@@ -37,10 +37,15 @@ std::string value_of(const Command& command, const std::string& name) {
 Command shell(const std::string& script) { return Command{{"/bin/sh", "-c", script}, {}}; }
 
 TEST(DefaultRanks, AreOneForEachThreadsPerRankCoresAndAtLeastOne) {
-  EXPECT_EQ(default_ranks(8, 1), 8);
-  EXPECT_EQ(default_ranks(8, 3), 2);
-  EXPECT_EQ(default_ranks(2, 4), 1);
-  EXPECT_EQ(default_ranks(1, 1), 1);
+  EXPECT_EQ(default_ranks(0, 8, 1), 8);
+  EXPECT_EQ(default_ranks(0, 8, 3), 2);
+  EXPECT_EQ(default_ranks(0, 2, 4), 1);
+  EXPECT_EQ(default_ranks(0, 1, 1), 1);
+}
+
+TEST(DefaultRanks, AreTheGpusWhereThereAreSome) {
+  EXPECT_EQ(default_ranks(8, 96, 1), 8);
+  EXPECT_EQ(default_ranks(8, 2, 4), 8);
 }
 
 TEST(MpirunCommand, EndsWithTheWorkerAndItsArguments) {
