@@ -54,15 +54,29 @@ target_link_libraries(torch_cpu INTERFACE ${LOCKSTEP_TORCH}/lib/libtorch_cpu.so 
 # libtorch_cpu of the wheel itself asks for libcudart and libcupti, which the wheel's RPATH finds beside it.
 target_link_options(torch_cpu INTERFACE -Wl,--allow-shlib-undefined -Wl,-rpath,${LOCKSTEP_TORCH}/lib)
 
-# The CUDA toolkit and NCCL are optional; CUDA is compiled for these architectures without asking for a GPU.
-set(LOCKSTEP_CUDA_ARCHITECTURES "80;90" CACHE STRING "GPU architectures to compile for")
+# The CUDA toolkit and NCCL are optional; CUDA is compiled for these architectures without asking for a GPU: A100, H100,
+# B200 and RTX PRO 6000, and the last one's PTX too, from which a driver compiles for GPUs to come.
+set(LOCKSTEP_CUDA_ARCHITECTURES "80-real;90-real;100-real;120" CACHE STRING "GPU architectures to compile for")
+set(LOCKSTEP_NCCL_MINIMUM 2.28.9)  # that of LibTorch: the process has one NCCL for both
 option(LOCKSTEP_CUDA "build the NCCL transport and the GPU kernels when the toolkit is there" ON)
 set(LOCKSTEP_CUDA_VERSION "none")
 set(LOCKSTEP_WITH_CUDA OFF)
 find_package(CUDAToolkit QUIET)
 find_path(NCCL_INCLUDE nccl.h PATHS ${CUDAToolkit_INCLUDE_DIRS})
 find_library(NCCL_LIBRARY nccl PATHS ${CUDAToolkit_LIBRARY_DIR})
+# Sets `version` to that of the header nccl.h.
+function(lockstep_nccl_version header version)
+  file(STRINGS ${header} lines REGEX "#define NCCL_(MAJOR|MINOR|PATCH) +[0-9]+")
+  string(REGEX REPLACE "[^0-9;]" "" numbers "${lines}")
+  list(JOIN numbers "." text)
+  set(${version} ${text} PARENT_SCOPE)
+endfunction()
 if(LOCKSTEP_CUDA AND CUDAToolkit_FOUND AND CUDAToolkit_NVCC_EXECUTABLE AND NCCL_INCLUDE AND NCCL_LIBRARY)
+  lockstep_nccl_version(${NCCL_INCLUDE}/nccl.h LOCKSTEP_NCCL_VERSION)
+  if(LOCKSTEP_NCCL_VERSION VERSION_LESS LOCKSTEP_NCCL_MINIMUM)
+    message(FATAL_ERROR "NCCL ${LOCKSTEP_NCCL_VERSION} in ${NCCL_INCLUDE} is too old (lockstep and LibTorch need ${LOCKSTEP_NCCL_MINIMUM}). "
+      "Install a newer libnccl-dev, name another with -DNCCL_INCLUDE=FOLDER -DNCCL_LIBRARY=FILE, or build for CPUs with -DLOCKSTEP_CUDA=OFF.")
+  endif()
   set(CMAKE_CUDA_ARCHITECTURES ${LOCKSTEP_CUDA_ARCHITECTURES})
   set(CMAKE_CUDA_STANDARD 17)
   set(CMAKE_CUDA_COMPILER ${CUDAToolkit_NVCC_EXECUTABLE})
