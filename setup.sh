@@ -2,6 +2,8 @@
 # Installs what is missing on Debian or Ubuntu: packages to build and run, and the torch wheel into .venv.
 #   ./setup.sh         what `make build` and `make train` need
 #   ./setup.sh tests   also what `make test` needs
+# On a machine with an NVIDIA GPU (a device file /dev/nvidia0; $LOCKSTEP_DEVICE_FILES is looked into instead of /dev) the
+# wheel comes with all it depends on, and is loaded once to see that nothing is missing.
 # Needs root or sudo only while a package is missing. Details go to build/setup.log.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -10,10 +12,17 @@ packages=(build-essential cmake ninja-build ccache git libopenmpi-dev openmpi-bi
   libcli11-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev zlib1g-dev libhwloc-dev
   libturbojpeg0-dev libpng-dev libarchive-dev prometheus-cpp-dev dataset-fashion-mnist
   python3 python3-venv)
-# The wheel is used for its C++ headers and libraries; of what it depends on, libtorch_cpu loads these two.
+# The wheel is used for its C++ headers and libraries; of what it depends on, libtorch_cpu loads these two, and libtorch_cuda
+# all (cuDNN, cuBLAS, cuSPARSELt, NVSHMEM and others).
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 pip_options=(--no-deps)
 kind=build
+has_gpu() { compgen -G "${LOCKSTEP_DEVICE_FILES:-/dev}/nvidia[0-9]*" >/dev/null; }
+if has_gpu; then
+  wheels=(torch==2.11.0)
+  pip_options=()
+  kind=gpu
+fi
 case "${1:-}" in
   "") ;;
   tests)
@@ -105,5 +114,20 @@ install_wheels() {
   echo "$content" >"$stamp"
 }
 
+# Loads LibTorch's part for GPUs as lockstep-worker does, and names what keeps it from loading.
+try_torch_cuda() {
+  local folder missing why
+  folder=$(echo .venv/lib/python3*/site-packages/torch/lib)
+  why=$(.venv/bin/python3 -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1], ctypes.RTLD_GLOBAL)' \
+    "$folder/libtorch_cuda.so" 2>&1) && return 0
+  missing=$(ldd "$folder/libtorch_cuda.so" 2>/dev/null | sed -n 's/^[[:space:]]*\(.*\) => not found$/\1/p' | sort -u | paste -sd ' ')
+  say "LibTorch's part for GPUs does not load: ${missing:-${why##*$'\n'}}" >&2
+  say "install it again with: .venv/bin/pip install --force-reinstall torch==2.11.0" >&2
+  exit 1
+}
+
 install_packages
 install_wheels
+if has_gpu; then
+  try_torch_cuda
+fi
