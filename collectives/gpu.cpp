@@ -3,11 +3,14 @@
 #ifdef LOCKSTEP_WITH_NCCL
 #include <cuda_runtime_api.h>
 #endif
+#include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "common/error.hpp"
 #include "common/log.hpp"
+#include "common/visible_gpus.hpp"
 
 namespace lockstep {
 namespace {
@@ -20,7 +23,34 @@ namespace {
               "\"cpu\"");
 }
 
+/// "13.0" for CUDA's 13000.
+std::string version_in_words(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+/// The driver's library, found at run time: a machine without GPUs has none.
+struct Driver {
+  std::string why_missing;  ///< why it does not load; else empty
+  int cuda_version = 0;     ///< the newest CUDA that it knows, 13000 for 13.0
+  int gpus = 0;
+};
+
+Driver look_at_driver() {
+  Driver driver;
+  void* const library = dlopen("libcuda.so.1", RTLD_NOW);  // stays: CUDA itself may hold it
+  if (!library) return {dlerror()};
+  const auto call = [&](const char* name, auto... arguments) {
+    auto* const function = reinterpret_cast<int (*)(decltype(arguments)...)>(dlsym(library, name));
+    return function && function(arguments...) == 0;
+  };
+  call("cuDriverGetVersion", &driver.cuda_version);
+  if (!call("cuInit", 0u) || !call("cuDeviceGetCount", &driver.gpus)) driver.gpus = 0;
+  return driver;
+}
+
 }  // namespace
+
+int gpus_present() { return std::max(gpu_device_files(device_folder()), look_at_driver().gpus); }
 
 #ifdef LOCKSTEP_WITH_NCCL
 
@@ -40,8 +70,10 @@ int gpu_count() {
 std::string why_no_gpu() {
   int count = 0;
   const auto result = cudaGetDeviceCount(&count);
-  if (result != cudaSuccess) return cudaGetErrorString(result);
-  return count > 0 ? "" : "CUDA finds no GPU";
+  if (count > 0 && result == cudaSuccess) return "";
+  const std::string why = result == cudaSuccess ? "CUDA finds no GPU" : cudaGetErrorString(result);
+  const auto visible = cuda_visible_devices();
+  return visible ? why + ", with CUDA_VISIBLE_DEVICES=\"" + *visible + "\"" : why;
 }
 
 Gpu gpu(int device) {
@@ -61,11 +93,38 @@ std::string gpu_address(int device) {
 
 void select_gpu(int device) { require(cudaSetDevice(device), device); }
 
+void require_sound_gpus() {
+  int count = 0;
+  const auto result = cudaGetDeviceCount(&count);
+  const auto visible = cuda_visible_devices();
+  const int present = gpus_present();
+  if (count > 0 || visible_gpus(present, visible) == 0) return;
+  const auto driver = look_at_driver();
+  auto why = result == cudaSuccess ? std::string("CUDA finds none") : cudaGetErrorString(result);
+  std::string remedy = "look at `nvidia-smi` and `dmesg` there";
+  if (!driver.why_missing.empty()) {
+    why = "NVIDIA's driver does not load: " + driver.why_missing;
+    remedy = "install it (`sudo apt-get install nvidia-driver`), start a container with `--gpus all`";
+  } else if (result == cudaErrorInsufficientDriver) {
+    int needed = CUDART_VERSION;
+    cudaRuntimeGetVersion(&needed);
+    why = "NVIDIA's driver is too old: it knows CUDA up to " + version_in_words(driver.cuda_version) +
+          ", and this program needs " + version_in_words(needed);
+    remedy = "update it (`sudo apt-get install --only-upgrade nvidia-driver`)";
+  } else if (result == cudaErrorSystemNotReady) {
+    remedy = "start what joins them (`sudo systemctl start nvidia-fabricmanager`)";
+  }
+  throw Error(ExitCode::config, "the GPUs of " + host_name() + " cannot be used", why,
+              remedy + ", or set distributed.device = \"cpu\"");
+}
+
 #else
 
 int gpu_count() { return 0; }
 
 std::string why_no_gpu() { return "this build of lockstep has no CUDA"; }
+
+void require_sound_gpus() {}
 
 Gpu gpu(int device) { refuse(device, why_no_gpu()); }
 

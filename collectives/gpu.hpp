@@ -12,6 +12,15 @@ int gpu_count();
 /// Why gpu_count() is 0, for a message; empty when it is not.
 std::string why_no_gpu();
 
+/// Number of GPUs of this host, by their device files and by what the driver counts, whether or not this
+/// process can use them.
+int gpus_present();
+
+/// Throws Error (config), which names what is broken and what mends it, where this host has GPUs that CUDA
+/// cannot use: the driver is missing, too old, or fails. Not where CUDA_VISIBLE_DEVICES hides them, nor in a
+/// build without CUDA.
+void require_sound_gpus();
+
 /// One kind of GPU: results are bit-identical among GPUs that are equal here.
 struct Gpu {
   std::string name;       ///< e.g. "NVIDIA H100 80GB HBM3"

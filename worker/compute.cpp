@@ -5,6 +5,7 @@
 #include <ATen/Version.h>
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -32,8 +33,34 @@ constexpr auto accelerator = at::kCUDA;
 std::string why_no_gpu_for(int local_rank, int ranks_on_host) {
   if (gpu_count() == 0) return why_no_gpu();
   if (local_rank < gpu_count() || (gpu_count() == 1 && std::getenv("CUDA_VISIBLE_DEVICES"))) return "";
-  return host_name() + " has " + std::to_string(gpu_count()) + " GPUs for " + std::to_string(ranks_on_host) +
-         " ranks";
+  return host_name() + " has " + std::to_string(gpu_count()) + (gpu_count() == 1 ? " GPU" : " GPUs") +
+         " for " + std::to_string(ranks_on_host) + " ranks";
+}
+
+int gpu_of(int local_rank) { return gpu_count() == 1 ? 0 : local_rank; }
+
+/// Collective: whether the ranks compute on GPUs, each on one of its own. Throws Error (config) where
+/// `device` = "cuda" and a rank has none, and where a host has GPUs that are broken.
+bool take_gpus(MpiTransport& host, const std::string& device, int local_rank, int ranks_on_host) {
+  if (device == "cpu") return false;
+  on_all_ranks(host, require_sound_gpus);
+  std::string missing;  // the first rank without a GPU says why
+  const auto reasons = gather_texts(host, why_no_gpu_for(local_rank, ranks_on_host));
+  for (std::size_t rank = 0; rank < reasons.size() && missing.empty(); ++rank) {
+    if (!reasons[rank].empty()) missing = "rank " + std::to_string(rank) + ": " + reasons[rank];
+  }
+  if (missing.empty()) return true;
+  if (device == "cuda") {
+    throw Error(ExitCode::config, "distributed.device = \"cuda\" needs a GPU for each rank", missing,
+                "start as many ranks as there are GPUs, or set distributed.device = \"cpu\"");
+  }
+  const auto present = gather_texts(host, gpus_present() > 0 ? host_name() : "");
+  const auto with_gpus = std::ranges::find_if(present, [](const auto& name) { return !name.empty(); });
+  if (host.rank() == 0 && with_gpus != present.end())
+    log_warning("the run computes on CPUs, although " + *with_gpus + " has GPUs (" + missing +
+                ") take a build with CUDA and as many ranks as there are GPUs, or set distributed.device = "
+                "\"cpu\"");
+  return false;
 }
 
 /// libtorch_cuda registers LibTorch's GPU kernels when it is loaded; it lies beside libtorch_cpu. It must be
@@ -46,7 +73,8 @@ void load_torch_cuda() {
   const auto path = std::filesystem::path(info.dli_fname).replace_filename("libtorch_cuda.so");
   if (!dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) {
     throw Error(ExitCode::config, "cannot use the GPU: LibTorch's part for it does not load", dlerror(),
-                "install torch 2.11.0 with all it depends on, or set distributed.device = \"cpu\"");
+                "install it with all it depends on (`./setup.sh` on this machine, or `.venv/bin/pip install "
+                "torch==2.11.0`), or set distributed.device = \"cpu\"");
   }
   if (!at::hasCUDA())
     throw Error(ExitCode::bug, "LibTorch was asked for CUDA before its part for it was loaded");
@@ -66,7 +94,7 @@ Compute compute_on_gpu([[maybe_unused]] MpiTransport& host, [[maybe_unused]] con
                        [[maybe_unused]] int local_rank) {
   Compute compute;
 #ifdef LOCKSTEP_WITH_NCCL
-  const int index = gpu_count() == 1 ? 0 : local_rank;
+  const int index = gpu_of(local_rank);
   on_all_ranks(host, [&] {
     setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // without it cuBLAS is not deterministic
     select_gpu(index);
@@ -93,18 +121,7 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
     ++ranks_on_host;
     if (rank < host.rank()) ++local_rank;
   }
-  std::string missing;  // the first rank without a GPU says why
-  if (config.distributed.device != "cpu") {
-    const auto reasons = gather_texts(host, why_no_gpu_for(local_rank, ranks_on_host));
-    for (std::size_t rank = 0; rank < reasons.size() && missing.empty(); ++rank) {
-      if (!reasons[rank].empty()) missing = "rank " + std::to_string(rank) + ": " + reasons[rank];
-    }
-  }
-  if (config.distributed.device == "cuda" && !missing.empty()) {
-    throw Error(ExitCode::config, "distributed.device = \"cuda\" needs a GPU for each rank", missing,
-                "start as many ranks as there are GPUs, or set distributed.device = \"cpu\"");
-  }
-  const bool on_gpu = config.distributed.device != "cpu" && missing.empty();
+  const bool on_gpu = take_gpus(host, config.distributed.device, local_rank, ranks_on_host);
   if (on_gpu) on_all_ranks(host, load_torch_cuda);
   at::set_num_threads(static_cast<int>(config.distributed.threads_per_rank));
   make_deterministic();
