@@ -122,12 +122,18 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
     if (rank < host.rank()) ++local_rank;
   }
   const bool on_gpu = take_gpus(host, config.distributed.device, local_rank, ranks_on_host);
-  if (on_gpu) on_all_ranks(host, load_torch_cuda);
+  std::string gpu;  // its address on the PCI bus
+  if (on_gpu) {
+    on_all_ranks(host, [&] {
+      load_torch_cuda();
+      gpu = gpu_address(gpu_of(local_rank));
+    });
+  }
   at::set_num_threads(static_cast<int>(config.distributed.threads_per_rank));
   make_deterministic();
-  const int cores = pin_to_own_cores(host, hosts, local_rank, ranks_on_host,
-                                     static_cast<int>(config.distributed.threads_per_rank),
-                                     config.distributed.pin_to_cores);
+  const int cores =
+      pin_to_own_cores(host, hosts, local_rank, gpu, static_cast<int>(config.distributed.threads_per_rank),
+                       config.distributed.pin_to_cores);
   Compute compute;
   if (on_gpu) compute = compute_on_gpu(host, config, local_rank);
   compute.cores = cores;
