@@ -30,6 +30,7 @@ std::vector<std::pair<std::string, std::string>> environment_of(const Launch& la
   if (launch.grace_seconds) {
     environment.emplace_back("LOCKSTEP_GRACE_SECONDS", std::to_string(std::lround(*launch.grace_seconds)));
   }
+  if (!launch.network.empty()) environment.emplace_back("LOCKSTEP_NETWORK", launch.network);
   return environment;
 }
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "collectives/gpu.hpp"
+#include "collectives/network.hpp"
 #include "common/log.hpp"
 #include "worker/agreement.hpp"
 #include "worker/pinning.hpp"
@@ -90,6 +91,14 @@ void make_deterministic() {
   context.setAllowTF32CuDNN(false);
 }
 
+/// NCCL finds its peers over the interfaces of --network, as MPI does, unless somebody has chosen some for
+/// it.
+void keep_nccl_in(const std::string& network) {
+  std::string names;
+  for (const auto& name : interfaces_in(network)) names += (names.empty() ? "=" : ",") + name;
+  setenv("NCCL_SOCKET_IFNAME", names.c_str(), /*overwrite=*/0);
+}
+
 Compute compute_on_gpu([[maybe_unused]] MpiTransport& host, [[maybe_unused]] const Config& config,
                        [[maybe_unused]] int local_rank) {
   Compute compute;
@@ -121,6 +130,8 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
     ++ranks_on_host;
     if (rank < host.rank()) ++local_rank;
   }
+  if (const char* const network = std::getenv("LOCKSTEP_NETWORK"); network && *network)
+    on_all_ranks(host, [&] { keep_nccl_in(network); });
   const bool on_gpu = take_gpus(host, config.distributed.device, local_rank, ranks_on_host);
   std::string gpu;  // its address on the PCI bus
   if (on_gpu) {

@@ -127,6 +127,8 @@ TEST(MpirunCommand, NamesNetworksAndNeverInterfaces) {
   launch.network = "10.0.0.0/8";
   EXPECT_EQ(after(command_for(launch).argv, "btl_tcp_if_include"), "10.0.0.0/8");
   EXPECT_EQ(after(command_for(launch).argv, "oob_tcp_if_include"), "10.0.0.0/8");
+  EXPECT_EQ(value_of(command_for(launch), "LOCKSTEP_NETWORK"), "10.0.0.0/8");
+  EXPECT_TRUE(contains(command_for(launch).argv, "LOCKSTEP_NETWORK")) << "the workers find NCCL's interfaces";
 }
 
 TEST(MpirunCommand, TakesAnotherRemoteShell) {

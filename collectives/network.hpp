@@ -1,0 +1,15 @@
+// Which of this host's interfaces belong to a network: they are called differently from host to host.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+/// The names of the interfaces that have an IPv4 address in one of `networks`, "10.0.0.0/8,192.168.1.0/24" as
+/// in
+/// --network, each once. Throws Error (config) where that is no list of networks, and where there is no such
+/// interface.
+std::vector<std::string> interfaces_in(const std::string& networks);
+
+}  // namespace lockstep
