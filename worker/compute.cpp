@@ -13,6 +13,7 @@
 #include "collectives/network.hpp"
 #include "common/log.hpp"
 #include "worker/agreement.hpp"
+#include "worker/out_of_memory.hpp"
 #include "worker/pinning.hpp"
 #include "worker/precision.hpp"
 #include "worker/rank_map.hpp"
@@ -107,6 +108,7 @@ Compute compute_on_gpu([[maybe_unused]] MpiTransport& host, [[maybe_unused]] con
   on_all_ranks(host, [&] {
     setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // without it cuBLAS is not deterministic
     select_gpu(index);
+    if (accelerator != at::kCPU) end_when_gpu_memory_is_refused(host.rank());
     const auto found = gpu(index);
     compute.gpu_index = index;
     compute.device = accelerator == at::kCPU ? at::Device(at::kCPU) : at::Device(accelerator, index);

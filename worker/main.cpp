@@ -19,6 +19,7 @@
 #include "worker/check/check.hpp"
 #include "worker/data/pack.hpp"
 #include "worker/interruption.hpp"
+#include "worker/out_of_memory.hpp"
 #include "worker/sentinel.hpp"
 #include "worker/stamps.hpp"
 #include "worker/train.hpp"
@@ -115,15 +116,14 @@ int run_ranks(const Request& request) {
     log_error(error.what());
     code = error.exit_code();
   } catch (const std::exception& error) {
-    const auto place = "rank " + std::to_string(rank) + " on " + host_name();
     if (const auto why = why_no_memory(error)) {
-      const Error refused(
-          ExitCode::out_of_memory, place + " ran out of memory", *why,
+      leave_out_of_memory(
+          rank, *why,
           "give a smaller training.micro_batch_size (another run), or start fewer ranks on each host");
-      std::cerr << std::string("error: ") + refused.what() + "\n" << std::flush;
-      leave_at_once(refused.exit_code());
     }
-    std::cerr << place + ": internal error: " + error.what() + "\n" << std::flush;
+    std::cerr << "rank " + std::to_string(rank) + " on " + host_name() + ": internal error: " + error.what() +
+                     "\n"
+              << std::flush;
     leave_at_once(code);
   }
   if (!transport.all_leave_within(patience_with_peers)) leave_at_once(code);
