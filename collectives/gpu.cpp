@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 
 #include "common/error.hpp"
 #include "common/log.hpp"
@@ -50,6 +51,13 @@ Driver look_at_driver() {
 
 }  // namespace
 
+std::string driver_version() {
+  std::ifstream file("/sys/module/nvidia/version");
+  std::string version;
+  if (file >> version) return version;
+  return "for CUDA " + version_in_words(look_at_driver().cuda_version);
+}
+
 int gpus_present() { return std::max(gpu_device_files(device_folder()), look_at_driver().gpus); }
 
 #ifdef LOCKSTEP_WITH_NCCL
@@ -79,7 +87,7 @@ std::string why_no_gpu() {
 Gpu gpu(int device) {
   cudaDeviceProp properties{};
   require(cudaGetDeviceProperties(&properties, device), device);
-  return {properties.name, properties.major, properties.minor};
+  return {properties.name, properties.major, properties.minor, properties.multiProcessorCount};
 }
 
 std::string gpu_address(int device) {

@@ -21,11 +21,16 @@ int gpus_present();
 /// build without CUDA.
 void require_sound_gpus();
 
+/// That of NVIDIA's driver, "580.95.05"; where the kernel does not tell, the CUDA that it is for: "for
+/// CUDA 13.0".
+std::string driver_version();
+
 /// One kind of GPU: results are bit-identical among GPUs that are equal here.
 struct Gpu {
   std::string name;       ///< e.g. "NVIDIA H100 80GB HBM3"
   int compute_major = 0;  ///< of the compute capability, 9.0 for that one
   int compute_minor = 0;
+  int multiprocessors = 0;  ///< of a MIG device, whose name says that it is one, its own
   bool operator==(const Gpu&) const = default;
 };
 

@@ -92,6 +92,17 @@ void make_deterministic() {
   context.setAllowTF32CuDNN(false);
 }
 
+/// cuBLAS is deterministic with a workspace of its own for each handle, and its size changes the bits.
+void set_cublas_workspace() {
+  constexpr const char* name = "CUBLAS_WORKSPACE_CONFIG";
+  constexpr const char* size = ":4096:8";
+  const char* const before = std::getenv(name);
+  if (before && std::string(before) != size)
+    log_warning(std::string(name) + "=" + before + " is replaced by " + size +
+                " (the bits depend on it) unset it");
+  setenv(name, size, /*overwrite=*/1);
+}
+
 /// NCCL finds its peers over the interfaces of --network, as MPI does, unless somebody has chosen some for
 /// it.
 void keep_nccl_in(const std::string& network) {
@@ -100,26 +111,43 @@ void keep_nccl_in(const std::string& network) {
   setenv("NCCL_SOCKET_IFNAME", names.c_str(), /*overwrite=*/0);
 }
 
-Compute compute_on_gpu([[maybe_unused]] MpiTransport& host, [[maybe_unused]] const Config& config,
-                       [[maybe_unused]] int local_rank) {
+/// Collective: throws Error (config), which names what it is, unless all ranks have the same.
+void require_same_details(MpiTransport& host, const DeviceDetails& details) {
+  for (const auto& [name, value] : details) {
+    if (name == "environment")
+      require_same(host, "the environment that changes arithmetic", value.empty() ? "nothing" : value,
+                   "set these variables alike on all hosts, or on none");
+    else
+      require_same(host, "the version of " + name, value, "install the same on all hosts");
+  }
+}
+
+/// Collective: this rank's GPU, selected, with LibTorch set up for it. Throws Error (config).
+Compute gpu_of_rank(MpiTransport& host, int index) {
   Compute compute;
-#ifdef LOCKSTEP_WITH_NCCL
-  const int index = gpu_of(local_rank);
+  compute.gpu_index = index;
+  compute.device = accelerator == at::kCPU ? at::Device(at::kCPU) : at::Device(accelerator, index);
   on_all_ranks(host, [&] {
-    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // without it cuBLAS is not deterministic
+    set_cublas_workspace();
     select_gpu(index);
     if (accelerator != at::kCPU) end_when_gpu_memory_is_refused(host.rank());
     const auto found = gpu(index);
-    compute.gpu_index = index;
-    compute.device = accelerator == at::kCPU ? at::Device(at::kCPU) : at::Device(accelerator, index);
     compute.device_class = found.name + ", compute capability " + std::to_string(found.compute_major) + "." +
-                           std::to_string(found.compute_minor);
+                           std::to_string(found.compute_minor) + ", " +
+                           std::to_string(found.multiprocessors) + " SMs";
+    compute.device_details = gpu_details();
   });
   require_own_gpus(host, gpu_address(index));
-  const auto deadline = std::chrono::seconds(config.reliability.collective_timeout_seconds);
-  compute.between_gpus = std::make_unique<NcclTransport>(host, index, deadline);
-#endif
   return compute;
+}
+
+/// Where the number format follows from AMX, or its kernels are used, CPUs with and without it are two
+/// classes.
+std::string class_of_cpu(const Config& config) {
+  const bool may_be_16_bits =
+      config.precision.mixed_precision != "none" && !config.quantization.quantization_aware;
+  const bool amx_matters = may_be_16_bits && cpu_has_amx();
+  return "cpu " + at::get_cpu_capability() + (amx_matters ? " with AMX" : "");
 }
 
 }  // namespace
@@ -148,19 +176,21 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
       pin_to_own_cores(host, hosts, local_rank, gpu, static_cast<int>(config.distributed.threads_per_rank),
                        config.distributed.pin_to_cores);
   Compute compute;
-  if (on_gpu) compute = compute_on_gpu(host, config, local_rank);
+  if (on_gpu)
+    compute = gpu_of_rank(host, gpu_of(local_rank));
+  else
+    compute.device_class = class_of_cpu(config);
   compute.cores = cores;
-  if (!compute.between_gpus) {
-    // Where the number format follows from AMX, or its kernels are used, CPUs with and without it are two
-    // classes.
-    const bool may_be_16_bits =
-        config.precision.mixed_precision != "none" && !config.quantization.quantization_aware;
-    const bool amx_matters = may_be_16_bits && cpu_has_amx();
-    compute.device_class = "cpu " + at::get_cpu_capability() + (amx_matters ? " with AMX" : "");
-  }
   require_same(host, "the class of device", compute.device_class,
                "use hosts of one kind (for CPUs, ATEN_CPU_CAPABILITY=default or avx2 on all of them lowers "
                "it to one level)");
+  require_same_details(host, compute.device_details);
+#ifdef LOCKSTEP_WITH_NCCL
+  if (on_gpu) {
+    const auto deadline = std::chrono::seconds(config.reliability.collective_timeout_seconds);
+    compute.between_gpus = std::make_unique<NcclTransport>(host, compute.gpu_index, deadline);
+  }
+#endif
   return compute;
 }
 

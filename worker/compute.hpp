@@ -9,6 +9,7 @@
 
 #include "collectives/mpi_transport.hpp"
 #include "configs/config.hpp"
+#include "worker/device_details.hpp"
 
 namespace lockstep {
 
@@ -17,8 +18,11 @@ struct Compute {
   at::Device device = at::kCPU;
   int gpu_index = 0;  ///< which of the host's GPUs, where there is one
   int cores = 1;      ///< of the host, for the threads of this rank
-  /// Results are bit-identical within a class: "cpu AVX2", "NVIDIA H100 80GB HBM3, compute capability 9.0".
+  /// Results are bit-identical within a class: "cpu AVX2", "NVIDIA H100 80GB HBM3, compute capability 9.0,
+  /// 132 SMs".
   std::string device_class;
+  /// And, on GPUs, with the same of these; empty on CPUs.
+  DeviceDetails device_details;
   /// NCCL between the GPUs; null on the CPU, where the host's transport does it.
   std::unique_ptr<Transport> between_gpus;
 
@@ -29,8 +33,8 @@ struct Compute {
 
 /// Collective: the device of distributed.device: "auto" takes the GPUs where every rank has one of its own
 /// and this build knows them. Sets LibTorch up for it: threads, deterministic algorithms. Throws Error
-/// (config) on all ranks when "cuda" is asked for and cannot be had, or the ranks' devices are of different
-/// classes.
+/// (config) on all ranks when "cuda" is asked for and cannot be had, GPUs are there that CUDA cannot use, or
+/// the ranks' devices, drivers or libraries differ.
 Compute choose_compute(MpiTransport& host, const Config& config);
 
 }  // namespace lockstep
