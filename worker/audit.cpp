@@ -20,26 +20,6 @@ Hash128 hash_of(const at::Tensor& value) {
 
 bool is_finite(const at::Tensor& value) { return at::isfinite(value).all().item<bool>(); }
 
-/// Collective: every rank's hashes, as many as it has, in rank order.
-std::vector<Result> gather_results(Transport& transport, const std::vector<Hash128>& own) {
-  std::vector<Result> results;
-  const auto parts = gather_bytes(transport, std::as_bytes(std::span(own)));
-  for (int rank = 0; rank < transport.world_size(); ++rank) {
-    for (std::size_t at = 0; at < parts[rank].size(); at += sizeof(Hash128)) {
-      results.push_back({rank, {}});
-      std::memcpy(&results.back().hash, parts[rank].data() + at, sizeof(Hash128));
-    }
-  }
-  return results;
-}
-
-bool all_equal(std::span<const Result> results) {
-  for (const auto& result : results) {
-    if (result.hash != results.front().hash) return false;
-  }
-  return true;
-}
-
 /// Who holds a copy of the weights: each group that shares memory, or each GPU.
 std::vector<RankGroup> copies_of(const HostMemory& host, const TrainingState& state) {
   if (!state.on_gpu) return {host.groups().begin(), host.groups().end()};
@@ -95,14 +75,14 @@ Audit::Leaf Audit::computed_again(std::int64_t step, std::int64_t micro_batch, d
   const auto batch = speaking_for_itself(
       transport_, [&] { return workload_.train.on_device(workload_.augmented(step, micro_batch)); });
   workload_.model->draws = draw_key(workload_.config.run.seed, step, micro_batch);
-  const auto leaf = leaf_of([&] { forward_backward(workload_, batch, loss_scale, leaf_, clock_); },
+  const auto leaf = leaf_of([&] { forward_backward(workload_, batch, loss_scale, leaf_, &clock_); },
                             /*deliver=*/false, look_for_nan);
   clock_.enter(Phase::exchange);
   return leaf;
 }
 
 void Audit::compute(std::int64_t step, std::int64_t micro_batch, const MicroBatch& batch, double loss_scale) {
-  const auto compute = [&] { forward_backward(workload_, batch, loss_scale, leaf_, clock_); };
+  const auto compute = [&] { forward_backward(workload_, batch, loss_scale, leaf_, &clock_); };
   const auto chosen = chosen_in(step);
   if (!chosen || chosen->micro_batch != micro_batch) return compute();
   delivered_ = leaf_of(compute, /*deliver=*/true, /*look_for_nan=*/false).hash;

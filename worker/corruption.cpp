@@ -1,9 +1,11 @@
 #include "worker/corruption.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "collectives/all_gather.hpp"
 #include "common/log.hpp"
 #include "common/rank_status.hpp"
 #include "worker/agreement.hpp"
@@ -42,6 +44,25 @@ void append_hosts(const Corruption& corruption, const std::string& path) {
 }
 
 }  // namespace
+
+std::vector<Result> gather_results(Transport& transport, const std::vector<Hash128>& own) {
+  std::vector<Result> results;
+  const auto parts = gather_bytes(transport, std::as_bytes(std::span(own)));
+  for (int rank = 0; rank < transport.world_size(); ++rank) {
+    for (std::size_t at = 0; at < parts[rank].size(); at += sizeof(Hash128)) {
+      results.push_back({rank, {}});
+      std::memcpy(&results.back().hash, parts[rank].data() + at, sizeof(Hash128));
+    }
+  }
+  return results;
+}
+
+bool all_equal(std::span<const Result> results) {
+  for (const auto& result : results) {
+    if (result.hash != results.front().hash) return false;
+  }
+  return true;
+}
 
 Corruption corruption_of(Transport& transport, std::string where, std::string what, std::int64_t step,
                          Verdict verdict) {

@@ -1,6 +1,7 @@
 // What the ranks say and leave behind when one of them computes or holds other bits than the rest.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,11 @@ struct Corruption {
   Verdict verdict;
   std::vector<std::string> hosts;  ///< of the suspects
 };
+
+/// Collective: every rank's hashes, as many as it has, in rank order.
+std::vector<Result> gather_results(Transport& transport, const std::vector<Hash128>& own);
+
+bool all_equal(std::span<const Result> results);
 
 /// Collective: with the names of the suspects' hosts. Throws CollectiveError.
 Corruption corruption_of(Transport& transport, std::string where, std::string what, std::int64_t step,

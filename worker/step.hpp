@@ -15,9 +15,9 @@ class ShardUpdate;
 
 /// Forward and backward of one micro-batch, alone. Delivers for each layout entry its leaf of the tree: the
 /// sums for metrics, the micro-batch's statistics, then, as backward computes them, the gradients of the sum
-/// of the samples' losses times `loss_scale`. `clock` gets the phases.
+/// of the samples' losses times `loss_scale`. `clock` gets the phases; it may be null.
 void forward_backward(const Workload& workload, const MicroBatch& batch, double loss_scale,
-                      const LeafDelivery& leaf, PhaseClock& clock);
+                      const LeafDelivery& leaf, PhaseClock* clock);
 
 /// The same, gradients alone, of the cross entropy with labels that are drawn from the model's own softmax by
 /// (seed, step, micro-batch): what Sophia estimates the curvature from.

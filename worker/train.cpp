@@ -4,15 +4,15 @@
 #include <cmath>
 
 #include "collectives/all_gather.hpp"
-#include "common/build_identity.hpp"
 #include "common/log.hpp"
-#include "configs/print.hpp"
 #include "worker/agreement.hpp"
 #include "worker/audit.hpp"
 #include "worker/block_sums.hpp"
 #include "worker/checkpoint/checkpoint.hpp"
 #include "worker/checkpoint/saving.hpp"
+#include "worker/conditions.hpp"
 #include "worker/data/loader.hpp"
+#include "worker/fixed_micro_batch.hpp"
 #include "worker/gradient_sum.hpp"
 #include "worker/interruption.hpp"
 #include "worker/models/model.hpp"
@@ -26,10 +26,6 @@ namespace lockstep {
 namespace {
 
 std::string checkpoints_of(const Plan& plan) { return plan.output + "/checkpoint"; }
-
-std::string teacher_hash(const Workload& workload) {
-  return workload.teacher ? workload.teacher->hash().hex() : "";
-}
 
 std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, const Compute& compute,
                                         const Plan& plan) {
@@ -52,39 +48,6 @@ std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, con
   return workload;
 }
 
-/// A checkpoint of other data cannot go on; one of another device or build can, but not to the same bits.
-void compare_with_checkpoint(const nlohmann::json& manifest, const Workload& workload, const Compute& compute,
-                             const Plan& plan, bool speak) {
-  if (manifest.value("data_hash", "") != workload.data.hash.hex()) {
-    const bool verifies = plan.task == Task::verify;
-    throw Error(verifies ? ExitCode::io : ExitCode::config,
-                "the data in " + plan.config.data.path + " is not that of the run in " + plan.output,
-                "its hash has changed since the checkpoint",
-                verifies ? "restore the data that the run had, and verify again"
-                         : "restore the data, or start over with --fresh, which keeps the old run under "
-                           "another name");
-  }
-  if (plan.task != Task::evaluate && manifest.value("teacher_hash", "") != teacher_hash(workload)) {
-    throw Error(ExitCode::config, "the teacher in " + plan.config.distillation.teacher + " has changed",
-                "its weights have another hash than at the checkpoint",
-                "restore it, or start over with --fresh, which keeps the old run under another name");
-  }
-  const auto device = manifest.value("device_class", compute.device_class);
-  if (device != compute.device_class && plan.task == Task::train &&
-      !plan.config.reliability.resume_on_other_device) {
-    throw Error(
-        ExitCode::config, "the run in " + plan.output + " was computed on another class of device",
-        "on " + device + ", and here is " + compute.device_class + ": its bits would differ from here on",
-        "go on where there are such devices, or accept that with --set "
-        "reliability.resume_on_other_device=true");
-  }
-  const auto build = manifest.value("build", build_identity());
-  if (speak && build != build_identity()) {
-    log_warning("the checkpoint was written by another build, " + build + "; this is " + build_identity() +
-                ": equal bits are promised for one build only");
-  }
-}
-
 /// The manifest of the checkpoint that `state` has been filled from; nothing where it is to begin anew.
 std::optional<nlohmann::json> load_state(Transport& host, TrainingState& state, const Plan& plan) {
   if (plan.task != Task::verify) return load_newest_checkpoint(host, state, checkpoints_of(plan));
@@ -92,14 +55,22 @@ std::optional<nlohmann::json> load_state(Transport& host, TrainingState& state, 
   return load_checkpoint(host, state, checkpoints_of(plan) + "/" + plan.segment.from);
 }
 
-/// The state at the newest checkpoint, or with initial or pretrained weights, and the model attached to it.
-TrainingState start_state(HostMemory& memory, const Compute& compute, const Workload& workload,
+/// Room for the state of the run.
+TrainingState empty_state(HostMemory& memory, const Compute& compute, const Workload& workload,
                           const Plan& plan) {
-  auto& host = memory.transport();
   TrainingState state(workload.layout, workload.optimizer, plan.config, memory, compute.gpu());
   state.decisions = first_decisions(plan.config, workload.precision.scales_loss());
-  if (const auto manifest = load_state(host, state, plan)) {
-    compare_with_checkpoint(*manifest, workload, compute, plan, host.rank() == 0);
+  return state;
+}
+
+/// Fills `state` from the newest checkpoint, or with initial or pretrained weights, and attaches the model to
+/// it. `bits`: of the fixed micro-batch; nothing where nobody computes on from the state.
+void fill_state(HostMemory& memory, const Compute& compute, const Workload& workload, const Plan& plan,
+                const std::optional<Hash128>& bits, TrainingState& state) {
+  auto& host = memory.transport();
+  const auto manifest = load_state(host, state, plan);
+  if (manifest) {
+    compare_with_checkpoint(*manifest, conditions_of(workload, compute, plan), plan, host.rank() == 0);
   } else {
     on_all_ranks(host, [&] { load_pretrained(*workload.model, plan.config.model.pretrained); });
     const auto initial = at::zeros({workload.layout.size()});
@@ -110,18 +81,10 @@ TrainingState start_state(HostMemory& memory, const Compute& compute, const Work
     memory.meet();
     if (state.ema.defined()) state.ema.copy_(state.own_parameters());
   }
+  if (bits)
+    require_same_bits(host, *bits, manifest ? manifest->value("probe_hash", "") : "", state.step, plan);
+  if (bits && manifest) require_bits_of_checkpoint(*manifest, *bits, plan);
   attach(*workload.model, workload.layout, state.parameters);
-  return state;
-}
-
-nlohmann::json about(const Workload& workload, const Compute& compute, const Plan& plan) {
-  return {{"config", nlohmann::json::parse(to_json(plan.config))},
-          {"plan_hash", plan.hash().hex()},
-          {"data_hash", workload.data.hash.hex()},
-          {"teacher_hash", teacher_hash(workload)},
-          {"mixed_precision", workload.precision.name()},
-          {"device_class", compute.device_class},
-          {"build", build_identity()}};
 }
 
 /// Collective: Task::verify, once the steps of the segment are computed again: the state against what the run
@@ -131,7 +94,8 @@ void compare_end(Transport& host, const Compute& compute, const Workload& worklo
   const auto hashes = hash_state(host, state);
   if (!plan.segment.to.empty()) {
     auto* comparison = controller.comparison();
-    if (comparison) comparison->state(about(workload, compute, plan), state.step, state.decisions, hashes);
+    if (comparison)
+      comparison->state(conditions_of(workload, compute, plan), state.step, state.decisions, hashes);
     load_checkpoint(host, state, checkpoints_of(plan) + "/" + plan.segment.to);
     return;
   }
@@ -169,7 +133,9 @@ Error not_finite(const StepSums& sums, std::int64_t step) {
 int train(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan) {
   auto& host = memory.transport();
   const auto workload = load_workload(host, memory, compute, plan);
-  auto state = start_state(memory, compute, *workload, plan);
+  auto state = empty_state(memory, compute, *workload, plan);
+  const auto bits = FixedMicroBatch(compute.device, *workload).compute();
+  fill_state(memory, compute, *workload, plan, bits, state);
   controller.begin(*workload, plan, state);
   const auto& config = plan.config;
   auto& transport = compute.transport(host);  // of the gradients and the weights
@@ -182,8 +148,9 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   const auto trace = config.run.trace ? std::make_unique<Trace>(host, plan.output) : nullptr;
   PhaseClock clock(host, transport, trace.get());
   Audit audit(host, *workload, leaf, clock);
-  Saving saving(host, workload->layout, checkpoints_of(plan), config.checkpoint.keep,
-                about(*workload, compute, plan), trace.get());
+  auto about = conditions_of(*workload, compute, plan);
+  about["probe_hash"] = bits.hex();
+  Saving saving(host, workload->layout, checkpoints_of(plan), config.checkpoint.keep, about, trace.get());
   const auto note_saved = [&](const std::optional<Saved>& saved) {
     if (saved) controller.note_saved(*saved);
   };
@@ -339,7 +306,8 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
 void evaluate_run(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan) {
   auto& host = memory.transport();
   const auto workload = load_workload(host, memory, compute, plan);
-  const auto state = start_state(memory, compute, *workload, plan);
+  auto state = empty_state(memory, compute, *workload, plan);
+  fill_state(memory, compute, *workload, plan, std::nullopt, state);
   stamp_ending();
   controller.note_accuracy(*workload, state.step,
                            outcome_of(host, compute, *workload, state, std::nullopt).accuracy);

@@ -6,13 +6,7 @@
 #include <set>
 
 #include "configs/derive.hpp"
-#include "worker/check/leaf_bits.hpp"
-#include "worker/leaf.hpp"
-#include "worker/models/model.hpp"
-#include "worker/phases.hpp"
-#include "worker/random.hpp"
-#include "worker/state.hpp"
-#include "worker/step.hpp"
+#include "worker/fixed_micro_batch.hpp"
 
 namespace lockstep {
 namespace {
@@ -22,51 +16,19 @@ using nlohmann::json;
 constexpr int repetitions_max = 3, repetitions_min = 2;
 constexpr double enough_seconds = 4;
 
-/// Each pixel a function of its place alone, in -2 .. 2 as normalised images are; classes in turn.
-MicroBatch probe_batch(const Workload& workload, at::Device device) {
-  const auto& shape = workload.shape;
-  const auto n = workload.micro_batch_size;
-  auto images = at::empty({n, shape.channels, shape.height, shape.width});
-  auto* pixels = images.data_ptr<float>();
-  for (std::int64_t i = 0; i < images.numel(); i += 4) {
-    const auto words = philox({static_cast<std::uint32_t>(i), 0, 0, 0}, {0, 0});
-    for (std::int64_t j = 0; j < std::min<std::int64_t>(4, images.numel() - i); ++j)
-      pixels[i + j] = 4 * (static_cast<float>(words[j] >> 8) * 0x1p-24F) - 2;
-  }
-  const auto format = workload.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-  return {images.to(device).contiguous(format), (at::arange(n, at::kLong) % shape.classes).to(device)};
-}
-
-/// The model's memory as in training: views into one buffer, on the device.
-void place_model(const Workload& workload, at::Device device) {
-  const auto flat = at::zeros({workload.layout.size()});
-  store(*workload.model, workload.layout, flat);
-  attach(*workload.model, workload.layout, flat.to(device));
-}
-
 struct Probe {
   RankBits bits;
   double seconds = 0;  ///< of the fastest repetition
 };
 
-Probe compute_probe(MpiTransport& transport, const Compute& compute, Workload& workload) {
-  place_model(workload, compute.device);
-  const auto batch = probe_batch(workload, compute.device);
-  PhaseClock phases(transport, transport, nullptr);
-  LeafDelivery leaf(*workload.model, workload.layout);
-  std::vector<at::Tensor> leaves(workload.layout.entries().size());
-  leaf.deliver_to([&](std::size_t entry, const at::Tensor& value) {
-    leaves[entry] = value.detach().to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-  });
-  workload.model->train();
-  workload.model->draws = draw_key(workload.config.run.seed, 0, 0);
+Probe compute_probe(const Compute& compute, const Workload& workload) {
+  const FixedMicroBatch micro_batch(compute.device, workload);
   Probe probe;
   const auto begin = Clock::now();
   for (int i = 0; i < repetitions_max; ++i) {
     if (i >= repetitions_min && seconds_since(begin) > enough_seconds) break;
     const auto start = Clock::now();
-    forward_backward(workload, batch, /*loss_scale=*/1, leaf, phases);
-    probe.bits.push_back(hash_of_leaves(leaves).hex());
+    probe.bits.push_back(micro_batch.compute().hex());
     const auto seconds = seconds_since(start);
     probe.seconds = i == 0 ? seconds : std::min(probe.seconds, seconds);
   }
@@ -141,8 +103,8 @@ CheckResult judge_bits(const std::vector<CheckedHost>& hosts, const std::vector<
 }
 
 CheckResult check_numerics(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
-                           const Compute& compute, Workload& workload) {
-  const auto own = compute_probe(transport, compute, workload);
+                           const Compute& compute, const Workload& workload) {
+  const auto own = compute_probe(compute, workload);
   std::vector<RankBits> bits;
   std::vector<std::string> names;
   json ranks = json::array();

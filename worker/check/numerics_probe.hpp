@@ -25,8 +25,8 @@ CheckResult judge_bits(const std::vector<CheckedHost>& hosts, const std::vector<
 
 /// Collective: every rank computes one micro-batch of the workload's model forward and backward, on pixels
 /// that are functions of their place, several times; the loss, the statistics and all gradients are compared
-/// bit by bit. Changes the workload's model. Throws CollectiveError.
+/// bit by bit. Throws CollectiveError.
 CheckResult check_numerics(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
-                           const Compute& compute, Workload& workload);
+                           const Compute& compute, const Workload& workload);
 
 }  // namespace lockstep
