@@ -58,7 +58,9 @@ std::string driver_version() {
   return "for CUDA " + version_in_words(look_at_driver().cuda_version);
 }
 
-int gpus_present() { return std::max(gpu_device_files(device_folder()), look_at_driver().gpus); }
+int gpus_present() {
+  return std::max({gpu_count(), gpu_device_files(device_folder()), look_at_driver().gpus});
+}
 
 #ifdef LOCKSTEP_WITH_NCCL
 

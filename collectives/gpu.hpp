@@ -12,8 +12,8 @@ int gpu_count();
 /// Why gpu_count() is 0, for a message; empty when it is not.
 std::string why_no_gpu();
 
-/// Number of GPUs of this host, by their device files and by what the driver counts, whether or not this
-/// process can use them.
+/// Number of GPUs of this host, by their device files and by what CUDA and the driver count, whether or not
+/// this process can use them.
 int gpus_present();
 
 /// Throws Error (config), which names what is broken and what mends it, where this host has GPUs that CUDA

@@ -29,14 +29,17 @@ json load_checkpoint(Transport& transport, TrainingState& state, const std::stri
     const auto optimizer = optimizer_file(folder + "/optimizer.safetensors", state);
     weights.check();
     optimizer.check();
-    read_model(weights, state.layout, state.parameters);
+    // To a GPU all of it goes at once: tensor by tensor it would take a copy and a kernel for each.
+    const auto flat = state.on_gpu ? at::zeros({state.layout.size()}) : state.parameters;
+    read_model(weights, state.layout, flat);
+    if (state.on_gpu) state.parameters.copy_(flat);
     read_optimizer_part(optimizer, state);
     for (const auto& array : state.other_weights()) {
       const auto file = model_file(folder + "/" + array.name + ".safetensors", state.layout);
       file.check();
-      auto flat = at::zeros({state.layout.size()});
-      read_model(file, state.layout, flat);
-      array.shard.copy_(flat.slice(0, state.shard.begin, state.shard.end));
+      const auto average = at::zeros({state.layout.size()});
+      read_model(file, state.layout, average);
+      array.shard.copy_(average.slice(0, state.shard.begin, state.shard.end));
     }
     state.step = manifest.at("step").get<std::int64_t>();
     state.evaluation_due = manifest.value("evaluation_due", false);
