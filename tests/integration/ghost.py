@@ -20,8 +20,9 @@ def ghost_environment(gpus=8, memory_bytes=None, fail=None, fail_rank=None, driv
     what cuDNN's first plan wants; its second wants 1 MiB. `counts`: see counts_of(). `seed`: of the random delays."""
     settings = {"GHOST_GPUS": gpus, "GHOST_BYTES": memory_bytes, "GHOST_FAIL": fail, "GHOST_FAIL_RANK": fail_rank,
                 "GHOST_DRIVER": driver, "GHOST_PLAN_BYTES": plan_bytes, "GHOST_COUNTS": counts, "GHOST_SEED": seed}
-    libraries = [name for name in LIBRARIES if driver is None or name != "libcuda.so.1"]
-    return {"LD_PRELOAD": " ".join(str(FOLDER / name) for name in libraries), "LD_LIBRARY_PATH": str(FOLDER),
+    libraries = [name for name in LIBRARIES if driver != "missing" or name != "libcuda.so.1"]
+    return {"LD_PRELOAD": " ".join(str(FOLDER / name) for name in libraries),
+            "LD_LIBRARY_PATH": "" if driver == "missing" else str(FOLDER),  # where the driver's library would be found
             **{name: str(value) for name, value in settings.items() if value is not None}}
 
 

@@ -1,0 +1,117 @@
+"""Starts on GPUs that are not there: LibTorch's own CUDA code and the worker, unmodified, on libraries that stand for the driver's."""
+
+import json
+
+import pytest
+from ghost import IS_BUILT, WHY_NOT, ghost_environment, on_ghost
+from launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, checkpoints_of, mpirun, run, set_options
+
+pytestmark = pytest.mark.skipif(not IS_BUILT, reason=WHY_NOT)
+
+AUTO = {"distributed.device": "auto"}
+CUDA = {"distributed.device": "cuda"}
+
+
+@pytest.fixture
+def settings(resnet):
+    return resnet | CUDA | {"data.train_samples": 128, "data.test_samples": 32, "training.max_steps": 2}
+
+
+@pytest.fixture
+def devices(tmp_path):
+    """What says that the machine has two GPUs, whatever its driver is like."""
+    folder = tmp_path / "dev"
+    folder.mkdir()
+    for number in range(2):
+        (folder / f"nvidia{number}").touch()
+    return {"LOCKSTEP_DEVICE_FILES": str(folder)}
+
+
+def start(output, ranks, settings, *options, environment=None, **ghost):
+    command = [*on_ghost(WORKER, **ghost), QUICKSTART, "--output", output, *set_options(settings), *options]
+    return run(mpirun(ranks, command), environment=MPI_ENVIRONMENT | (environment or {}))
+
+
+def manifest_of(output):
+    return json.loads((output / "checkpoint" / checkpoints_of(output)[-1] / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_every_command_starts(settings, tmp_path, ranks):
+    outcome = start(tmp_path / "run", ranks, settings, gpus=2)
+    assert outcome.exit_code == 0, outcome.output
+    for rank in outcome.event("map")["ranks"]:
+        assert "compute capability" in rank["device"] and " SMs" in rank["device"] and rank["gpu"]
+    for argument in (["--verify", tmp_path / "run", "--from-start"], ["--eval", tmp_path / "run"],
+                     ["--check", QUICKSTART, "--output", tmp_path / "run", *set_options(settings)]):
+        outcome = run(mpirun(ranks, [*on_ghost(WORKER, gpus=2), *argument]), environment=MPI_ENVIRONMENT)
+        assert outcome.exit_code == 0, (argument, outcome.output)
+
+
+def test_the_launcher_starts_a_rank_for_each_gpu(settings, tmp_path, devices):
+    outcome = run([LOCKSTEP, "train", QUICKSTART, "--output", tmp_path / "run", *set_options(settings | AUTO)],
+                  environment=ghost_environment(gpus=2) | devices)
+    assert outcome.exit_code == 0, outcome.output
+    assert [rank["gpu"] != "" for rank in outcome.event("map")["ranks"]] == [True, True]
+
+
+def test_auto_says_why_it_does_not_take_gpus_that_are_there(settings, tmp_path):
+    outcome = start(tmp_path / "run", 2, settings | AUTO, gpus=1)
+    assert outcome.exit_code == 0, outcome.output
+    [line] = [line for line in outcome.stderr.splitlines() if "computes on CPUs" in line]
+    assert "has 1 GPU for 2 ranks" in line and 'distributed.device = "cpu"' in line
+    assert outcome.event("map")["ranks"][0]["device"].startswith("cpu")
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_gpus_with_a_driver_that_is_too_old_are_refused(settings, tmp_path, devices, device):
+    outcome = start(tmp_path / "run", 2, settings | {"distributed.device": device}, driver="old", environment=devices)
+    assert outcome.exit_code == 2, outcome.output
+    assert "driver is too old: it knows CUDA up to 12.4" in outcome.stderr and "needs 13.0" in outcome.stderr and "apt-get" in outcome.stderr
+
+
+def test_gpus_without_a_driver_are_refused_where_they_are_there(settings, tmp_path, devices):
+    outcome = start(tmp_path / "run", 1, settings | AUTO, driver="missing")
+    assert outcome.exit_code == 0, outcome.output
+    assert "GPU" not in outcome.stderr, "a machine without GPUs has nothing to say of them"
+    outcome = start(tmp_path / "other", 1, settings | AUTO, driver="missing", environment=devices)
+    assert outcome.exit_code == 2, outcome.output
+    assert "libcuda.so.1" in outcome.stderr and "nvidia-driver" in outcome.stderr
+
+
+def test_memory_that_is_refused_ends_the_run_instead_of_changing_its_bits(settings, tmp_path):
+    """cuDNN's first plan wants more than there is, and LibTorch would take the second without a word."""
+    outcome = start(tmp_path / "run", 2, settings, memory_bytes=2 << 30, plan_bytes=8 << 30)
+    assert outcome.exit_code == 8, outcome.output
+    assert "ran out of memory" in outcome.stderr and "training.micro_batch_size" in outcome.stderr
+    assert start(tmp_path / "enough", 2, settings, memory_bytes=2 << 30, plan_bytes=1 << 20).exit_code == 0
+
+
+def test_the_libraries_and_variables_that_change_bits_are_compared_with_the_checkpoint(settings, tmp_path):
+    output = tmp_path / "run"
+    assert start(output, 1, settings | {"training.max_steps": 1}).exit_code == 0
+    details = manifest_of(output)["device_details"]
+    assert set(details) == {"driver", "CUDA", "cuBLAS", "cuDNN", "NCCL", "environment"}
+    assert details["cuDNN"].count(".") == 2 and details["environment"] == "CUBLAS_WORKSPACE_CONFIG=:4096:8"
+    other = {"NVIDIA_TF32_OVERRIDE": "1"}
+    outcome = start(output, 1, settings, environment=other)
+    assert outcome.exit_code == 2, outcome.output
+    assert "NVIDIA_TF32_OVERRIDE=1 here" in outcome.stderr
+    assert "reliability.resume_on_other_device=true" in outcome.stderr
+    accepted = settings | {"reliability.resume_on_other_device": True}
+    assert start(output, 1, accepted, environment=other).exit_code == 0
+
+
+def test_ranks_with_other_variables_are_refused(settings, tmp_path):
+    other = [*on_ghost(WORKER), QUICKSTART, "--output", tmp_path / "run", *set_options(settings)]
+    command = [*mpirun(1, other), ":", "-np", "1", "env", "TORCH_CUDNN_V8_API_DISABLED=1", *other]
+    outcome = run(command, environment=MPI_ENVIRONMENT)
+    assert outcome.exit_code == 2, outcome.output
+    assert "TORCH_CUDNN_V8_API_DISABLED=1" in outcome.stderr and "rank 1" in outcome.stderr
+
+
+def test_the_workspace_of_cublas_is_set_whatever_the_environment_says(settings, tmp_path):
+    outcome = start(tmp_path / "run", 1, settings, environment={"CUBLAS_WORKSPACE_CONFIG": ":16:8"})
+    assert outcome.exit_code == 0, outcome.output
+    assert "CUBLAS_WORKSPACE_CONFIG=:16:8 is replaced by :4096:8" in outcome.stderr
+    assert ":4096:8" in manifest_of(tmp_path / "run")["device_details"]["environment"]
