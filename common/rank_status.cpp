@@ -15,10 +15,17 @@ constexpr int peer_lost = 3, orderly_by_signal = 128;
 
 }  // namespace
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GpuHealth, told, lost, temperature_celsius, power_watts,
+                                                sm_clock_mhz, memory_used_bytes, memory_bytes, throttling,
+                                                corrected_errors, uncorrected_errors,
+                                                lifetime_uncorrected_errors, repair_pending, repair_failed,
+                                                xids, hottest_celsius, throttled_seconds, driver)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RankGpu, index, uuid, address, host_gpus, shown, health)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RankStatus, rank, host, pid, beat, written, state, exit_code,
                                                 signal, asked, out_of_memory, step, phase, phase_seconds,
                                                 usual_seconds, awaits, on_disk, ready, cores, idle_seconds,
-                                                step_ms, usual_step_ms, compute_ms)
+                                                step_ms, usual_step_ms, compute_ms, gpu, gpu_failure,
+                                                gpu_remedy)
 
 bool RankStatus::failed() const {
   if (state != State::ended || asked) return false;
@@ -41,6 +48,15 @@ std::optional<RankStatus> rank_status_from_text(const std::string& text) {
   } catch (const json::exception&) {
     return std::nullopt;
   }
+}
+
+std::string to_text(const RankGpu& gpu) {
+  return json(gpu).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+RankGpu rank_gpu_from_text(const std::string& text) {
+  const auto object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return object.is_object() ? object.get<RankGpu>() : RankGpu{};
 }
 
 std::vector<RankStatus> read_rank_statuses(const std::string& run) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "common/gpu_health.hpp"
+
 namespace lockstep {
 
 /// One rank at one moment. Seconds are those of the sentinel's own beats, so that a job that is suspended as
@@ -40,6 +42,8 @@ struct RankStatus {
   double step_ms = 0;        ///< of the latest steps; of the step under way where that is longer
   double usual_step_ms = 0;  ///< the median over the process's steps; 0 while there are few
   double compute_ms = 0;     ///< of a micro-batch in the latest steps, without any waiting
+  RankGpu gpu;               ///< where the rank computes on one
+  std::string gpu_failure, gpu_remedy;  ///< of a rank that has left because its GPU failed: why, what helps
 
   /// Killed, crashed, or left with an error of its own: not for want of another rank, nor when asked to.
   bool failed() const;
@@ -51,6 +55,9 @@ std::string status_folder(const std::string& run);
 std::string to_text(const RankStatus& status);
 /// Nothing where `text` is not one, as in the middle of a write.
 std::optional<RankStatus> rank_status_from_text(const std::string& text);
+/// The GPU of a rank as text, and back; one that does not exist where the text is none.
+std::string to_text(const RankGpu& gpu);
+RankGpu rank_gpu_from_text(const std::string& text);
 /// All that lies in the run's folder, by rank. Never throws: what cannot be read is left out.
 std::vector<RankStatus> read_rank_statuses(const std::string& run);
 

@@ -1,0 +1,58 @@
+// What a run no longer uses: RUN/status/set_aside.json.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/gpu_health.hpp"
+
+namespace lockstep {
+
+/// A host whose ranks compute wrong.
+struct HostAside {
+  std::string host;
+  int rank = 0;
+  std::int64_t step = 0;  ///< that was under way, from 1
+  std::string why;
+};
+
+/// A GPU that has failed.
+struct GpuAside {
+  std::string host, uuid, address;
+  int rank = 0;
+  std::int64_t step = 0;  ///< that was under way, from 1
+  std::string why;
+  std::vector<std::string> host_gpus;  ///< as in RankGpu
+  std::string shown;                   ///< as in RankGpu
+
+  const std::string& name() const { return uuid.empty() ? address : uuid; }
+};
+
+/// In the order in which they were set aside.
+struct SetAside {
+  std::vector<HostAside> hosts;
+  std::vector<GpuAside> gpus;
+
+  /// The entry of the GPU `name` of `host`; null where it may be used.
+  const GpuAside* gpu(const std::string& host, const std::string& name) const;
+  /// How many GPUs are left of each host that has lost some.
+  std::map<std::string, int> gpus_left() const;
+  /// What CUDA_VISIBLE_DEVICES must be on `host`, where it is `shown`, for a program not to touch the GPUs
+  /// that failed there: a lost one can keep CUDA from starting. Nothing where it need not change, or what it
+  /// would be is not known.
+  std::optional<std::string> visible_devices(const std::string& host, const std::string& shown) const;
+};
+
+/// The file's path.
+std::string set_aside_file(const std::string& run);
+/// Its text; empty where there is none. Never throws.
+std::string read_set_aside_text(const std::string& run);
+/// Nothing where the text is damaged.
+SetAside set_aside_in(const std::string& text);
+/// Adds to the file, which keeps what it has. Throws Error (io).
+void add_to_set_aside(const std::string& run, const SetAside& more);
+
+}  // namespace lockstep

@@ -1,0 +1,103 @@
+#include "common/set_aside.hpp"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "common/error.hpp"
+#include "common/rank_status.hpp"
+
+namespace lockstep {
+namespace {
+
+GpuAside failed(const std::string& host, const std::string& uuid, std::vector<std::string> host_gpus,
+                const std::string& shown = "") {
+  return {host, uuid, "0000:18:00", 1, 12, "CUDA error 214", std::move(host_gpus), shown};
+}
+
+class SetAsideFile : public testing::Test {
+ protected:
+  std::string run = [] {
+    std::string folder = testing::TempDir() + "/set-aside-XXXXXX";
+    return std::string(mkdtemp(folder.data()));
+  }();
+  ~SetAsideFile() override { std::filesystem::remove_all(run); }
+};
+
+TEST_F(SetAsideFile, KeepsWhatItHasWhenMoreIsAdded) {
+  add_to_set_aside(run, {{{"n1", 0, 3, "what it computes is wrong"}}, {}});
+  add_to_set_aside(run, {{}, {failed("n2", "GPU-b", {"GPU-a", "GPU-b"}, "0,1")}});
+  const auto read = set_aside_in(read_set_aside_text(run));
+  ASSERT_EQ(read.hosts.size(), 1U);
+  EXPECT_EQ(read.hosts[0].host, "n1");
+  EXPECT_EQ(read.hosts[0].step, 3);
+  const auto* gpu = read.gpu("n2", "GPU-b");
+  ASSERT_NE(gpu, nullptr);
+  EXPECT_EQ(gpu->why, "CUDA error 214");
+  EXPECT_EQ(gpu->host_gpus, (std::vector<std::string>{"GPU-a", "GPU-b"}));
+  EXPECT_EQ(gpu->shown, "0,1");
+  EXPECT_EQ(read.gpu("n1", "GPU-b"), nullptr);
+}
+
+TEST_F(SetAsideFile, ThatIsMissingOrDamagedSetsNothingAside) {
+  EXPECT_EQ(read_set_aside_text(run), "");
+  for (const auto* text : {"", "{", "[]", R"({"hosts": 1, "gpus": [3]})", R"({"gpus": [{"rank": "x"}]})"}) {
+    EXPECT_TRUE(set_aside_in(text).hosts.empty()) << text;
+    EXPECT_TRUE(set_aside_in(text).gpus.empty()) << text;
+  }
+}
+
+TEST_F(SetAsideFile, ThatCannotBeWrittenIsAnError) {
+  std::ofstream(run + "/status") << "a file";
+  EXPECT_THROW(add_to_set_aside(run, {}), Error);
+}
+
+TEST(SetAside, CountsTheGpusThatAreLeftOfEachHostThatHasLostSome) {
+  SetAside aside;
+  EXPECT_TRUE(aside.gpus_left().empty());
+  aside.gpus = {failed("n1", "GPU-b", {"GPU-a", "GPU-b", "GPU-c"}), failed("n2", "GPU-x", {"GPU-x"}),
+                failed("n1", "GPU-a", {"GPU-a", "GPU-c"})};  // of the start after, which had two
+  EXPECT_EQ(aside.gpus_left(), (std::map<std::string, int>{{"n1", 1}, {"n2", 0}}));
+}
+
+TEST(SetAside, NamesTheGpusThatCudaMaySeeByTheirUuids) {
+  SetAside aside;
+  aside.gpus = {failed("n1", "GPU-b", {"GPU-a", "GPU-b", "GPU-c"}), failed("n1", "GPU-a", {"GPU-a", "GPU-c"}),
+                failed("n2", "GPU-x", {"GPU-x"})};
+  EXPECT_EQ(aside.visible_devices("n1", ""), "GPU-c");
+  EXPECT_EQ(aside.visible_devices("n2", ""), "");
+  EXPECT_EQ(aside.visible_devices("n3", ""), std::nullopt);
+  EXPECT_EQ(aside.visible_devices("n1", "0"), std::nullopt) << "which GPUs these are is not known";
+}
+
+TEST(SetAside, GoesByAddressesWhereCudaTellsNoUuids) {
+  SetAside aside;
+  aside.gpus = {failed("n1", "", {"0000:17:00", "0000:18:00"})};
+  EXPECT_NE(aside.gpu("n1", "0000:18:00"), nullptr);
+  EXPECT_EQ(aside.gpus_left().at("n1"), 1);
+  EXPECT_EQ(aside.visible_devices("n1", ""), std::nullopt) << "CUDA_VISIBLE_DEVICES takes no addresses";
+}
+
+TEST(RankStatus, KeepsTheGpuAndWhatNvmlTellsOfIt) {
+  RankStatus status;
+  status.gpu = {3, "GPU-a", "0000:18:00", {"GPU-a", "GPU-b"}, "0,1", {}};
+  status.gpu.health.told = true;
+  status.gpu.health.temperature_celsius = 87;
+  status.gpu.health.throttling = {"thermal"};
+  status.gpu.health.xids = {48, 94};
+  status.gpu_failure = "CUDA error 214";
+  const auto read = rank_status_from_text(to_text(status));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(in_words(read->gpu), "GPU 3, GPU-a, PCI 0000:18:00");
+  EXPECT_EQ(read->gpu.host_gpus, status.gpu.host_gpus);
+  EXPECT_EQ(read->gpu.health.temperature_celsius, 87);
+  EXPECT_EQ(slowed_by(read->gpu.health), "thermal");
+  EXPECT_EQ(read->gpu.health.xids, (std::vector<std::int64_t>{48, 94}));
+  EXPECT_EQ(read->gpu_failure, "CUDA error 214");
+  EXPECT_FALSE(rank_gpu_from_text("{").exists());
+}
+
+}  // namespace
+}  // namespace lockstep
