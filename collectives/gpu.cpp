@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <fstream>
 
-#include "common/error.hpp"
+#include "collectives/gpu_fault.hpp"
 #include "common/log.hpp"
 #include "common/visible_gpus.hpp"
 
@@ -67,6 +67,8 @@ int gpus_present() {
 namespace {
 
 void require(cudaError_t result, int device) {
+  const auto fault = gpu_fault(result);
+  if (fault != GpuFault::none && fault != GpuFault::gone) throw GpuFailure(result, "at the start");
   if (result != cudaSuccess) refuse(device, cudaGetErrorString(result));
 }
 
@@ -99,6 +101,21 @@ std::string gpu_address(int device) {
   std::snprintf(text, sizeof text, "%04x:%02x:%02x", properties.pciDomainID, properties.pciBusID,
                 properties.pciDeviceID);
   return text;
+}
+
+std::string gpu_uuid(int device) {
+  cudaDeviceProp properties{};
+  require(cudaGetDeviceProperties(&properties, device), device);
+  std::string text = "GPU-";
+  bool told = false;
+  for (std::size_t i = 0; i < sizeof properties.uuid.bytes; ++i) {
+    const auto byte = static_cast<unsigned char>(properties.uuid.bytes[i]);
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", byte);
+    text += (i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "") + std::string(digits);
+    told = told || byte != 0;
+  }
+  return told ? text : "";
 }
 
 void select_gpu(int device) { require(cudaSetDevice(device), device); }
@@ -140,8 +157,23 @@ Gpu gpu(int device) { refuse(device, why_no_gpu()); }
 
 std::string gpu_address(int device) { refuse(device, why_no_gpu()); }
 
+std::string gpu_uuid(int device) { refuse(device, why_no_gpu()); }
+
 void select_gpu(int device) { refuse(device, why_no_gpu()); }
 
 #endif
+
+std::vector<std::string> gpu_names() {
+  std::vector<std::string> names;
+  for (int device = 0; device < gpu_count(); ++device) {
+    try {
+      const auto uuid = gpu_uuid(device);
+      names.push_back(uuid.empty() ? gpu_address(device) : uuid);
+    } catch (const Error&) {
+      names.emplace_back();
+    }
+  }
+  return names;
+}
 
 }  // namespace lockstep

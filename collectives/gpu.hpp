@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace lockstep {
 
@@ -39,9 +40,13 @@ Gpu gpu(int device);
 
 /// Where GPU number `device` is on its host's PCI bus: "0000:18:00". Throws like gpu().
 std::string gpu_address(int device);
+/// Its UUID, "GPU-8f6c2d1e-..."; empty where CUDA does not tell. Throws like gpu().
+std::string gpu_uuid(int device);
+/// The name (RankGpu::name) of every GPU, by number; empty where CUDA finds it no longer.
+std::vector<std::string> gpu_names();
 
 /// Makes GPU number `device` the one that the calling thread uses. Throws Error with ExitCode::config when
-/// that is impossible.
+/// that is impossible, and GpuFailure when the GPU is broken.
 void select_gpu(int device);
 
 }  // namespace lockstep

@@ -29,6 +29,7 @@ constexpr auto peer_end_patience = std::chrono::milliseconds(200);  // some chec
 NcclTransport::NcclTransport(MpiTransport& host, int device, std::chrono::milliseconds deadline)
     : host_(host), device_(device), deadline_(deadline), exceptions_at_start_(std::uncaught_exceptions()) {
   select_gpu(device);
+  address_ = gpu_address(device);
   check_cuda(cudaStreamCreate(&stream_), "make a stream");
   check_cuda(cudaStreamCreateWithFlags(&beside_, cudaStreamNonBlocking), "make a stream");
   check_cuda(load_kernels(), "load its code");
@@ -180,6 +181,7 @@ void NcclTransport::check_nccl(int result) {
   std::string why = ncclGetErrorString(static_cast<ncclResult_t>(result));
   const char* const details = ncclGetLastError(communicator_);
   if (details != nullptr && details[0] != 0) why += std::string(": ") + details;
+  if (const auto fault = gpu_fault_now(address_)) fail_with_gpu(*fault);
   // NCCL may notice the end of a process before the host transport does, but only that one knows whose it
   // was.
   for (const auto end = Clock::now() + peer_end_patience; Clock::now() < end; sched_yield()) check_peers();
@@ -188,8 +190,14 @@ void NcclTransport::check_nccl(int result) {
 
 void NcclTransport::check_cuda(int result, const char* action) {
   if (result == cudaSuccess) return;
+  if (gpu_fault(result) != GpuFault::none) fail_with_gpu({result, std::string("when it was to ") + action});
   fail("GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank()) + " failed to " + action,
        cudaGetErrorString(static_cast<cudaError_t>(result)));
+}
+
+void NcclTransport::fail_with_gpu(const GpuFailure& failure) {
+  failed_ = true;  // nothing of it can be ended in order
+  throw failure;
 }
 
 void NcclTransport::fail(const std::string& problem, const std::string& why) {

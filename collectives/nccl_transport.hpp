@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "collectives/gpu_fault.hpp"
 #include "collectives/gradient_format.hpp"
 #include "collectives/mpi_transport.hpp"
 #include "collectives/transport.hpp"
@@ -32,7 +33,8 @@ class NcclTransport final : public Transport {
   /// Collective over the ranks of `host`, which must outlive this transport and carries what the ranks need
   /// to find one another. `device` is this rank's GPU, a different one for each rank of a host; it becomes
   /// the thread's current one. `deadline` bounds the connecting and every exchange. Throws CollectiveError;
-  /// Error with ExitCode::config when the GPU cannot be used.
+  /// Error with ExitCode::config when the GPU cannot be used. Every function throws GpuFailure when this
+  /// rank's GPU fails, after which the transport is lost like after a CollectiveError.
   NcclTransport(MpiTransport& host, int device, std::chrono::milliseconds deadline);
   /// Collective: waits until all ranks are done with NCCL. After a failure, or while an exception passes, it
   /// waits for nobody, and leaves the memory to the end of the process: to free it would wait for the GPU.
@@ -94,10 +96,12 @@ class NcclTransport final : public Transport {
   void check_nccl(int result);                      // an ncclResult_t
   void check_cuda(int result, const char* action);  // a cudaError_t
   void abort();
+  [[noreturn]] void fail_with_gpu(const GpuFailure& failure);
   [[noreturn]] void fail(const std::string& problem, const std::string& why);
 
   MpiTransport& host_;
   int device_;
+  std::string address_;  // of the device, on the PCI bus
   std::chrono::milliseconds deadline_;
   int exceptions_at_start_;
   bool failed_ = false;

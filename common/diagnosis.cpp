@@ -40,6 +40,20 @@ std::string at_work(const RankStatus& status) {
               : " of step " + std::to_string(status.step + 1));
 }
 
+/// What the driver has reported of the rank's GPU.
+std::string and_xids(const RankStatus& status) {
+  std::string text;
+  for (const auto xid : status.gpu.health.xids) text += (text.empty() ? "" : ", ") + std::to_string(xid);
+  return text.empty() ? "" : "; the driver has reported Xid " + text;
+}
+
+std::string throttling(const RankStatus& status) {
+  char heat[16] = "";
+  if (status.gpu.health.temperature_celsius > 0)
+    std::snprintf(heat, sizeof heat, " at %.0f C", status.gpu.health.temperature_celsius);
+  return "its GPU throttles (" + slowed_by(status.gpu.health) + ")" + heat;
+}
+
 class Diagnosis {
  public:
   Diagnosis(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now, double seconds)
@@ -63,6 +77,7 @@ class Diagnosis {
       find_slow_compute();
       if (findings_.empty() && !find_last_one_computing()) find_slow_link();
     }
+    find_throttling();
     return findings_;
   }
 
@@ -125,7 +140,11 @@ class Diagnosis {
     }
     std::ranges::sort(failed, {}, [](const auto* status) { return status->written; });
     for (const auto* status : failed) {
-      if (status->out_of_memory) {
+      if (!status->gpu_failure.empty()) {
+        add(Trouble::gpu_failed, *status,
+            " has lost its GPU" + at_work(*status) + ": " + in_words(status->gpu) + " (" +
+                status->gpu_failure + and_xids(*status) + ") " + status->gpu_remedy);
+      } else if (status->out_of_memory) {
         add(Trouble::out_of_memory, *status, " ran out of memory" + at_work(*status));
       } else if (status->signal != 0) {
         add(Trouble::dead, *status,
@@ -136,6 +155,29 @@ class Diagnosis {
             " left with exit code " + std::to_string(status->exit_code) + at_work(*status));
       }
     }
+  }
+
+  bool throttles(const RankStatus& status) const {
+    const auto* before = status_before(status.rank);
+    return before && !slowed_by(before->gpu.health).empty() && !slowed_by(status.gpu.health).empty();
+  }
+
+  /// Those that are not named yet. The others may be as hot, so that nobody seems slow.
+  void find_throttling() {
+    for (const auto& status : now_) {
+      const bool named = std::ranges::any_of(findings_, [&](const auto& finding) {
+        return std::ranges::find(finding.ranks, status.rank) != finding.ranks.end();
+      });
+      if (!named && status.state == State::running && throttles(status))
+        add(Trouble::gpu_throttles, status, ": " + throttling(status) + and_who_waits(status.rank));
+    }
+  }
+
+  /// A rank that is slow, in `text`: by its GPU, if that throttles.
+  void add_slow(const RankStatus& status, const std::string& text, const std::string& why) {
+    const bool by_gpu = throttles(status);
+    add(by_gpu ? Trouble::gpu_throttles : Trouble::slow_compute, status,
+        text + (by_gpu ? ", because " + throttling(status) : why) + and_who_waits(status.rank));
   }
 
   void find_silent_hosts() {
@@ -214,9 +256,7 @@ class Diagnosis {
   void add_slow_compute(const RankStatus& status, const std::string& why) {
     char times[16];
     std::snprintf(times, sizeof times, "%.1f", slowness(status, usual_now_));
-    add(Trouble::slow_compute, status,
-        std::string(" computes ") + times + " times as slowly as the others" + why +
-            and_who_waits(status.rank));
+    add_slow(status, std::string(" computes ") + times + " times as slowly as the others", why);
   }
 
   /// In different steps both times, or something else takes its core; it may wait itself at the moment. It
@@ -258,9 +298,8 @@ class Diagnosis {
         (for_find_stuck ||
          only->phase_seconds < std::max(slow_compute_seconds, slow_compute_times * only->usual_seconds)))
       return true;
-    add(Trouble::slow_compute, *only,
-        " is slow" + at_work(*only) + (starved ? core_is_taken : ", for " + in_seconds(only->phase_seconds)) +
-            and_who_waits(only->rank));
+    add_slow(*only, " is slow" + at_work(*only),
+             starved ? core_is_taken : ", for " + in_seconds(only->phase_seconds));
     return true;
   }
 
@@ -314,6 +353,10 @@ std::string name_of(Trouble trouble) {
       return "dead";
     case Trouble::out_of_memory:
       return "out of memory";
+    case Trouble::gpu_failed:
+      return "GPU failed";
+    case Trouble::gpu_throttles:
+      return "GPU throttles";
     case Trouble::host_lost:
       return "host lost";
     case Trouble::stopped:

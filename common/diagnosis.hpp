@@ -11,9 +11,11 @@ namespace lockstep {
 enum class Trouble {
   dead,           ///< killed, crashed, or left with an error
   out_of_memory,  ///< killed by the kernel for memory
+  gpu_failed,     ///< left because its GPU is broken or gone
   host_lost,      ///< no sentinel of the host writes any more: crashed, or cut off from the files
   stopped,        ///< by a signal
   stuck,          ///< in one phase, for far longer than that has ever taken
+  gpu_throttles,  ///< heat or power slows its GPU down
   slow_compute,   ///< its micro-batches take far longer than those of the others, or it gets no core
   slow_link,      ///< everybody waits for bytes to or from its host
 };

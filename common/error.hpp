@@ -17,6 +17,7 @@ enum class ExitCode : int {
   diverged = 6,       ///< the loss or a gradient is no longer finite
   corrupt = 7,        ///< a rank or a host computes or holds something else than the others
   out_of_memory = 8,  ///< a rank was refused memory, on its host or its device
+  gpu_failed = 9,     ///< a rank's GPU is broken or gone
 };
 
 /// An error that ends the program. `what()` reads "problem (why) suggestion".

@@ -5,15 +5,15 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <thread>
 
 #include "common/checkpoint_name.hpp"
 #include "common/error.hpp"
+#include "common/log.hpp"
+#include "common/set_aside.hpp"
 #include "launcher/hosts.hpp"
 #include "launcher/post_mortem.hpp"
 #include "launcher/reachability.hpp"
@@ -39,16 +39,16 @@ std::string newest_checkpoint(const std::string& run) {
   return newest;
 }
 
-/// The hosts whose ranks were found to compute wrongly.
-std::set<std::string> hosts_set_aside(const std::string& run) {
-  std::ifstream file(status_folder(run) + "/set_aside.json");
-  const auto object = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  std::set<std::string> hosts;
-  if (!object.is_object() || !object.contains("hosts")) return hosts;
-  for (const auto& entry : object["hosts"]) {
-    if (entry.is_object()) hosts.insert(entry.value("host", std::string()));
+/// The GPUs that the ranks have left because they failed.
+std::vector<GpuAside> failed_gpus(const std::vector<RankStatus>& statuses) {
+  std::vector<GpuAside> gpus;
+  for (const auto& status : statuses) {
+    if (status.gpu_failure.empty() || !status.gpu.exists()) continue;
+    const auto& gpu = status.gpu;
+    gpus.push_back({status.host, gpu.uuid, gpu.address, status.rank, status.step + 1, status.gpu_failure,
+                    gpu.host_gpus, gpu.shown});
   }
-  return hosts;
+  return gpus;
 }
 
 class Supervisor {
@@ -57,6 +57,7 @@ class Supervisor {
       : launch_(std::move(launch)), supervision_(std::move(supervision)) {}
 
   Ending run() {
+    leave_out_what_failed_before();
     for (;;) {
       const auto before = newest_checkpoint(supervision_.run);
       const auto earlier = read_rank_statuses(supervision_.run);
@@ -77,7 +78,7 @@ class Supervisor {
               " restarts without a newer checkpoint (reliability.max_restarts)");
         return ending;
       }
-      if (!take_out(ending, failures, silent)) return ending;
+      if (!take_out(ending, failures, silent) || !leave_gpus_out(failed_gpus(statuses))) return ending;
       // Once the run is known it is an earlier one, to go on with.
       if (!statuses.empty()) std::erase(launch_.worker_arguments, "--fresh");
       pause(progress);
@@ -107,10 +108,11 @@ class Supervisor {
     if (left_with(ExitCode::out_of_memory))
       return progress;  // a step that never fitted will not fit next time
     if (!silent.empty() || left_with(ExitCode::peer_lost) || left_with(ExitCode::corrupt) ||
-        ending.status > killed)
+        left_with(ExitCode::gpu_failed) || ending.status > killed)
       return true;
     return std::ranges::any_of(failures, [](const auto& failure) {
-      return failure.trouble == Trouble::host_lost || failure.trouble == Trouble::out_of_memory;
+      return failure.trouble == Trouble::host_lost || failure.trouble == Trouble::out_of_memory ||
+             failure.trouble == Trouble::gpu_failed;
     });
   }
 
@@ -121,9 +123,11 @@ class Supervisor {
     const bool killed_by_kernel = ending.status != static_cast<int>(ExitCode::out_of_memory);
     std::map<std::string, std::string> out;  // host: why
     for (const auto& host : silent) out[host] = "it does not answer";
-    for (const auto& host : hosts_set_aside(supervision_.run)) out[host] = "it computed wrongly";
+    const auto aside = set_aside_in(read_set_aside_text(supervision_.run));
+    for (const auto& entry : aside.hosts) out[entry.host] = "it computed wrongly";
     std::map<std::string, int> failed_now;
     for (const auto& failure : failures) {
+      if (failure.trouble == Trouble::gpu_failed) continue;  // what failed is left out, not its host
       failed_now[failure.host] = failed_[failure.host] + 1;
       if (failed_now[failure.host] >= failures_in_a_row_of_a_host && launch_.hosts.size() > 1)
         out.try_emplace(failure.host,
@@ -150,6 +154,52 @@ class Supervisor {
     launch_.ranks = std::min(launch_.ranks, room);
     if (room == 0) say("no host is left");
     return room > 0;
+  }
+
+  /// In earlier starts of the run. One that begins afresh gets a folder of its own, without such.
+  void leave_out_what_failed_before() {
+    if (supervision_.run.empty() || std::ranges::count(launch_.worker_arguments, "--fresh") > 0) return;
+    const int asked = launch_.ranks;
+    if (!fit_to_gpus()) {
+      throw Error(ExitCode::gpu_failed, "no GPU is left for the run " + supervision_.run,
+                  "all have failed in it",
+                  "remove those that have been mended from " + set_aside_file(supervision_.run) +
+                      ", or give other hosts");
+    }
+    if (launch_.ranks < asked)
+      say(std::to_string(launch_.ranks) + " ranks instead of " + std::to_string(asked) +
+          ", as GPUs have failed: " + set_aside_file(supervision_.run));
+  }
+
+  /// False when nothing is left to run on, or the next start could not know of it.
+  bool leave_gpus_out(std::vector<GpuAside> gpus) {
+    if (gpus.empty()) return true;
+    for (const auto& gpu : gpus) say("leaving " + gpu.name() + " of " + gpu.host + " out");
+    try {
+      add_to_set_aside(supervision_.run, {{}, std::move(gpus)});
+    } catch (const Error& error) {
+      say(error.what());
+      return false;
+    }
+    if (fit_to_gpus()) return true;
+    say("no GPU is left");
+    return false;
+  }
+
+  /// No more ranks on a host than it has GPUs left. False when there are none at all.
+  bool fit_to_gpus() {
+    if (!supervision_.gpus) return true;
+    const auto left = set_aside_in(read_set_aside_text(supervision_.run)).gpus_left();
+    if (const auto here = left.find(host_name()); launch_.hosts.empty() && here != left.end())
+      launch_.ranks = std::min(launch_.ranks, here->second);
+    for (auto& host : launch_.hosts) {
+      if (const auto found = left.find(host.name); found != left.end())
+        host.slots = std::min(host.slots, found->second);
+    }
+    if (launch_.hosts.empty()) return launch_.ranks > 0;
+    std::erase_if(launch_.hosts, [](const auto& host) { return host.slots == 0; });
+    launch_.ranks = std::min(launch_.ranks, total_slots(launch_.hosts));
+    return launch_.ranks > 0;
   }
 
   void leave_one_rank_out(const std::string& host) {

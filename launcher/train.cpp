@@ -29,7 +29,9 @@ int train(TrainOptions& options) {
                         std::atoi(environment_variable("SLURM_RESTART_COUNT").c_str()) > 0;
   if (options.fresh && !requeued) arguments.push_back("--fresh");
   return launch_worker(options.launch, distributed.threads_per_rank, std::move(arguments),
-                       {run_folder(config, options.output), config.reliability.max_restarts});
+                       {.run = run_folder(config, options.output),
+                        .max_restarts = config.reliability.max_restarts,
+                        .gpus = distributed.device != "cpu"});
 }
 
 }  // namespace
@@ -54,7 +56,7 @@ void add_train(CLI::App& app, int& status) {
       "  lockstep train configs/quickstart.toml --dry-run\n"
       "A run that loses a rank or a host starts again by itself (reliability.max_restarts).\n"
       "The exit status is that of the run: 0, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 7 corrupt, "
-      "8 out of memory, 128 + signal.");
+      "8 out of memory, 9 GPU failed, 128 + signal.");
   command->callback([options, &status] { status = train(*options); });
 }
 

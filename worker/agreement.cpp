@@ -22,6 +22,8 @@ void on_all_ranks(Transport& transport, const std::function<void()>& action) {
     action();
   } catch (const CollectiveError&) {
     throw;
+  } catch (const GpuFailure&) {
+    throw;
   } catch (const Error& error) {
     const auto place = transport.rank() == 0
                            ? ""

@@ -6,13 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "collectives/gpu_fault.hpp"
 #include "collectives/transport.hpp"
 
 namespace lockstep {
 
 /// Collective: runs `action` on this rank. When it throws Error on any rank, every rank throws the error of
 /// the lowest such rank, its message led by that rank and host when it is not rank 0. A CollectiveError
-/// passes through at once.
+/// passes through at once, and so does a GpuFailure, with which this rank leaves alone.
 void on_all_ranks(Transport& transport, const std::function<void()>& action);
 
 /// "error: on rank R (HOST): ..." on standard error.
@@ -23,6 +24,8 @@ template <class Action>
 auto speaking_for_itself(const Transport& transport, const Action& action) {
   try {
     return action();
+  } catch (const GpuFailure&) {
+    throw;  // it will be said with all that is known of the GPU
   } catch (const Error& error) {
     if (transport.rank() != 0) say_alone(transport.rank(), error);
     throw;

@@ -13,10 +13,12 @@
 #include "collectives/network.hpp"
 #include "common/log.hpp"
 #include "worker/agreement.hpp"
+#include "worker/gpu_choice.hpp"
 #include "worker/out_of_memory.hpp"
 #include "worker/pinning.hpp"
 #include "worker/precision.hpp"
 #include "worker/rank_map.hpp"
+#include "worker/stamps.hpp"
 #ifdef LOCKSTEP_WITH_NCCL
 #include "collectives/nccl_transport.hpp"
 #endif
@@ -32,22 +34,29 @@ constexpr auto accelerator = at::kCUDA;
 
 /// Why this rank has no GPU of its own; "" when it has. Ranks of a host take its GPUs in rank order, or each
 /// the only one it is shown.
-std::string why_no_gpu_for(int local_rank, int ranks_on_host) {
+std::string why_no_gpu_for(int local_rank, int ranks_on_host, const SetAside& aside) {
   if (gpu_count() == 0) return why_no_gpu();
-  if (local_rank < gpu_count() || (gpu_count() == 1 && std::getenv("CUDA_VISIBLE_DEVICES"))) return "";
-  return host_name() + " has " + std::to_string(gpu_count()) + (gpu_count() == 1 ? " GPU" : " GPUs") +
-         " for " + std::to_string(ranks_on_host) + " ranks";
+  const int usable = static_cast<int>(usable_gpus(aside).size());
+  if (local_rank < usable || (usable == 1 && std::getenv("CUDA_VISIBLE_DEVICES"))) return "";
+  const auto missing = why_gpus_are_missing(aside);
+  return host_name() + " has " + std::to_string(usable) + (usable == 1 ? " GPU" : " GPUs") + " for " +
+         std::to_string(ranks_on_host) + " ranks" + (missing.empty() ? "" : ", since " + missing);
 }
 
-int gpu_of(int local_rank) { return gpu_count() == 1 ? 0 : local_rank; }
+/// The index of this rank's GPU among those of the host.
+int gpu_of(int local_rank, const SetAside& aside) {
+  const auto usable = usable_gpus(aside);
+  return usable[usable.size() == 1 ? 0 : local_rank];
+}
 
 /// Collective: whether the ranks compute on GPUs, each on one of its own. Throws Error (config) where
 /// `device` = "cuda" and a rank has none, and where a host has GPUs that are broken.
-bool take_gpus(MpiTransport& host, const std::string& device, int local_rank, int ranks_on_host) {
+bool take_gpus(MpiTransport& host, const std::string& device, int local_rank, int ranks_on_host,
+               const SetAside& aside) {
   if (device == "cpu") return false;
   on_all_ranks(host, require_sound_gpus);
   std::string missing;  // the first rank without a GPU says why
-  const auto reasons = gather_texts(host, why_no_gpu_for(local_rank, ranks_on_host));
+  const auto reasons = gather_texts(host, why_no_gpu_for(local_rank, ranks_on_host, aside));
   for (std::size_t rank = 0; rank < reasons.size() && missing.empty(); ++rank) {
     if (!reasons[rank].empty()) missing = "rank " + std::to_string(rank) + ": " + reasons[rank];
   }
@@ -123,11 +132,12 @@ void require_same_details(MpiTransport& host, const DeviceDetails& details) {
 }
 
 /// Collective: this rank's GPU, selected, with LibTorch set up for it. Throws Error (config).
-Compute gpu_of_rank(MpiTransport& host, int index) {
+Compute gpu_of_rank(MpiTransport& host, int index, const SetAside& aside) {
   Compute compute;
   compute.gpu_index = index;
   compute.device = accelerator == at::kCPU ? at::Device(at::kCPU) : at::Device(accelerator, index);
   on_all_ranks(host, [&] {
+    stamp_gpu(describe_gpu(index, aside));
     set_cublas_workspace();
     select_gpu(index);
     if (accelerator != at::kCPU) end_when_gpu_memory_is_refused(host.rank());
@@ -152,7 +162,7 @@ std::string class_of_cpu(const Config& config) {
 
 }  // namespace
 
-Compute choose_compute(MpiTransport& host, const Config& config) {
+Compute choose_compute(MpiTransport& host, const Config& config, const SetAside& aside) {
   const auto hosts = gather_texts(host, host_name());
   int local_rank = 0, ranks_on_host = 0;
   for (int rank = 0; rank < host.world_size(); ++rank) {
@@ -162,12 +172,12 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
   }
   if (const char* const network = std::getenv("LOCKSTEP_NETWORK"); network && *network)
     on_all_ranks(host, [&] { keep_nccl_in(network); });
-  const bool on_gpu = take_gpus(host, config.distributed.device, local_rank, ranks_on_host);
+  const bool on_gpu = take_gpus(host, config.distributed.device, local_rank, ranks_on_host, aside);
   std::string gpu;  // its address on the PCI bus
   if (on_gpu) {
     on_all_ranks(host, [&] {
       load_torch_cuda();
-      gpu = gpu_address(gpu_of(local_rank));
+      gpu = gpu_address(gpu_of(local_rank, aside));
     });
   }
   at::set_num_threads(static_cast<int>(config.distributed.threads_per_rank));
@@ -177,7 +187,7 @@ Compute choose_compute(MpiTransport& host, const Config& config) {
                        config.distributed.pin_to_cores);
   Compute compute;
   if (on_gpu)
-    compute = gpu_of_rank(host, gpu_of(local_rank));
+    compute = gpu_of_rank(host, gpu_of(local_rank, aside), aside);
   else
     compute.device_class = class_of_cpu(config);
   compute.cores = cores;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "collectives/mpi_transport.hpp"
+#include "common/set_aside.hpp"
 #include "configs/config.hpp"
 #include "worker/device_details.hpp"
 
@@ -32,9 +33,9 @@ struct Compute {
 };
 
 /// Collective: the device of distributed.device: "auto" takes the GPUs where every rank has one of its own
-/// and this build knows them. Sets LibTorch up for it: threads, deterministic algorithms. Throws Error
-/// (config) on all ranks when "cuda" is asked for and cannot be had, GPUs are there that CUDA cannot use, or
-/// the ranks' devices, drivers or libraries differ.
-Compute choose_compute(MpiTransport& host, const Config& config);
+/// that is not set `aside`, and this build knows them. Sets LibTorch up for it: threads, deterministic
+/// algorithms. Throws Error (config) on all ranks when "cuda" is asked for and cannot be had, GPUs are there
+/// that CUDA cannot use, or the ranks' devices, drivers or libraries differ.
+Compute choose_compute(MpiTransport& host, const Config& config, const SetAside& aside);
 
 }  // namespace lockstep

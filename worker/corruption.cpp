@@ -2,19 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "collectives/all_gather.hpp"
 #include "common/log.hpp"
-#include "common/rank_status.hpp"
+#include "common/set_aside.hpp"
 #include "worker/agreement.hpp"
-#include "worker/checkpoint/safetensors.hpp"
 
 namespace lockstep {
 namespace {
-
-using nlohmann::json;
 
 /// "rank 2 on n3 and rank 4 on n4"
 std::string in_words(const Corruption& corruption, const char* conjunction) {
@@ -24,23 +19,6 @@ std::string in_words(const Corruption& corruption, const char* conjunction) {
     words += "rank " + std::to_string(corruption.verdict.suspects[i]) + " on " + corruption.hosts[i];
   }
   return words;
-}
-
-json hosts_in(const std::string& path) {
-  if (!std::filesystem::exists(path)) return json::array();
-  const auto before = json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
-  return before.is_object() ? before.value("hosts", json::array()) : json::array();
-}
-
-void append_hosts(const Corruption& corruption, const std::string& path) {
-  auto hosts = hosts_in(path);
-  for (std::size_t i = 0; i < corruption.hosts.size(); ++i) {
-    hosts.push_back({{"host", corruption.hosts[i]},
-                     {"rank", corruption.verdict.suspects[i]},
-                     {"step", corruption.step},
-                     {"why", corruption.what + " is wrong (" + corruption.where + ")"}});
-  }
-  replace_file(path, json{{"hosts", hosts}}.dump(2) + "\n");
 }
 
 }  // namespace
@@ -93,10 +71,13 @@ Error error_of(const Corruption& corruption) {
 
 void set_aside(const Corruption& corruption, const std::string& run) {
   if (!corruption.verdict.certain) return;
+  SetAside more;
+  for (std::size_t i = 0; i < corruption.hosts.size(); ++i) {
+    more.hosts.push_back({corruption.hosts[i], corruption.verdict.suspects[i], corruption.step,
+                          corruption.what + " is wrong (" + corruption.where + ")"});
+  }
   try {
-    std::error_code failure;  // writing shows it
-    std::filesystem::create_directories(status_folder(run), failure);
-    append_hosts(corruption, status_folder(run) + "/set_aside.json");
+    add_to_set_aside(run, more);
   } catch (const Error& error) {
     log_warning(error.what());
   }

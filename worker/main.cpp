@@ -18,6 +18,8 @@
 #include "common/log.hpp"
 #include "worker/check/check.hpp"
 #include "worker/data/pack.hpp"
+#include "worker/gpu_choice.hpp"
+#include "worker/gpu_failure.hpp"
 #include "worker/interruption.hpp"
 #include "worker/out_of_memory.hpp"
 #include "worker/sentinel.hpp"
@@ -55,7 +57,8 @@ int run(MpiTransport& host, const Request& request) {
     controller.show_finished();
     return 0;
   }
-  const auto compute = choose_compute(host, plan.config);
+  const auto aside = share_set_aside(host, plan.output);
+  const auto compute = choose_compute(host, plan.config, aside);
   controller.note_places(gather_places(host, compute));
   HostMemory memory(host, plan.config.distributed.shared_memory);
   if (host.rank() == memory.group().first && !memory.why_not().empty())
@@ -97,6 +100,11 @@ std::optional<std::string> why_no_memory(const std::exception& error) {
   return why.substr(0, why.find('\n'));
 }
 
+[[noreturn]] void leave_without_gpu(int rank, const GpuFailure& failure) {
+  say_gpu_failed(rank, failure);
+  leave_at_once(ExitCode::gpu_failed);
+}
+
 int run_ranks(const Request& request) {
   MpiTransport transport(MPI_COMM_WORLD, request.check ? deadline_of_check : deadline_at_start);
   const int rank = transport.rank();
@@ -109,6 +117,8 @@ int run_ranks(const Request& request) {
     log_error(error.what());
     give_way_to_the_lost_one();
     leave_at_once(error.exit_code());
+  } catch (const GpuFailure& failure) {
+    leave_without_gpu(rank, failure);
   } catch (const ConfigError& error) {  // one problem a line, each with its place in front
     if (rank == 0) std::cerr << error.what() << std::endl;
     code = error.exit_code();
@@ -121,6 +131,7 @@ int run_ranks(const Request& request) {
           rank, *why,
           "give a smaller training.micro_batch_size (another run), or start fewer ranks on each host");
     }
+    if (const auto failure = gpu_failure_in(error)) leave_without_gpu(rank, *failure);
     std::cerr << "rank " + std::to_string(rank) + " on " + host_name() + ": internal error: " + error.what() +
                      "\n"
               << std::flush;
@@ -180,7 +191,7 @@ Request parse(CLI::App& app, int argc, char** argv) {
       "  mpirun -np 2 lockstep-worker --check configs/quickstart.toml\n"
       "  mpirun -np 2 lockstep-worker --verify runs/quickstart\n"
       "Exit status: 0, 1 usage, 2 config, 3 peer lost, 4 I/O, 5 bug, 6 diverged, 7 corrupt, 8 out of memory, "
-      "128 + signal after an orderly stop.");
+      "9 GPU failed, 128 + signal after an orderly stop.");
   app.parse(argc, argv);
   const auto tasks = (request.check || !request.config.empty()) + !request.run_to_evaluate.empty() +
                      !request.run_to_verify.empty() + !request.pack.empty();

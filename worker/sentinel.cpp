@@ -31,6 +31,7 @@
 #include "common/log.hpp"
 #include "common/rank_status.hpp"
 #include "common/task.hpp"
+#include "worker/gpu_watch.hpp"
 #include "worker/stamps.hpp"
 
 namespace lockstep {
@@ -108,11 +109,6 @@ void say(const Finding& finding, const std::string& severity) {
   if (write(STDERR_FILENO, line.data(), line.size()) < 0) return;
 }
 
-std::string name_of_phase(int phase) {
-  if (phase == Stamps::start_up) return "start-up";
-  return phase == Stamps::ending ? "the end" : phase_name(static_cast<Phase>(phase));
-}
-
 /// What Open MPI leaves behind in /dev/shm when a rank ends without MPI_Finalize: a few MiB for each rank of
 /// this host, all of which end when one does. mpirun removes them itself unless it was killed; after srun
 /// nobody does.
@@ -140,6 +136,7 @@ class Watch {
     follow_steps(page, seconds);
     const auto count = page.awaited_count.load(std::memory_order_acquire);
     status_.awaits.assign(page.awaited, page.awaited + count);
+    status_.gpu = gpu_watch_.look();
     write();
     end_hang(page.hang_seconds, seconds);
   }
@@ -160,6 +157,11 @@ class Watch {
     status_.phase = name_of_phase(stamps().phase);
     status_.out_of_memory = (status_.signal == SIGKILL && memory_kills() > kills_before_) ||
                             status_.exit_code == static_cast<int>(ExitCode::out_of_memory);
+    status_.gpu = gpu_watch_.look();
+    if (stamps().gpu_failed) {
+      status_.gpu_failure = stamps().gpu_failure;
+      status_.gpu_remedy = stamps().gpu_remedy;
+    }
     ++status_.beat;
     write();
     if (status_.signal != 0 && !status_.asked && !stamps().ready) say_how_it_ended();
@@ -278,6 +280,7 @@ class Watch {
   std::string memory_events_ = memory_events();  // of the group in which the rank begins too
   std::int64_t kills_before_ = memory_kills();
   RankStatus status_;
+  GpuWatch gpu_watch_;
   int file_ = -1;
   bool on_nfs_ = false;
   std::int64_t phase_changes_ = 0, steps_ = 0, computing_ns_ = 0;

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "collectives/gpu_fault.hpp"
 #include "collectives/transport.hpp"
 #include "common/log.hpp"
 #include "worker/block_sums.hpp"
@@ -19,8 +20,11 @@ at::Tensor bytes_on(at::Device device, const std::vector<Value>& values) {
 }
 
 #ifdef LOCKSTEP_WITH_NCCL
-void require_start(const char* why_not) {
-  if (why_not) throw CollectiveError("the GPU of " + host_name() + " failed to update the weights", why_not);
+void require_start(int cuda_error) {
+  if (cuda_error == 0) return;
+  const GpuFailure failure(cuda_error, "when it was to update the weights");
+  if (failure.fault() != GpuFault::none) throw failure;
+  throw CollectiveError("the GPU of " + host_name() + " failed to update the weights", failure.why());
 }
 #endif
 

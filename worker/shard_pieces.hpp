@@ -17,12 +17,12 @@ class ShardPieces {
   ShardPieces(std::vector<Piece> pieces, at::Device device, bool on_gpu);
 
   /// Applies `rule` to every element, and with `averaged` moves its average. `factors`: by entry of the
-  /// layout; empty for rules that need none. Throws CollectiveError when the GPU fails.
+  /// layout; empty for rules that need none. Throws GpuFailure when the GPU fails.
   void update(UpdateRule rule, bool averaged, const ShardArrays& arrays, const StepNumbers& numbers,
               const std::vector<Factors>& factors) const;
 
   /// The sum of squares of each piece of `values` (float32, a shard on the device), in double and in eight
-  /// fixed lanes: the same bits on host and GPU. Throws CollectiveError when the GPU fails.
+  /// fixed lanes: the same bits on host and GPU. Throws GpuFailure when the GPU fails.
   std::vector<double> sums_of_squares(const at::Tensor& values) const;
 
  private:

@@ -28,6 +28,26 @@ void stamp_run(const std::string& run, int rank, double hang_seconds) {
   page.ready = true;
 }
 
+void stamp_gpu(const RankGpu& gpu) {
+  auto& page = stamps();
+  const auto text = to_text(gpu);
+  if (text.size() >= Stamps::text_max) return;  // nothing is told of such a GPU
+  std::memcpy(page.gpu, text.c_str(), text.size() + 1);
+  page.has_gpu = true;
+}
+
+RankGpu stamped_gpu() { return stamps().has_gpu ? rank_gpu_from_text(stamps().gpu) : RankGpu{}; }
+
+void stamp_gpu_failure(const std::string& why, const std::string& remedy) {
+  auto& page = stamps();
+  const auto copy = [](const std::string& text, char* to) {  // all but its end where it is too long
+    to[text.copy(to, Stamps::text_max - 1)] = 0;
+  };
+  copy(why, page.gpu_failure);
+  copy(remedy, page.gpu_remedy);
+  page.gpu_failed = true;
+}
+
 void stamp_segments() {
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
@@ -42,6 +62,16 @@ void stamp_segments() {
     page.has_segments = true;
     return;
   }
+}
+
+std::string name_of_phase(int phase) {
+  if (phase == Stamps::start_up) return "start-up";
+  return phase == Stamps::ending ? "the end" : phase_name(static_cast<Phase>(phase));
+}
+
+std::string place_in_run() {
+  const int phase = stamps().phase;
+  return "in " + name_of_phase(phase) + (phase < 0 ? "" : " of step " + std::to_string(stamps().step + 1));
 }
 
 void stamp_phase(Phase phase, Clock::duration time) {

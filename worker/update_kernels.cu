@@ -20,11 +20,10 @@ __global__ void __launch_bounds__(update_threads) fold_kernel(const __grid_const
 
 /// Not <<<>>>, whose outcome is found in a variable that earlier errors of other code may have set.
 template <class Job>
-const char* launch(void (*kernel)(Job), std::int64_t blocks, const Job& job) {
+int launch(void (*kernel)(Job), std::int64_t blocks, const Job& job) {
   void* arguments[] = {const_cast<Job*>(&job)};
-  const auto result = cudaLaunchKernel(kernel, dim3(static_cast<unsigned>(blocks)), dim3(update_threads),
-                                       arguments, 0, cudaStreamLegacy);
-  return result == cudaSuccess ? nullptr : cudaGetErrorString(result);
+  return cudaLaunchKernel(kernel, dim3(static_cast<unsigned>(blocks)), dim3(update_threads), arguments, 0,
+                          cudaStreamLegacy);
 }
 
 std::int64_t blocks_of(std::int64_t threads) { return (threads + update_threads - 1) / update_threads; }
@@ -34,7 +33,7 @@ struct Launch {
   const UpdateJob& job;
 
   template <class Element>
-  const char* operator()(Element) const {
+  int operator()(Element) const {
     return launch<UpdateJob>(averaged ? update_kernel<Element, true> : update_kernel<Element, false>,
                              job.count, job);
   }
@@ -42,12 +41,13 @@ struct Launch {
 
 }  // namespace
 
-const char* launch_update(UpdateRule rule, bool averaged, const UpdateJob& job) {
+int launch_update(UpdateRule rule, bool averaged, const UpdateJob& job) {
   return with_element(rule, Launch{averaged, job});
 }
 
-const char* launch_squares(const SquaresJob& job) {
-  if (const auto* why = launch<SquaresJob>(lane_kernel, blocks_of(job.count * lanes), job)) return why;
+int launch_squares(const SquaresJob& job) {
+  const int result = launch<SquaresJob>(lane_kernel, blocks_of(job.count * lanes), job);
+  if (result != cudaSuccess) return result;
   return launch<SquaresJob>(fold_kernel, blocks_of(job.count), job);
 }
 

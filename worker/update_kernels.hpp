@@ -53,8 +53,8 @@ LOCKSTEP_HOST_DEVICE inline void fold_thread(const SquaresJob& job, std::int64_t
   if (index < job.count) job.sums[index] = sum_of_lanes(job.lane_sums + index * lanes);
 }
 
-/// Start them on the legacy default stream, where LibTorch computes. Null, or why that is impossible.
-const char* launch_update(UpdateRule rule, bool averaged, const UpdateJob& job);
-const char* launch_squares(const SquaresJob& job);
+/// Start them on the legacy default stream, where LibTorch computes. 0, or the error of the CUDA runtime.
+int launch_update(UpdateRule rule, bool averaged, const UpdateJob& job);
+int launch_squares(const SquaresJob& job);
 
 }  // namespace lockstep

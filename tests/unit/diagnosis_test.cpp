@@ -77,6 +77,60 @@ TEST(Diagnosis, TellsMemoryFromOtherKills) {
   expect_one(diagnose_now(now), Trouble::out_of_memory, {1}, "n2");
 }
 
+/// Rank 1, on a GPU that throttles.
+void heat(std::vector<RankStatus>& statuses, std::vector<std::string> reasons = {"thermal"}) {
+  statuses[1].gpu = {1, "GPU-b", "0000:18:00", {}, "", {}};
+  statuses[1].gpu.health.told = true;
+  statuses[1].gpu.health.temperature_celsius = 87;
+  statuses[1].gpu.health.throttling = std::move(reasons);
+}
+
+TEST(Diagnosis, NamesTheGpuThatFailedWithWhatTheDriverSaysOfItAndWhatHelps) {
+  auto now = ranks(3);
+  heat(now, {});
+  for (auto& status : now) status.state = State::ended, status.exit_code = 3;
+  now[1].exit_code = 9;
+  now[1].gpu_failure = "CUDA error 214: uncorrectable ECC error encountered";
+  now[1].gpu_remedy = "reset it";
+  now[1].gpu.health.xids = {48, 63};
+  const auto findings = diagnose_now(now);
+  expect_one(findings, Trouble::gpu_failed, {1}, "n2");
+  EXPECT_EQ(
+      findings[0].text,
+      "rank 1 on n2 has lost its GPU in forward of step 11: GPU 1, GPU-b, PCI 0000:18:00 (CUDA error 214: "
+      "uncorrectable ECC error encountered; the driver has reported Xid 48, 63) reset it");
+}
+
+TEST(Diagnosis, NamesAGpuThatThrottlesAndNotItsRankAsSlow) {
+  auto before = ranks(4, 1), now = ranks(4);
+  heat(before), heat(now);
+  before[1].compute_ms = now[1].compute_ms = 150;
+  now[1].step = 11;
+  now[0].awaits = {1};
+  const auto findings = diagnose(before, now, seconds);
+  expect_one(findings, Trouble::gpu_throttles, {1}, "n2");
+  EXPECT_EQ(findings[0].text,
+            "rank 1 on n2 computes 3.0 times as slowly as the others, because its GPU throttles (thermal) at "
+            "87 C; 1 "
+            "rank waits for it");
+}
+
+TEST(Diagnosis, NamesAGpuThatThrottlesThoughNobodyIsSlower) {
+  auto before = ranks(2, 1), now = ranks(2);
+  heat(before), heat(now);
+  const auto findings = diagnose(before, now, seconds);
+  expect_one(findings, Trouble::gpu_throttles, {1}, "n2");
+  EXPECT_EQ(findings[0].text, "rank 1 on n2: its GPU throttles (thermal) at 87 C");
+}
+
+TEST(Diagnosis, RaisesNoAlarmForAGpuThatThrottlesForAMomentOrIsAtItsPowerCap) {
+  auto before = ranks(2, 1), now = ranks(2);
+  heat(now);
+  EXPECT_TRUE(diagnose(before, now, seconds).empty());
+  heat(before, {"power cap"}), heat(now, {"power cap"});
+  EXPECT_TRUE(diagnose(before, now, seconds).empty());
+}
+
 TEST(Diagnosis, NamesAHostWhoseSentinelsAreSilent) {
   auto now = ranks(4);
   now[2].host = now[3].host = "far";

@@ -92,7 +92,7 @@ TEST_P(UpdateKernels, GiveEveryElementTheBitsOfTheHostsLoopsAndTouchNoOther) {
     UpdateJob job{host.arrays(), numbers(), pieces.data(), by_entry.data(), std::ssize(pieces)};
     update_in_host_memory(GetParam(), averaged, job);
     job.arrays = gpu.arrays();
-    ASSERT_EQ(launch_update(GetParam(), averaged, job), nullptr);
+    ASSERT_EQ(launch_update(GetParam(), averaged, job), 0);
     ASSERT_EQ(std::memcmp(host.values.data(), gpu.values.data(), sizeof(float) * host.values.size()), 0);
     std::int64_t changed = 0;
     for (std::size_t i = 0; i < host.values.size(); ++i) {
@@ -135,7 +135,7 @@ TEST(SquaresKernel, GivesTheBitsOfTheHostsSums) {
   const auto pieces = pieces_with_gaps();
   std::vector<double> lane_sums(pieces.size() * lanes), sums(pieces.size()), expected;
   ASSERT_EQ(launch_squares({values.data(), pieces.data(), std::ssize(pieces), lane_sums.data(), sums.data()}),
-            nullptr);
+            0);
   for (const auto& piece : pieces) {
     expected.push_back(sum_of_squares(values.data() + piece.offset, piece.count));
   }

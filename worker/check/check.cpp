@@ -11,6 +11,7 @@
 #include "worker/check/numerics_probe.hpp"
 #include "worker/check/report.hpp"
 #include "worker/compute.hpp"
+#include "worker/gpu_choice.hpp"
 #include "worker/workload.hpp"
 
 namespace lockstep {
@@ -22,6 +23,8 @@ void attempt(Report& report, const std::string& check, const std::function<std::
   try {
     finding.summary = look();
   } catch (const CollectiveError&) {
+    throw;
+  } catch (const GpuFailure&) {
     throw;
   } catch (const Error& error) {
     finding.fail(error.what());
@@ -80,7 +83,7 @@ void check_plan(MpiTransport& transport, const std::vector<CheckedHost>& hosts, 
   Compute compute;
   bool computes = false;
   attempt(report, "devices", [&] {
-    compute = choose_compute(transport, config);
+    compute = choose_compute(transport, config, share_set_aside(transport, plan.output));
     computes = true;
     return compute.device_class;
   });

@@ -32,6 +32,20 @@ int gpus() {
   return text != nullptr ? std::atoi(text) : default_gpus;
 }
 
+/// What NCCL_DOUBLE_FAIL says, "FUNCTION:CALL:ERROR:GPU": from that call of the function on, every call of
+/// any function here fails with the error on that GPU, as CUDA's faults stay with a process.
+cudaError_t fault_in(const char* function) {
+  static const char* const text = std::getenv("NCCL_DOUBLE_FAIL");
+  static char name[64] = "";
+  static int call = 0, error = 0, gpu = 0;
+  static const bool given =
+      text != nullptr && std::sscanf(text, "%63[^:]:%d:%d:%d", name, &call, &error, &gpu) == 4;
+  static int calls = 0;
+  if (!given || device_of_thread != gpu) return cudaSuccess;
+  if (calls < call && std::strcmp(function, name) == 0) ++calls;
+  return calls < call ? cudaSuccess : static_cast<cudaError_t>(error);
+}
+
 bool bring_on(cudaStream_t stream) {
   auto& operations = stream->operations;
   while (!operations.empty() && operations.front()()) operations.pop_front();
@@ -93,6 +107,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   std::snprintf(properties->name, sizeof properties->name, "double of a GPU");
   properties->major = 9;
   properties->pciBusID = device;
+  properties->uuid.bytes[0] = 0x2d;  // of no GPU that is sold
+  properties->uuid.bytes[15] = static_cast<char>(device);
   return cudaSuccess;
 }
 
@@ -130,6 +146,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (const auto fault = fault_in("cudaEventRecord"); fault != cudaSuccess) return fault;
   if (stream != cudaStreamLegacy || event->recorded) return cudaErrorNotSupported;
   event->recorded = true;
   return cudaSuccess;
@@ -142,10 +159,13 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (const auto fault = fault_in("cudaStreamQuery"); fault != cudaSuccess) return fault;
+  if (stream == cudaStreamLegacy) return cudaSuccess;
   return bring_on(stream) ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (const auto fault = fault_in("cudaStreamSynchronize"); fault != cudaSuccess) return fault;
   return stream == cudaStreamLegacy ? follow(Follow::ordinary_streams) : cudaErrorNotSupported;
 }
 
@@ -167,12 +187,13 @@ cudaError_t cudaFree(void* data) {
 
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   if (kind != cudaMemcpyDefault) return cudaErrorInvalidMemcpyDirection;
+  if (const auto fault = fault_in("cudaMemcpy"); fault != cudaSuccess) return fault;
   if (const auto result = follow(Follow::ordinary_streams); result != cudaSuccess) return result;
   std::memmove(to, from, bytes);
   return cudaSuccess;
 }
 
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return fault_in("cudaGetLastError"); }
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
@@ -180,6 +201,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "no error";
     case cudaErrorMemoryAllocation:
       return "out of memory";
+    case cudaErrorECCUncorrectable:
+      return "uncorrectable ECC error encountered";
     case cudaErrorNoDevice:
       return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice:

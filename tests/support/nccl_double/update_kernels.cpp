@@ -7,11 +7,6 @@
 namespace lockstep {
 namespace {
 
-const char* why_not_now() {
-  const auto result = cudaStreamSynchronize(cudaStreamLegacy);
-  return result == cudaSuccess ? nullptr : cudaGetErrorString(result);
-}
-
 template <class Element>
 void run(bool averaged, const UpdateJob& job) {
   for (std::int64_t block = 0; block < job.count; ++block) {
@@ -27,17 +22,17 @@ void run(bool averaged, const UpdateJob& job) {
 
 }  // namespace
 
-const char* launch_update(UpdateRule rule, bool averaged, const UpdateJob& job) {
-  if (const auto* why = why_not_now()) return why;
-  with_element(rule, [&]<class Element>(Element) { run<Element>(averaged, job); });
-  return nullptr;
+int launch_update(UpdateRule rule, bool averaged, const UpdateJob& job) {
+  const auto before = cudaStreamSynchronize(cudaStreamLegacy);
+  if (before == cudaSuccess) with_element(rule, [&]<class Element>(Element) { run<Element>(averaged, job); });
+  return before;
 }
 
-const char* launch_squares(const SquaresJob& job) {
-  if (const auto* why = why_not_now()) return why;
+int launch_squares(const SquaresJob& job) {
+  if (const auto before = cudaStreamSynchronize(cudaStreamLegacy); before != cudaSuccess) return before;
   for (std::int64_t thread = 0; thread < job.count * lanes; ++thread) lane_thread(job, thread);
   for (std::int64_t thread = 0; thread < job.count; ++thread) fold_thread(job, thread);
-  return nullptr;
+  return cudaSuccess;
 }
 
 }  // namespace lockstep

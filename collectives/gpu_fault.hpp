@@ -1,0 +1,42 @@
+// When a GPU itself has failed, and not the program or the settings.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/error.hpp"
+
+namespace lockstep {
+
+/// What an error of the CUDA runtime (a cudaError_t) says of the GPU.
+enum class GpuFault {
+  none,    ///< nothing: the program, the host or the settings are to blame
+  memory,  ///< an error of its memory that ECC could not correct
+  link,    ///< an error of NVLink
+  kernel,  ///< a kernel has come to nothing: the GPU, or a mistake in the kernel
+  gone,    ///< there is no such GPU, or no answer from it. At the start of a process that may be its settings
+};
+GpuFault gpu_fault(int cuda_error);
+
+/// This rank's GPU has failed. It leaves at once, alone: its peers will only miss it.
+class GpuFailure : public Error {
+ public:
+  /// `why`: what CUDA or NVML said.
+  GpuFailure(GpuFault fault, const std::string& why)
+      : Error(ExitCode::gpu_failed, "the GPU has failed", why), fault_(fault), why_(why) {}
+  /// `when`: "when it was to ...". `cuda_error` is a fault.
+  GpuFailure(int cuda_error, const std::string& when);
+
+  GpuFault fault() const { return fault_; }
+  const std::string& why() const { return why_; }
+
+ private:
+  GpuFault fault_;
+  std::string why_;
+};
+
+/// For libraries that only say that something has failed, such as NCCL and cuDNN: what CUDA, and failing that
+/// NVML, says of the thread's GPU, which is at `address`, if it is a fault. Does not wait for the GPU.
+std::optional<GpuFailure> gpu_fault_now(const std::string& address);
+
+}  // namespace lockstep

@@ -1,0 +1,25 @@
+// Which of its host's GPUs a rank may have: all but those that have failed in this run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "collectives/transport.hpp"
+#include "common/set_aside.hpp"
+
+namespace lockstep {
+
+/// Collective: what the run `output` has set aside, as rank 0 reads it and warns of it. CUDA, which must not
+/// have started yet, is told to leave this host's failed GPUs alone.
+SetAside share_set_aside(Transport& host, const std::string& output);
+
+/// The numbers of the GPUs that are not set aside, ascending; of all ranks of a host the same.
+std::vector<int> usable_gpus(const SetAside& aside);
+
+/// Why some are missing, for a message: "GPU-8f6c... is set aside in RUN/status/set_aside.json"; else empty.
+std::string why_gpus_are_missing(const SetAside& aside);
+
+/// The GPU of number `index` of this host, with what a later start needs in order to leave it out.
+RankGpu describe_gpu(int index, const SetAside& aside);
+
+}  // namespace lockstep
