@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -36,6 +37,19 @@ std::string name_of(RankStatus::State state) {
   return "";
 }
 
+/// "87 C, throttles (thermal)"; empty where the rank has no GPU.
+std::string gpu_in_words(const RankGpu& gpu) {
+  const auto& health = gpu.health;
+  if (!gpu.exists()) return "";
+  if (!health.told) return "(no NVML)";
+  if (health.lost) return "fallen off the bus";
+  std::string text = std::to_string(std::lround(health.temperature_celsius)) + " C";
+  if (const auto slow = slowed_by(health); !slow.empty()) text += ", throttles (" + slow + ")";
+  if (health.uncorrected_errors > 0) text += ", ECC errors: " + std::to_string(health.uncorrected_errors);
+  for (const auto xid : health.xids) text += ", Xid " + std::to_string(xid);
+  return text;
+}
+
 /// How the run stands where nobody holds it up.
 std::string standing(const std::string& run, bool under_way, const std::vector<RankStatus>& ranks) {
   if (under_way) {
@@ -54,16 +68,17 @@ void print_for_people(const WhyOptions& options, bool under_way, const std::vect
   for (const auto& finding : findings) std::cout << describe(finding, options.run) << "\n";
   if (findings.empty()) std::cout << standing(options.run, under_way, ranks) << "\n";
   if (ranks.empty()) return;
-  std::printf("\n%5s  %-16s %-8s %8s  %-11s %9s  %s\n", "rank", "host", "state", "step", "phase", "for",
-              "awaits");
+  const bool gpus = std::ranges::any_of(ranks, [](const auto& rank) { return rank.gpu.exists(); });
+  std::printf("\n%5s  %-16s %-8s %8s  %-11s %9s  %-8s%s\n", "rank", "host", "state", "step", "phase", "for",
+              "awaits", gpus ? "  GPU" : "");
   std::fflush(stdout);
   for (const auto& rank : ranks) {
     std::string awaits;
     for (const int peer : rank.awaits)
       awaits += (awaits.empty() ? "" : ",") + (peer == RankStatus::many ? "many" : std::to_string(peer));
-    std::printf("%5d  %-16s %-8s %8lld  %-11s %7.0f s  %s\n", rank.rank, rank.host.c_str(),
+    std::printf("%5d  %-16s %-8s %8lld  %-11s %7.0f s  %-8s%s\n", rank.rank, rank.host.c_str(),
                 name_of(rank.state).c_str(), static_cast<long long>(rank.step), rank.phase.c_str(),
-                rank.phase_seconds, awaits.c_str());
+                rank.phase_seconds, awaits.c_str(), (gpus ? "  " + gpu_in_words(rank.gpu) : "").c_str());
   }
 }
 
@@ -88,6 +103,7 @@ void print_for_machines(const WhyOptions& options, bool under_way, const std::ve
                              {"step_ms", rank.step_ms},
                              {"usual_step_ms", rank.usual_step_ms},
                              {"compute_ms", rank.compute_ms}});
+    if (rank.gpu.exists()) line["ranks"].back()["gpu"] = ordered_json::parse(to_text(rank.gpu));
   }
   std::cout << line.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << "\n";
 }
@@ -127,7 +143,8 @@ void add_why(CLI::App& app, int& status) {
       "  lockstep why /shared/runs/1 | python3 -m json.tool\n"
       "It looks for 3 seconds at what each rank's sentinel writes into RUN/status, from any host that sees "
       "the\n"
-      "folder, and names what is dead, stopped, stuck, slow to compute, or behind a slow link.\n"
+      "folder, and names what is dead, stopped, stuck, slow to compute, or behind a slow\n"
+      "link, and GPUs that have failed or throttle.\n"
       "Exit status: 0 nothing holds the run up, 3 something does or did, 2 no such run.");
   command->callback([options, &status] { status = why(*options); });
 }

@@ -14,6 +14,7 @@
 #include "configs/derive.hpp"
 #include "worker/averaging/ema.hpp"
 #include "worker/averaging/swa.hpp"
+#include "worker/gpu_report.hpp"
 #include "worker/interruption.hpp"
 #include "worker/verify/comparison.hpp"
 
@@ -107,7 +108,8 @@ void Controller::note_places(std::vector<RankPlace> places) {
 void Controller::open_for_watchers(const Workload& workload, const Plan& plan, std::int64_t step) {
   const auto& settings = workload.config.run;
   if (settings.prometheus_port != 0)
-    endpoint_ = std::make_unique<MetricsEndpoint>(settings.prometheus_port, transport_.world_size());
+    endpoint_ =
+        std::make_unique<MetricsEndpoint>(settings.prometheus_port, transport_.world_size(), plan.output);
   if (settings.tensorboard) events_ = std::make_unique<EventFile>(plan.output + "/tensorboard", step);
 }
 
@@ -298,6 +300,7 @@ void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t
   result["exchange"] = {{"messages_per_step", exchanged.messages_per_step},
                         {"bytes_per_step", exchanged.bytes_per_step}};
   result["phases_ms"] = phases;
+  if (const auto gpus = gpus_of(plan.output); !gpus.empty()) result["gpus"] = gpus;
   result["seconds"] = seconds_since(start_);
   result["epochs"] = workload.config.training.epochs;
   result["max_steps"] = workload.config.training.max_steps;
@@ -334,6 +337,9 @@ void Controller::show_result(const json& result) const {
       averages += std::string("  (") + name + " weights " + percent(result[key]) + ")";
   }
   const auto phases = phases_in_words(result.value("phases_ms", json::object()));
+  for (const auto& gpu : result.value("gpus", json::array())) {
+    if (const auto line = trouble_of_gpu(gpu); !line.empty()) progress_->say(line);
+  }
   if (!phases.empty()) progress_->say("where the time went  " + phases);
   progress_->say("test accuracy  " + progress_->highlighted(percent(result.value("test_accuracy", 0.0))) +
                  averages);

@@ -1,24 +1,85 @@
 #include "worker/metrics_endpoint.hpp"
 
+#include <prometheus/client_metric.h>
+#include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
+#include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
 
 #include <chrono>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
+#include "common/rank_status.hpp"
 
 namespace lockstep {
 
 using prometheus::Labels;
 
+namespace {
+
+/// The GPUs of all ranks, as their sentinels have written last.
+class GpuFigures : public prometheus::Collectable {
+ public:
+  explicit GpuFigures(std::string run) : run_(std::move(run)) {}
+
+  std::vector<prometheus::MetricFamily> Collect() const override {
+    const auto statuses = read_rank_statuses(run_);
+    std::vector<prometheus::MetricFamily> families;
+    const auto add = [&](const char* name, const char* help, auto value) {
+      prometheus::MetricFamily family{name, help, prometheus::MetricType::Gauge, {}};
+      for (const auto& status : statuses) {
+        const auto& health = status.gpu.health;
+        if (!status.gpu.exists() || !health.told) continue;
+        prometheus::ClientMetric sample;
+        sample.label = {
+            {"rank", std::to_string(status.rank)}, {"host", status.host}, {"gpu", status.gpu.name()}};
+        sample.gauge.value = static_cast<double>(value(health));
+        family.metric.push_back(std::move(sample));
+      }
+      if (!family.metric.empty()) families.push_back(std::move(family));
+    };
+    using H = GpuHealth;
+    add("lockstep_gpu_temperature_celsius", "Of the rank's GPU.",
+        [](const H& h) { return h.temperature_celsius; });
+    add("lockstep_gpu_power_watts", "What it draws.", [](const H& h) { return h.power_watts; });
+    add("lockstep_gpu_sm_clock_hertz", "The clock of its multiprocessors.",
+        [](const H& h) { return 1e6 * h.sm_clock_mhz; });
+    add("lockstep_gpu_memory_used_bytes", "Of all programs on it.",
+        [](const H& h) { return h.memory_used_bytes; });
+    add("lockstep_gpu_memory_bytes", "What it has.", [](const H& h) { return h.memory_bytes; });
+    add("lockstep_gpu_throttles", "1 while heat or power slows it down.",
+        [](const H& h) { return slowed_by(h).empty() ? 0 : 1; });
+    add("lockstep_gpu_throttled_seconds", "How long that has been so in this process.",
+        [](const H& h) { return h.throttled_seconds; });
+    add("lockstep_gpu_uncorrected_errors", "Of ECC since the driver was loaded.",
+        [](const H& h) { return h.uncorrected_errors; });
+    add("lockstep_gpu_corrected_errors", "Of ECC since the driver was loaded.",
+        [](const H& h) { return h.corrected_errors; });
+    add("lockstep_gpu_repair_pending", "1 while bad memory waits for a reset.",
+        [](const H& h) { return h.repair_pending ? 1 : 0; });
+    add("lockstep_gpu_last_xid", "The last error that the driver has reported; 0: none.",
+        [](const H& h) { return h.xids.empty() ? 0 : h.xids.back(); });
+    return families;
+  }
+
+ private:
+  std::string run_;
+};
+
+}  // namespace
+
 /// Every figure under its name; those with labels come up when they are first set.
 struct MetricsEndpoint::Served {
-  explicit Served(std::int64_t port) : exposer("0.0.0.0:" + std::to_string(port)) {
+  Served(std::int64_t port, const std::string& run)
+      : gpus(std::make_shared<GpuFigures>(run)), exposer("0.0.0.0:" + std::to_string(port)) {
     exposer.RegisterCollectable(registry);
+    exposer.RegisterCollectable(gpus);
   }
 
   void set(const char* name, const char* help, double value, const Labels& labels = {}) {
@@ -26,6 +87,7 @@ struct MetricsEndpoint::Served {
   }
 
   std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
+  std::shared_ptr<GpuFigures> gpus;
   prometheus::Exposer exposer;
   prometheus::Histogram& step_seconds =
       prometheus::BuildHistogram()
@@ -36,9 +98,9 @@ struct MetricsEndpoint::Served {
                                                            0.5, 1, 2.5, 5, 10, 25, 50, 100});
 };
 
-MetricsEndpoint::MetricsEndpoint(std::int64_t port, int world_size) {
+MetricsEndpoint::MetricsEndpoint(std::int64_t port, int world_size, const std::string& run) {
   try {
-    served_ = std::make_unique<Served>(port);
+    served_ = std::make_unique<Served>(port, run);
   } catch (const std::exception& failure) {
     log_warning("nothing is served for Prometheus: cannot listen on port " + std::to_string(port) +
                 " (another process has it, or it is not allowed: " + failure.what() +

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "worker/checkpoint/saving.hpp"
 #include "worker/evaluate.hpp"
@@ -23,7 +24,8 @@ struct StepFigures {
 /// that cannot be had is a warning, and nothing is served.
 class MetricsEndpoint {
  public:
-  MetricsEndpoint(std::int64_t port, int world_size);
+  /// `run`: the run folder, where each rank's sentinel writes how its GPU fares; read when somebody asks.
+  MetricsEndpoint(std::int64_t port, int world_size, const std::string& run);
   ~MetricsEndpoint();
   MetricsEndpoint(const MetricsEndpoint&) = delete;
   MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;

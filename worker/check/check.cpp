@@ -7,6 +7,7 @@
 #include "worker/agreement.hpp"
 #include "worker/check/connectivity.hpp"
 #include "worker/check/disk.hpp"
+#include "worker/check/gpus.hpp"
 #include "worker/check/hosts.hpp"
 #include "worker/check/numerics_probe.hpp"
 #include "worker/check/report.hpp"
@@ -108,6 +109,7 @@ int check_hosts(MpiTransport& transport, const Request& request) {
     Controller controller(transport, request);
     const auto plan = controller.plan();
     report.add(check_machines(transport, hosts, plan.config.distributed.threads_per_rank));
+    if (const auto gpus = check_gpus(transport, hosts)) report.add(*gpus);
     report.add(check_network(transport, hosts));
     report.add(check_clocks(transport, hosts));
     check_plan(transport, hosts, plan, request, report);
