@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <new>
 #include <optional>
@@ -105,10 +106,41 @@ std::optional<std::string> why_no_memory(const std::exception& error) {
   leave_at_once(ExitCode::gpu_failed);
 }
 
+/// For want of memory, of the GPU, or of a mistake of ours.
+[[noreturn]] void leave_for(int rank, const std::exception& error) {
+  if (const auto why = why_no_memory(error)) {
+    leave_out_of_memory(
+        rank, *why,
+        "give a smaller training.micro_batch_size (another run), or start fewer ranks on each host");
+  }
+  if (const auto failure = gpu_failure_in(error)) leave_without_gpu(rank, *failure);
+  std::cerr << "rank " + std::to_string(rank) + " on " + host_name() + ": internal error: " + error.what() +
+                   "\n"
+            << std::flush;
+  leave_at_once(ExitCode::bug);
+}
+
+int rank_of_process = 0;
+std::terminate_handler usual_end = nullptr;
+
+/// Destructors of LibTorch ask CUDA too, and throw where an error of CUDA already unwinds the stack.
+[[noreturn]] void end_of_terminate() {
+  try {
+    if (const auto error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::exception& error) {
+    leave_for(rank_of_process, error);
+  } catch (...) {  // nothing of ours, nor of LibTorch's
+  }
+  usual_end();
+  std::abort();
+}
+
 int run_ranks(const Request& request) {
   MpiTransport transport(MPI_COMM_WORLD, request.check ? deadline_of_check : deadline_at_start);
   const int rank = transport.rank();
   start_log(rank, /*to_terminal=*/rank == 0);
+  rank_of_process = rank;
+  usual_end = std::set_terminate(end_of_terminate);
   if (!started_by_mpi()) log_warning("started without mpirun or srun: running as one rank");
   ExitCode code = ExitCode::bug;
   try {
@@ -126,16 +158,7 @@ int run_ranks(const Request& request) {
     log_error(error.what());
     code = error.exit_code();
   } catch (const std::exception& error) {
-    if (const auto why = why_no_memory(error)) {
-      leave_out_of_memory(
-          rank, *why,
-          "give a smaller training.micro_batch_size (another run), or start fewer ranks on each host");
-    }
-    if (const auto failure = gpu_failure_in(error)) leave_without_gpu(rank, *failure);
-    std::cerr << "rank " + std::to_string(rank) + " on " + host_name() + ": internal error: " + error.what() +
-                     "\n"
-              << std::flush;
-    leave_at_once(code);
+    leave_for(rank, error);
   }
   if (!transport.all_leave_within(patience_with_peers)) leave_at_once(code);
   return static_cast<int>(code);

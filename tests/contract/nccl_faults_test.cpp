@@ -181,6 +181,21 @@ TEST_F(NcclFaults, HostMemoryInASumIsAFaultOfTheGpu) {
   }
 }
 
+TEST_F(NcclFaults, AnErrorOfNcclBehindWhichTheGpuHasFailedIsAFaultOfTheGpu) {
+  SKIP_WITHOUT_PEERS();
+  NcclUnderTest under_test(long_deadline);
+  faults().asynchronous_error = ncclUnhandledCudaError;
+  faults().gpu_error = 719;
+  std::vector<char> bytes(world_size);
+  try {
+    exchange_with_all(under_test.transport(), bytes.data(), bytes.data());
+    ADD_FAILURE() << "no error";
+  } catch (const GpuFailure& failure) {
+    EXPECT_EQ(failure.fault(), GpuFault::kernel);
+    EXPECT_NE(failure.why().find("CUDA error 719: "), std::string::npos) << failure.why();
+  }
+}
+
 TEST_F(NcclFaults, ScratchBeyondTheMemoryOfTheGpuIsAnErrorWithTheSizeAndAnAdvice) {
   NcclUnderTest under_test(long_deadline);
   faults().memory_bytes = 1000;

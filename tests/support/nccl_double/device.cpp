@@ -193,7 +193,10 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpy
   return cudaSuccess;
 }
 
-cudaError_t cudaGetLastError() { return fault_in("cudaGetLastError"); }
+cudaError_t cudaGetLastError() {
+  const auto error = static_cast<cudaError_t>(faults().gpu_error);
+  return error != cudaSuccess ? error : fault_in("cudaGetLastError");
+}
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {

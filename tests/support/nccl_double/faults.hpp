@@ -17,8 +17,9 @@ namespace lockstep::nccl_double {
 /// What goes wrong in this process. A test sets it, and resets it by assigning {}.
 struct Faults {
   ncclResult_t asynchronous_error = ncclSuccess;  ///< what ncclCommGetAsyncError() reports
-  bool silent_peers = false;                      ///< nothing that takes a peer completes
-  bool endless_abort = false;                     ///< ncclCommAbort() never returns
+  int gpu_error = 0;           ///< a cudaError_t that every look for earlier errors returns
+  bool silent_peers = false;   ///< nothing that takes a peer completes
+  bool endless_abort = false;  ///< ncclCommAbort() never returns
   std::size_t memory_bytes =
       std::numeric_limits<std::size_t>::max();  ///< of the largest cudaMalloc() that succeeds
   bool only_device_memory = false;  ///< messages and sums outside of memory from cudaMalloc() are refused
