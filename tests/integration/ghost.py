@@ -1,6 +1,8 @@
 """Programs on GPUs that are not there (tests/support/ghost_gpu): what goes in front of a command, and what it counted."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 from launching import PROGRAMS
@@ -36,3 +38,9 @@ def counts_of(prefix):
     "kernels": ..., "steps": [the same, from one update of the weights to the next]}."""
     all_counts = [json.loads(path.read_text()) for path in sorted(Path(prefix).parent.glob(Path(prefix).name + ".*.json"))]
     return [counts for counts in all_counts if counts["kernels"]]
+
+
+if __name__ == "__main__":  # ghost.py WORD... ON_GHOST PROGRAM WORD...: runs the command, the program in it on a ghost
+    at = sys.argv.index("ON_GHOST")
+    command = [*sys.argv[1:at], *on_ghost(sys.argv[at + 1]), *sys.argv[at + 2:]]
+    os.execvp(command[0], command)

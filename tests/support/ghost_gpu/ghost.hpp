@@ -41,8 +41,9 @@ struct Access {
 
 /// Gives `stream` an operation: `work` is called, perhaps much later and by another thread, until it returns
 /// true. `what` names it where a race is told. An empty `work` is done at once when its turn comes.
+enum class Progress { at_random, when_waited_for };
 void give(cudaStream_t stream, const std::string& what, const std::vector<Access>& accesses,
-          std::function<bool()> work);
+          std::function<bool()> work, Progress progress = Progress::at_random);
 /// Carries out what `stream` has been given, as far as no peer is missed. Orders nothing.
 void bring_on(cudaStream_t stream);
 /// Carries out all that `stream` has been given, and what that waits for. The calling thread is then behind

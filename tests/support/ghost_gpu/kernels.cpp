@@ -1,5 +1,5 @@
-// Launches. lockstep's own kernels run, thread by thread, as do the additions and fillings of LibTorch that
-// sums of gradients consist of; all other kernels are counted and do nothing.
+// Launches. lockstep's own kernels run, thread by thread, as do the additions, fillings and conversions of
+// LibTorch that sums of gradients consist of; all other kernels are counted and do nothing.
 #include <array>
 #include <cstring>
 #include <map>
@@ -142,6 +142,33 @@ Work fill_of_torch(Arguments arguments) {
           [=] { std::fill_n(reinterpret_cast<float*>(data[0]), n, value); }};
 }
 
+/// Float32 to a 16-bit format, as Tensor.to() does.
+Work narrow_of_torch(Arguments arguments, GradientFormat format) {
+  const auto n = argument<int>(arguments, 0);
+  const auto data = pointers<2>(arguments);
+  return {{{data[1], sizeof(float) * n, false}, {data[0], sizeof(std::uint16_t) * n, true}}, [=] {
+            const auto* const values = reinterpret_cast<const float*>(data[1]);
+            auto* const codes = reinterpret_cast<std::uint16_t*>(data[0]);
+            for (int i = 0; i < n; ++i) codes[i] = encoded(rounded(values[i], format), format);
+          }};
+}
+
+/// A 16-bit format to float32. The argument behind the two calculators of offsets says what is read:
+/// LibTorch's number of the type is its first byte.
+Work widen_of_torch(Arguments arguments) {
+  constexpr char half = 5, bfloat16 = 15;
+  const char type = *static_cast<const char*>(arguments[5]);
+  if (type != half && type != bfloat16) return {};
+  const auto format = type == half ? GradientFormat::fp16 : GradientFormat::bf16;
+  const auto n = argument<int>(arguments, 0);
+  const auto data = pointers<2>(arguments);
+  return {{{data[1], sizeof(std::uint16_t) * n, false}, {data[0], sizeof(float) * n, true}}, [=] {
+            const auto* const codes = reinterpret_cast<const std::uint16_t*>(data[1]);
+            auto* const values = reinterpret_cast<float*>(data[0]);
+            for (int i = 0; i < n; ++i) values[i] = decoded(codes[i], format);
+          }};
+}
+
 /// Others of this form: at least a byte of each element is read or written.
 Work touch_of_torch(const std::string& kernel, Arguments arguments) {
   const auto form = kernel.find("St5arrayIPcLm");
@@ -189,7 +216,14 @@ Work work_of(const std::string& kernel, void** arguments) {
   if (names(kernel, "13update_kernelI")) return update_by_name(kernel, argument<UpdateJob>(arguments, 0));
   if (names(kernel, "11lane_kernelE")) return lanes_of(argument<SquaresJob>(arguments, 0));
   if (names(kernel, "11fold_kernelE")) return fold_of(argument<SquaresJob>(arguments, 0));
+  if (names(kernel, "27unrolled_elementwise_kernelIZZZNS0_23direct_copy_kernel_cuda") &&
+      names(kernel, "EUlfE_St5arrayIPcLm2EE"))
+    return widen_of_torch(arguments);
   if (!names(kernel, "29vectorized_elementwise_kernelI")) return {};
+  if (names(kernel, "25bfloat16_copy_kernel_cuda") && names(kernel, "EUlfE_"))
+    return narrow_of_torch(arguments, GradientFormat::bf16);
+  if (names(kernel, "24float16_copy_kernel_cuda") && names(kernel, "EUlfE_"))
+    return narrow_of_torch(arguments, GradientFormat::fp16);
   if (names(kernel, "15CUDAFunctor_addIfE") && names(kernel, "arrayIPcLm3E")) return add_of_torch(arguments);
   if (names(kernel, "11FillFunctorIfE")) return fill_of_torch(arguments);
   return touch_of_torch(kernel, arguments);

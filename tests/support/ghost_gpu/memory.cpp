@@ -93,17 +93,23 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaStream_t str
       return true;
     });
   } else if (source == MemoryKind::pinned) {
-    give(stream, words, accesses, [=, sum = sum_of(from, bytes)] {
-      if (sum_of(from, bytes) != sum) tell_changed_source(bytes);
-      std::memcpy(to, from, bytes);
-      return true;
-    });
+    give(
+        stream, words, accesses,
+        [=, sum = sum_of(from, bytes)] {
+          if (sum_of(from, bytes) != sum) tell_changed_source(bytes);
+          std::memcpy(to, from, bytes);
+          return true;
+        },
+        Progress::when_waited_for);
   } else {
     if (target == MemoryKind::pinned) std::memset(to, unset_byte, bytes);  // who does not wait sees this
-    give(stream, words, accesses, [=] {
-      std::memmove(to, from, bytes);
-      return true;
-    });
+    give(
+        stream, words, accesses,
+        [=] {
+          std::memmove(to, from, bytes);
+          return true;
+        },
+        target == MemoryKind::pinned ? Progress::when_waited_for : Progress::at_random);
   }
   if (target == MemoryKind::pageable) wait_for(stream);
   return failure();
@@ -112,6 +118,11 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaStream_t str
 }  // namespace
 
 void fill(void* data, std::size_t bytes) {
+  constexpr std::size_t scalar_bytes = 8;
+  if (bytes <= scalar_bytes) {  // what the host reads and decides by
+    std::memset(data, 0, bytes);
+    return;
+  }
   auto* const words = static_cast<std::uint32_t*>(data);
   for (std::size_t i = 0; i < bytes / sizeof *words; ++i) {
     const auto noise = static_cast<std::uint32_t>((i + bytes) * 2654435761U >> 12);

@@ -9,6 +9,7 @@
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -20,8 +21,8 @@
 
 namespace {
 
-constexpr int success = 0, invalid_argument = 2, not_found = 6, insufficient_size = 7, timed_out = 10,
-              is_lost = 15;
+constexpr int success = 0, invalid_argument = 2, not_supported = 3, not_found = 6, insufficient_size = 7,
+              timed_out = 10, is_lost = 15;
 constexpr int default_gpus = 8;
 constexpr auto between_looks = std::chrono::milliseconds(20);
 
@@ -37,6 +38,13 @@ std::string value_of(const std::string& key, int gpu, const std::string& otherwi
 
 unsigned long long number_of(const std::string& key, int gpu, const char* otherwise = "0") {
   return std::strtoull(value_of(key, gpu, otherwise).c_str(), nullptr, 0);
+}
+
+/// "0000:18:00" and "00000000:18:00.0" name one place.
+std::array<unsigned int, 3> bus_and_device(const char* address) {
+  std::array<unsigned int, 3> numbers{};
+  std::sscanf(address, "%x:%x:%x", &numbers[0], &numbers[1], &numbers[2]);
+  return numbers;
 }
 
 int gpus() { return static_cast<int>(number_of("gpus", 0, std::to_string(default_gpus).c_str())); }
@@ -131,7 +139,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void** handle) {
 
 int nvmlDeviceGetHandleByPciBusId_v2(const char* address, void** handle) {
   for (int gpu = 0; gpu < gpus(); ++gpu) {
-    if (address_of(gpu) + ".0" != address) continue;
+    if (bus_and_device(address_of(gpu).c_str()) != bus_and_device(address)) continue;
     *handle = handle_of(gpu);
     return success;
   }
@@ -231,5 +239,21 @@ int nvmlEventSetWait_v2(void* events, EventData* data, unsigned int milliseconds
     std::this_thread::sleep_for(between_looks);
   }
 }
+
+// LibTorch looks for these too; it asks them where memory is refused, and between GPUs.
+
+int nvmlSystemGetCudaDriverVersion_v2(int* version) {
+  *version = 13000;
+  return success;
+}
+
+int nvmlDeviceGetComputeRunningProcesses(void*, unsigned int* count, void*) {
+  *count = 0;
+  return success;
+}
+
+int nvmlDeviceGetNvLinkRemoteDeviceType(void*, unsigned int, int*) { return not_supported; }
+int nvmlDeviceGetNvLinkRemotePciInfo_v2(void*, unsigned int, PciInfo*) { return not_supported; }
+int nvmlDeviceGetGpuFabricInfoV(void*, void*) { return not_supported; }
 
 }  // extern "C"

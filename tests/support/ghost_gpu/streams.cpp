@@ -36,6 +36,7 @@ struct Operation {
   CUstream_st* stream;
   std::vector<std::shared_ptr<Operation>> after;  ///< of other streams
   std::function<bool()> work;
+  Progress progress = Progress::at_random;
   bool done = false;
 };
 
@@ -84,8 +85,11 @@ void go_on_at_random() {
   }
   if (waiting.empty()) return;
   auto* const stream = waiting[all.dice() % waiting.size()];
-  const auto operation = stream->pending[all.dice() % stream->pending.size()];
-  bring_on(stream, operation.get());
+  const auto last = all.dice() % stream->pending.size();
+  for (std::size_t i = 0; i <= last && !stream->pending.empty(); ++i) {
+    const auto operation = stream->pending.front();
+    if (operation->progress == Progress::when_waited_for || !bring_on(stream, operation.get())) return;
+  }
 }
 
 std::shared_ptr<Operation> add(cudaStream_t to, std::function<bool()> work,
@@ -141,9 +145,9 @@ bool is_done_by_now(const std::shared_ptr<Operation>& operation, const Clock& cl
 }  // namespace
 
 void give(cudaStream_t stream, const std::string& what, const std::vector<Access>& accesses,
-          std::function<bool()> work) {
+          std::function<bool()> work, Progress progress) {
   const std::lock_guard guard(lock());
-  add(stream, std::move(work), {}, nullptr);
+  add(stream, std::move(work), {}, nullptr)->progress = progress;
   const auto* const where = stream_of(stream);
   check_accesses(what, where->agent, where->clock, accesses);
   go_on_at_random();
