@@ -87,8 +87,7 @@ void MpiTransport::post(std::span<const Outgoing> outgoing, std::span<const Inco
                      communicator_, request);
   });
   for (const auto& message : outgoing) {
-    if (message.bytes > 0) ++sent_.messages;
-    sent_.bytes += static_cast<std::int64_t>(message.bytes);
+    if (message.bytes > 0) note_sent(1, static_cast<std::int64_t>(message.bytes));
   }
 }
 
@@ -214,8 +213,8 @@ std::string MpiTransport::describe_ranks(std::vector<int> ranks) const {
 }
 
 void MpiTransport::add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
-                            std::int64_t count) {
-  lockstep::add_tree(pieces, merges, sum, count);
+                            std::int64_t count, GradientFormat format) {
+  lockstep::add_tree(pieces, merges, sum, count, format);
 }
 
 void* MpiTransport::scratch(std::size_t bytes) {

@@ -31,7 +31,7 @@ class MpiTransport final : public Transport {
   int world_size() const override { return world_size_; }
   void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override;
   void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
-                std::int64_t count) override;
+                std::int64_t count, GradientFormat format) override;
   void* scratch(std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
   void check_peers() override;
@@ -55,16 +55,6 @@ class MpiTransport final : public Transport {
 
   /// Adds to time_waited() what the main thread has waited without calling exchange().
   void note_waited(Clock::duration time) { time_waited_ += time; }
-
-  /// What has been sent since the start, not counting what shared memory saved.
-  struct Sent {
-    std::int64_t messages = 0, bytes = 0;
-    void add(const Sent& from, const Sent& to) {  // what was sent between two moments
-      messages += to.messages - from.messages;
-      bytes += to.bytes - from.bytes;
-    }
-  };
-  const Sent& sent() const { return sent_; }
 
   /// True when both ranks run on one host, under one kernel, and see one another's processes.
   bool same_host(int rank, int other) const;
@@ -102,7 +92,6 @@ class MpiTransport final : public Transport {
   PeerProcess self_;
   std::vector<PeerProcess> peers_;  // by rank; empty until all have been heard from
   std::function<void(std::span<const int>)> on_waiting_;
-  Sent sent_;
   Clock::time_point next_peer_check_;
   std::vector<MPI_Request> requests_;  // of the exchange under way
   std::vector<int> request_peers_;     // the peer of each request

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "collectives/broadcast.hpp"
-#include "collectives/gpu.hpp"
 #include "collectives/pending_messages.hpp"
 #include "collectives/tree_sum_kernel.hpp"
 #include "common/log.hpp"
@@ -27,12 +26,8 @@ constexpr auto peer_end_patience = std::chrono::milliseconds(200);  // some chec
 }  // namespace
 
 NcclTransport::NcclTransport(MpiTransport& host, int device, std::chrono::milliseconds deadline)
-    : host_(host), device_(device), deadline_(deadline), exceptions_at_start_(std::uncaught_exceptions()) {
-  select_gpu(device);
-  address_ = gpu_address(device);
-  check_cuda(cudaStreamCreate(&stream_), "make a stream");
+    : GpuTransport(host, device), deadline_(deadline) {
   check_cuda(cudaStreamCreateWithFlags(&beside_, cudaStreamNonBlocking), "make a stream");
-  check_cuda(load_kernels(), "load its code");
   await_all_ranks("the connection over NCCL");
   ncclUniqueId id{};
   if (rank() == 0) check_nccl(ncclGetUniqueId(&id));
@@ -51,10 +46,10 @@ NcclTransport::~NcclTransport() {
     check_nccl(ncclCommFinalize(communicator_));
     wait(no_stream);
     check_nccl(ncclCommDestroy(communicator_));
-    for (const auto& memory : {scratch_, rest_, beside_memory_})
-      check_cuda(cudaFree(memory.data), "free memory");
+    check_cuda(cudaFree(beside_memory_.data), "free memory");
     for (const auto mark : marks_) check_cuda(cudaEventDestroy(mark), "end an event");
-    for (const auto stream : {stream_, beside_}) check_cuda(cudaStreamDestroy(stream), "end a stream");
+    check_cuda(cudaStreamDestroy(beside_), "end a stream");
+    release();
   } catch (const Error& error) {
     log_warning(error.what());
   }
@@ -90,6 +85,7 @@ bool NcclTransport::start_exchange(std::span<const Outgoing> outgoing, std::span
   for (const auto& message : outgoing) {
     if (message.bytes == 0 || result != ncclSuccess) continue;
     result = ncclSend(message.data, message.bytes, ncclUint8, message.peer, communicator_, stream);
+    note_sent(1, static_cast<std::int64_t>(message.bytes));
   }
   const auto end_result = ncclGroupEnd();
   check_nccl(result);
@@ -110,7 +106,7 @@ void NcclTransport::follow(std::size_t mark) {
 
 void NcclTransport::exchange_beside(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
   if (!start_exchange(outgoing, incoming, beside_)) return;
-  wait_for_peers(no_stream);  // until NCCL has given it to the GPU: it takes no other call before
+  wait(no_stream);  // until NCCL has given it to the GPU: it takes no other call before
 }
 
 void NcclTransport::encode_beside(const float* values, std::uint16_t* codes, GradientFormat format,
@@ -122,8 +118,6 @@ void NcclTransport::finish_beside() {
   await_all_ranks("the exchange over NCCL");
   wait_for_peers(beside_);
 }
-
-void NcclTransport::finish_computing() { check_cuda(cudaStreamSynchronize(cudaStreamLegacy), "compute"); }
 
 void NcclTransport::wait_for_peers(CUstream_st* stream) {
   const auto start = Clock::now();
@@ -188,23 +182,6 @@ void NcclTransport::check_nccl(int result) {
   fail(std::string(activity_) + " with " + host_.describe_ranks(awaited_) + " failed", why);
 }
 
-void NcclTransport::check_cuda(int result, const char* action) {
-  if (result == cudaSuccess) return;
-  if (gpu_fault(result) != GpuFault::none) fail_with_gpu({result, std::string("when it was to ") + action});
-  fail("GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank()) + " failed to " + action,
-       cudaGetErrorString(static_cast<cudaError_t>(result)));
-}
-
-void NcclTransport::fail_with_gpu(const GpuFailure& failure) {
-  failed_ = true;  // nothing of it can be ended in order
-  throw failure;
-}
-
-void NcclTransport::fail(const std::string& problem, const std::string& why) {
-  abort();
-  throw CollectiveError(problem, why);
-}
-
 void NcclTransport::abort() {
   failed_ = true;
   if (communicator_ == nullptr) return;
@@ -218,41 +195,9 @@ void NcclTransport::abort() {
   done.wait_for(std::min<std::chrono::milliseconds>(deadline_, abort_patience));
 }
 
-void NcclTransport::add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
-                             std::int64_t count) {
-  reserve_sums(std::ssize(pieces), count);
-  const std::vector<const void*> untyped(pieces.begin(), pieces.end());
-  start_tree_sum(untyped, merges, sum, count, GradientFormat::float32, stream_);
-}
-
 void NcclTransport::add_tree_beside(std::span<const void* const> pieces, std::span<const Merge> merges,
                                     float* sum, std::int64_t count, GradientFormat format) {
-  start_tree_sum(pieces, merges, sum, count, format, beside_);
-}
-
-void NcclTransport::reserve_sums(std::int64_t pieces, std::int64_t count) {
-  if (pieces > TreeSum::capacity) at_least(sizeof(float) * TreeSum::depth * count, rest_);
-}
-
-void NcclTransport::start_tree_sum(std::span<const void* const> pieces, std::span<const Merge> merges,
-                                   float* sum, std::int64_t count, GradientFormat format,
-                                   CUstream_st* stream) {
-  const auto additions = additions_after(std::ssize(pieces), merges);
-  if (count == 0 || (pieces.size() == 1 && pieces[0] == sum)) return;
-  TreeSum launch;
-  launch.format = format;
-  launch.rest = pieces.size() > TreeSum::capacity ? static_cast<float*>(rest_.data) : nullptr;
-  for (std::size_t next = 0, held = 0; next < pieces.size();) {
-    launch.held = static_cast<std::int32_t>(held);
-    for (launch.size = 0; launch.size < TreeSum::capacity && next < pieces.size(); ++next, ++launch.size) {
-      launch.piece[launch.size] = pieces[next];
-      launch.additions[launch.size] = static_cast<std::uint8_t>(additions[next]);
-      if (held - additions[next] + 1 > TreeSum::depth) throw Error(ExitCode::bug, "the tree is too deep");
-      held = held - additions[next] + 1;
-    }
-    launch.sum = next == pieces.size() ? sum : nullptr;
-    check_cuda(launch_tree_sum(launch, count, stream), "add gradients");
-  }
+  start_tree_sum(pieces, format, merges, sum, count, format, beside_);
 }
 
 bool NcclTransport::gather_in_place(void* buffer, std::span<const Range> byte_ranges) {
@@ -278,36 +223,12 @@ bool NcclTransport::gather_in_place(void* buffer, std::span<const Range> byte_ra
   const auto end_result = ncclGroupEnd();
   check_nccl(result);
   check_nccl(end_result);
-  wait(stream_);
+  // NCCL chooses the way; this is what the others get of this rank.
+  if (const auto own = byte_ranges[rank()].size(); own > 0) note_sent(std::ssize(awaited_), own);
+  wait_for_peers(stream_);
   return true;
 }
 
-void* NcclTransport::scratch(std::size_t bytes) { return at_least(bytes, scratch_); }
-
 void* NcclTransport::memory_beside(std::size_t bytes) { return at_least(bytes, beside_memory_); }
-
-void* NcclTransport::at_least(std::size_t bytes, Memory& memory) {
-  if (bytes <= memory.bytes) return memory.data;
-  memory.bytes = 0;
-  check_cuda(cudaFree(std::exchange(memory.data, nullptr)), "free memory");
-  const auto result = cudaMalloc(&memory.data, bytes);
-  if (result == cudaErrorMemoryAllocation) {
-    throw Error(ExitCode::out_of_memory,
-                "GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank()) + " has no " +
-                    std::to_string(bytes) + " bytes left to exchange gradients in",
-                cudaGetErrorString(result),
-                "lower training.micro_batch_size, or end what else uses this GPU");
-  }
-  check_cuda(result, "allocate memory");
-  memory.bytes = bytes;
-  return memory.data;
-}
-
-void NcclTransport::copy(void* to, const void* from, std::size_t bytes) {
-  if (bytes == 0) return;
-  check_cuda(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "copy");
-  // Between two places on the GPU, cudaMemcpy() returns before it is done.
-  check_cuda(cudaStreamSynchronize(cudaStreamLegacy), "copy");
-}
 
 }  // namespace lockstep

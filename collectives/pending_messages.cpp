@@ -63,8 +63,7 @@ void PendingMessages::add(int mpi_error, const Message& message) {
 }
 
 void PendingMessages::send(int peer, const void* data, std::size_t bytes, int tag) {
-  ++transport_.sent_.messages;
-  transport_.sent_.bytes += static_cast<std::int64_t>(bytes);
+  transport_.note_sent(1, static_cast<std::int64_t>(bytes));
   const int error = MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, peer, tag, transport_.communicator_,
                               &requests_.emplace_back(MPI_REQUEST_NULL));
   add(error, {peer, -1});

@@ -13,6 +13,7 @@ struct Job {
   std::span<const Range> shards;
   std::vector<int> piece_ranks;
   std::vector<Merge> merges;
+  Rounding rounding;
 };
 
 Range bucket_of(Range shard, std::int64_t round) {
@@ -55,16 +56,23 @@ void reduce_bucket(const Job& job, std::int64_t round, float* scratch, float* su
     scratch += bucket.size();
   }
   job.transport.exchange(outgoing_of(job, round), incoming);
-  job.transport.add_tree(pieces, job.merges, out, bucket.size());
+  const auto rounded = common_part(bucket, {0, job.rounding.end}).size();
+  job.transport.add_tree(pieces, job.merges, out, rounded, job.rounding.format);
+  for (auto& piece : pieces) piece += rounded;
+  job.transport.add_tree(pieces, job.merges, out + rounded, bucket.size() - rounded, GradientFormat::float32);
 }
 
 }  // namespace
 
 void reduce_scatter(Transport& transport, std::int64_t leaves, std::span<float* const> own_pieces,
-                    std::span<const Range> shards, float* sum) {
+                    std::span<const Range> shards, float* sum, Rounding rounding) {
   const int rank = transport.rank();
-  const Job job{transport, own_pieces, shards, ranks_of_pieces(leaves, transport.world_size()),
-                merge_schedule(leaves, transport.world_size())};
+  const Job job{transport,
+                own_pieces,
+                shards,
+                ranks_of_pieces(leaves, transport.world_size()),
+                merge_schedule(leaves, transport.world_size()),
+                rounding};
   const auto own = std::count(job.piece_ranks.begin(), job.piece_ranks.end(), rank);
   if (own != std::ssize(own_pieces) || std::ssize(shards) != transport.world_size()) {
     throw Error(ExitCode::bug,

@@ -20,12 +20,14 @@ inline constexpr std::int64_t reduce_scatter_bucket = std::int64_t{1} << 18;
 /// node of cover(leaves, rank_range(leaves, rank, world_size)), in that order; none when the rank had no
 /// leaves. `shards`: for every rank the elements of the flat buffer that it receives; the same on all ranks;
 /// may be empty, may differ in size, and need not cover the buffer. `sum`: shards[rank].size() float32, and
-/// no part of own_pieces. Memory: all of it the transport's. own_pieces are not changed.
+/// no part of own_pieces. `rounding`: which elements of the flat buffer are rounded to 16 bits at every node
+/// of the tree; the pieces must be so rounded already. Memory: all of it the transport's. own_pieces are not
+/// changed.
 ///
-/// Sends pieces x (elements in other ranks' shards) x 4 bytes, in ceil(shard / reduce_scatter_bucket) rounds
-/// of one message per piece and peer; see docs/collectives.md. Throws CollectiveError, and Error(bug) when
-/// the number of pieces is not the tree's.
+/// Sends pieces x (elements in other ranks' shards) x 4 bytes, rounded or not, in ceil(shard /
+/// reduce_scatter_bucket) rounds of one message per piece and peer; see docs/collectives.md. Throws
+/// CollectiveError, and Error(bug) when the number of pieces is not the tree's.
 void reduce_scatter(Transport& transport, std::int64_t leaves, std::span<float* const> own_pieces,
-                    std::span<const Range> shards, float* sum);
+                    std::span<const Range> shards, float* sum, Rounding rounding = {});
 
 }  // namespace lockstep

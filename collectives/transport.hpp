@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "collectives/gradient_format.hpp"
 #include "collectives/tree.hpp"
 #include "common/clock.hpp"
 #include "common/error.hpp"
@@ -56,10 +57,11 @@ class Transport {
   virtual void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) = 0;
 
   /// sum[i] = what `merges` (as merge_schedule() orders them) make of pieces[0][i], pieces[1][i], ...; arrays
-  /// of `count` float32. Reads every piece once and writes `sum`, which may be one of the pieces; the others
-  /// are not changed. Not collective.
+  /// of `count` float32, of whose values the pieces' are of `format` already, and every sum is rounded to it.
+  /// Reads every piece once and writes `sum`, which may be one of the pieces; the others are not changed. Not
+  /// collective.
   virtual void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
-                        std::int64_t count) = 0;
+                        std::int64_t count, GradientFormat format) = 0;
 
   /// Returns when the device has done all that this rank has given it to compute: what comes then is waiting
   /// for other ranks. Not collective.
@@ -83,15 +85,34 @@ class Transport {
   /// collective.
   virtual void check_peers() = 0;
 
-  /// For messages: "mpi", "nccl".
+  /// For messages: "mpi", "nccl", "staged".
   virtual std::string name() const = 0;
 
   /// How long this rank has stood still in exchanges since the transport was made: for peers that were not
   /// there yet, and for bytes on their way.
   Clock::duration time_waited() const { return time_waited_; }
 
+  /// What this rank has sent since the transport was made, not counting what shared memory saved.
+  struct Sent {
+    std::int64_t messages = 0, bytes = 0;
+    void add(const Sent& from, const Sent& to) {  // what was sent between two moments
+      messages += to.messages - from.messages;
+      bytes += to.bytes - from.bytes;
+    }
+  };
+  const Sent& sent() const { return sent_; }
+
  protected:
+  /// Of so many messages, none of them empty, each has `bytes`.
+  void note_sent(std::int64_t messages, std::int64_t bytes) {
+    sent_.messages += messages;
+    sent_.bytes += messages * bytes;
+  }
+
   Clock::duration time_waited_{};  ///< each wait of a transport adds itself
+
+ private:
+  Sent sent_;
 };
 
 }  // namespace lockstep

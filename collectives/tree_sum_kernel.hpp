@@ -20,8 +20,9 @@ struct TreeSum {
   std::int32_t held = 0;                ///< sums that the launch before has left in `rest`
   float* sum = nullptr;                 ///< of the last launch; null: the stack is left in `rest`
   float* rest = nullptr;                ///< [depth, count]; unused when there is but one launch
-  GradientFormat format = GradientFormat::float32;  ///< of the pieces, and what every sum is rounded to
-  const void* piece[capacity];                      ///< float, or the 16 bits of `format`
+  GradientFormat stored = GradientFormat::float32;  ///< how the pieces are stored
+  GradientFormat format = GradientFormat::float32;  ///< what every sum is rounded to
+  const void* piece[capacity];                      ///< float, or the 16 bits of `stored`
   std::uint8_t additions[capacity];
 };
 
@@ -47,7 +48,7 @@ LOCKSTEP_HOST_DEVICE inline void tree_sum_thread(const TreeSum& launch, std::int
   int held = launch.held;
   for (int row = 0; row < held; ++row) stack[row] = launch.rest[row * count + i];
   for (int p = 0; p < launch.size; ++p) {
-    float value = element_of(launch.piece[p], i, launch.format);
+    float value = element_of(launch.piece[p], i, launch.stored);
     for (int left = launch.additions[p]; left > 0; --left)
       value = rounded(added(stack[--held], value), launch.format);
     stack[held++] = value;

@@ -21,6 +21,7 @@
 #include "worker/stamps.hpp"
 #ifdef LOCKSTEP_WITH_NCCL
 #include "collectives/nccl_transport.hpp"
+#include "collectives/staged_transport.hpp"
 #endif
 
 namespace lockstep {
@@ -32,12 +33,16 @@ constexpr auto accelerator = at::kCPU;  // tests: the double's GPUs are host mem
 constexpr auto accelerator = at::kCUDA;
 #endif
 
+/// Only NCCL needs a GPU for each rank.
+bool shares_gpus(const Config& config) { return config.distributed.gpu_transport == "staged"; }
+
 /// Why this rank has no GPU of its own; "" when it has. Ranks of a host take its GPUs in rank order, or each
-/// the only one it is shown.
-std::string why_no_gpu_for(int local_rank, int ranks_on_host, const SetAside& aside) {
+/// the only one it is shown; where GPUs are `shared`, any will do.
+std::string why_no_gpu_for(int local_rank, int ranks_on_host, bool shared, const SetAside& aside) {
   if (gpu_count() == 0) return why_no_gpu();
   const int usable = static_cast<int>(usable_gpus(aside).size());
-  if (local_rank < usable || (usable == 1 && std::getenv("CUDA_VISIBLE_DEVICES"))) return "";
+  if (local_rank < usable || (usable > 0 && shared)) return "";
+  if (usable == 1 && std::getenv("CUDA_VISIBLE_DEVICES")) return "";
   const auto missing = why_gpus_are_missing(aside);
   return host_name() + " has " + std::to_string(usable) + (usable == 1 ? " GPU" : " GPUs") + " for " +
          std::to_string(ranks_on_host) + " ranks" + (missing.empty() ? "" : ", since " + missing);
@@ -46,17 +51,18 @@ std::string why_no_gpu_for(int local_rank, int ranks_on_host, const SetAside& as
 /// The index of this rank's GPU among those of the host.
 int gpu_of(int local_rank, const SetAside& aside) {
   const auto usable = usable_gpus(aside);
-  return usable[usable.size() == 1 ? 0 : local_rank];
+  return usable[local_rank % usable.size()];
 }
 
 /// Collective: whether the ranks compute on GPUs, each on one of its own. Throws Error (config) where
 /// `device` = "cuda" and a rank has none, and where a host has GPUs that are broken.
-bool take_gpus(MpiTransport& host, const std::string& device, int local_rank, int ranks_on_host,
+bool take_gpus(MpiTransport& host, const Config& config, int local_rank, int ranks_on_host,
                const SetAside& aside) {
+  const auto& device = config.distributed.device;
   if (device == "cpu") return false;
   on_all_ranks(host, require_sound_gpus);
   std::string missing;  // the first rank without a GPU says why
-  const auto reasons = gather_texts(host, why_no_gpu_for(local_rank, ranks_on_host, aside));
+  const auto reasons = gather_texts(host, why_no_gpu_for(local_rank, ranks_on_host, shares_gpus(config), aside));
   for (std::size_t rank = 0; rank < reasons.size() && missing.empty(); ++rank) {
     if (!reasons[rank].empty()) missing = "rank " + std::to_string(rank) + ": " + reasons[rank];
   }
@@ -147,7 +153,6 @@ Compute gpu_of_rank(MpiTransport& host, int index, const SetAside& aside) {
                            std::to_string(found.multiprocessors) + " SMs";
     compute.device_details = gpu_details();
   });
-  require_own_gpus(host, gpu_address(index));
   return compute;
 }
 
@@ -172,7 +177,7 @@ Compute choose_compute(MpiTransport& host, const Config& config, const SetAside&
   }
   if (const char* const network = std::getenv("LOCKSTEP_NETWORK"); network && *network)
     on_all_ranks(host, [&] { keep_nccl_in(network); });
-  const bool on_gpu = take_gpus(host, config.distributed.device, local_rank, ranks_on_host, aside);
+  const bool on_gpu = take_gpus(host, config, local_rank, ranks_on_host, aside);
   std::string gpu;  // its address on the PCI bus
   if (on_gpu) {
     on_all_ranks(host, [&] {
@@ -196,7 +201,10 @@ Compute choose_compute(MpiTransport& host, const Config& config, const SetAside&
                "it to one level)");
   require_same_details(host, compute.device_details);
 #ifdef LOCKSTEP_WITH_NCCL
-  if (on_gpu) {
+  if (on_gpu && shares_gpus(config)) {
+    compute.between_gpus = std::make_unique<StagedTransport>(host, compute.gpu_index);
+  } else if (on_gpu) {
+    require_own_gpus(host, gpu_address(compute.gpu_index));
     const auto deadline = std::chrono::seconds(config.reliability.collective_timeout_seconds);
     compute.between_gpus = std::make_unique<NcclTransport>(host, compute.gpu_index, deadline);
   }

@@ -30,32 +30,34 @@ std::int64_t end_of_parameters(const Layout& layout) {
 
 GradientSum::GradientSum(HostMemory& host, const Compute& compute, const Workload& workload,
                          LeafDelivery& leaf)
-    : compute_(compute) {
+    : compute_(compute),
+      leaves_(workload.micro_batches),
+      own_(rank_range(leaves_, host.transport().rank(), host.transport().world_size())),
+      shards_(workload.layout.shards(host.transport().world_size())) {
   const auto& layout = workload.layout;
-  const auto leaves = workload.micro_batches;
   const auto format = format_named(workload.config.distributed.gradient_format);
-  const Rounding rounding{format.message, format.tensor == at::kFloat ? 0 : end_of_parameters(layout)};
-  const int rank = host.transport().rank(), world_size = host.transport().world_size();
-  own_ = rank_range(leaves, rank, world_size);
-  const auto shards = layout.shards(world_size);
+  if (format.tensor != at::kFloat) rounding_ = {format.message, end_of_parameters(layout)};
+  const auto own_elements = shards_[host.transport().rank()].size();
   if (compute.between_gpus) {
-#ifdef LOCKSTEP_WITH_NCCL
     on_all_ranks(host.transport(), [&] {  // one GPU may have less memory left than the others
-      sum_ = at::zeros({shards[rank].size()}, compute.device);
-      tree_ = std::make_unique<GradientTree>(layout, leaves, own_, compute.device, format.tensor);
-      between_gpus_ =
-          std::make_unique<NcclReduction>(dynamic_cast<NcclTransport&>(*compute.between_gpus), leaves, shards,
-                                          layout.size(), sum_.data_ptr<float>(), rounding);
+      sum_ = at::zeros({own_elements}, compute.device);
+      tree_ = std::make_unique<GradientTree>(layout, leaves_, own_, compute.device, format.tensor);
+#ifdef LOCKSTEP_WITH_NCCL
+      if (auto* nccl = dynamic_cast<NcclTransport*>(compute.between_gpus.get()))
+        over_nccl_ = std::make_unique<NcclReduction>(*nccl, leaves_, shards_, layout.size(),
+                                                     sum_.data_ptr<float>(), rounding_);
+#endif
     });
-    between_gpus_->connect();
+#ifdef LOCKSTEP_WITH_NCCL
+    if (over_nccl_) over_nccl_->connect();
 #endif
   } else {
-    sum_ = at::zeros({shards[rank].size()});
-    between_hosts_ =
-        std::make_unique<HostReduction>(host, leaves, shards, layout.size(), reduce_scatter_bucket, rounding);
+    sum_ = at::zeros({own_elements});
+    between_hosts_ = std::make_unique<HostReduction>(host, leaves_, shards_, layout.size(),
+                                                     reduce_scatter_bucket, rounding_);
     std::vector<at::Tensor> buffers;
     for (float* buffer : between_hosts_->buffers()) buffers.push_back(at::from_blob(buffer, {layout.size()}));
-    tree_ = std::make_unique<GradientTree>(layout, leaves, std::move(buffers), format.tensor);
+    tree_ = std::make_unique<GradientTree>(layout, leaves_, std::move(buffers), format.tensor);
   }
   leaf.deliver_to([this](std::size_t entry, const at::Tensor& value) {
     tree_->add(entry, value);
@@ -76,7 +78,7 @@ void GradientSum::begin_leaf(std::int64_t leaf) {
 void GradientSum::publish(std::int64_t from) {
   if (between_hosts_) between_hosts_->publish(from);
 #ifdef LOCKSTEP_WITH_NCCL
-  if (between_gpus_) between_gpus_->publish(from);
+  if (over_nccl_) over_nccl_->publish(from);
 #endif
 }
 
@@ -88,19 +90,26 @@ void GradientSum::end_leaf() {
 /// The GPU still computes what it was given; messages and sums wait there for what they need of it.
 void GradientSum::send() {
 #ifdef LOCKSTEP_WITH_NCCL
-  if (!between_gpus_) return;
-  between_gpus_->send(tree_->pieces());
-  // So that a slow GPU shows as computing, and not as a wait for ranks that have long been there.
-  compute_.between_gpus->finish_computing();
+  if (over_nccl_) over_nccl_->send(tree_->pieces());
 #endif
+  // So that a slow GPU shows as computing, and not as a wait for ranks that have long been there.
+  if (compute_.between_gpus) compute_.between_gpus->finish_computing();
 }
 
 at::Tensor GradientSum::finish() {
-  if (between_hosts_) between_hosts_->finish();
-#ifdef LOCKSTEP_WITH_NCCL
+  if (between_hosts_) {
+    between_hosts_->finish();
+    return sum_;
+  }
   if (own_.size() == 0) send();
-  if (between_gpus_) between_gpus_->finish();
+#ifdef LOCKSTEP_WITH_NCCL
+  if (over_nccl_) {
+    over_nccl_->finish();
+    return sum_;
+  }
 #endif
+  reduce_scatter(*compute_.between_gpus, leaves_, tree_->pieces(), shards_, sum_.data_ptr<float>(),
+                 rounding_);
   return sum_;
 }
 

@@ -17,7 +17,7 @@ namespace lockstep {
 
 /// One sum a step over all micro-batches of all ranks. On the CPU it is made in memory that the ranks of a
 /// host share, on GPUs over NCCL; either way what the last micro-batch's backward has filled goes while it
-/// computes the rest.
+/// computes the rest. Over any other transport between GPUs it goes when all is computed.
 class GradientSum {
  public:
   /// Collective. `leaf` is what the gradients come through; it delivers to this from now on. Throws Error
@@ -37,10 +37,13 @@ class GradientSum {
   void send();
 
   const Compute& compute_;
+  std::int64_t leaves_;
   Range own_;
+  std::vector<Range> shards_;
+  Rounding rounding_;
   std::unique_ptr<HostReduction> between_hosts_;  ///< or between GPUs:
 #ifdef LOCKSTEP_WITH_NCCL
-  std::unique_ptr<NcclReduction> between_gpus_;
+  std::unique_ptr<NcclReduction> over_nccl_;  ///< or, where it is another transport, none: reduce_scatter()
 #endif
   std::unique_ptr<GradientTree> tree_;
   at::Tensor sum_;

@@ -108,7 +108,7 @@ void compare_end(Transport& host, const Compute& compute, const Workload& worklo
 }
 
 /// Collective: what the rank that sends most has sent in a step.
-Exchanged most_exchanged(Transport& host, const MpiTransport::Sent& own, std::int64_t steps) {
+Exchanged most_exchanged(Transport& host, const Transport::Sent& own, std::int64_t steps) {
   Exchanged most;
   const auto all =
       gather_numbers(host, std::vector{static_cast<double>(own.messages), static_cast<double>(own.bytes)});
@@ -155,7 +155,12 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     if (saved) controller.note_saved(*saved);
   };
   const auto last_step = plan.task == Task::verify ? plan.segment.end : workload->extent.last_step;
-  MpiTransport::Sent exchanged;  // gradients and weights, in the steps of this process
+  Transport::Sent exchanged;  // gradients and weights, in the steps of this process
+  const auto sent = [&] {
+    auto all = host.sent();
+    if (&transport != &host) all.add({}, transport.sent());
+    return all;
+  };
   const auto first_step = state.step;
 
   Loader loader(
@@ -166,7 +171,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
 
   // The sum over the step's micro-batches of what `compute_leaf` delivers for each: this rank's shard of it.
   const auto sum_over_micro_batches = [&](const auto& compute_leaf) {
-    const auto before = host.sent();
+    const auto before = sent();
     gradient_sum.start();
     for (auto micro_batch = own.begin; micro_batch < own.end; ++micro_batch) {
       clock.enter(Phase::data);
@@ -180,7 +185,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     }
     clock.enter(Phase::exchange);
     const auto sum = gradient_sum.finish();
-    exchanged.add(before, host.sent());
+    exchanged.add(before, sent());
     return sum;
   };
 
@@ -268,9 +273,9 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
         update.clip_values(gradients, scale);
         update.step(host, orders.scalars, orders.ema_decay, gradients, scale);
         clock.enter(Phase::exchange);
-        const auto before = host.sent();
+        const auto before = sent();
         share_parameters(memory, transport, state);
-        exchanged.add(before, host.sent());
+        exchanged.add(before, sent());
         clock.enter(Phase::update);
       }
       if (orders.add_to_mean) update.add_to_mean(++state.decisions.swa_members);

@@ -173,7 +173,7 @@ TEST_F(NcclFaults, HostMemoryInASumIsAFaultOfTheGpu) {
   const float* const pieces[] = {&left, &right};
   const Merge merges[] = {{0, 1}};
   try {
-    under_test.transport().add_tree(pieces, merges, &left, 1);
+    under_test.transport().add_tree(pieces, merges, &left, 1, GradientFormat::float32);
     ADD_FAILURE() << "no error";
   } catch (const GpuFailure& failure) {
     EXPECT_EQ(failure.why(),
@@ -231,7 +231,7 @@ TEST_F(NcclFaults, SumsOfManyPiecesOfAnySizeAreBitEqualToTheTree) {
     }
     transport.copy(memory.get(), values.data(), sizeof(float) * values.size());
     const auto place = static_cast<std::size_t>(count % leaves);
-    transport.add_tree(pieces, merges, pieces[place], count);
+    transport.add_tree(pieces, merges, pieces[place], count, GradientFormat::float32);
     for (std::int64_t i = 0; i < count; ++i) {
       values[place * (count + 1) + i] = reference_sum(gradient, i, 0, leaves);
     }

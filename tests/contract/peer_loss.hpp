@@ -31,8 +31,8 @@ class DoomedTransport final : public Transport {
     inner_.exchange(outgoing, incoming);
   }
   void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
-                std::int64_t count) override {
-    inner_.add_tree(pieces, merges, sum, count);
+                std::int64_t count, GradientFormat format) override {
+    inner_.add_tree(pieces, merges, sum, count, format);
   }
   void* scratch(std::size_t bytes) override { return inner_.scratch(bytes); }
   void copy(void* to, const void* from, std::size_t bytes) override { inner_.copy(to, from, bytes); }

@@ -83,27 +83,30 @@ class TransportContract : public testing::Test {
   // Sums the gradient of `leaves` micro-batches of `count` elements and returns the bits of this rank's
   // shard.
   std::vector<std::uint32_t> reduced(const Gradient& gradient, std::int64_t leaves, std::int64_t count,
-                                     const std::vector<Range>& shards) {
+                                     const std::vector<Range>& shards, Rounding rounding = {}) {
     const auto range = rank_range(leaves, rank, world_size);
     std::vector<Array<float>> slots;
     std::vector<float*> slot_data;
     TreeWalk walk(leaves);
     for (auto leaf = range.begin; leaf < range.end; ++leaf) {
       std::vector<float> values(count);
-      for (std::int64_t i = 0; i < count; ++i) values[i] = gradient(leaf, i);
+      for (std::int64_t i = 0; i < count; ++i) values[i] = rounded_sum(gradient, rounding, i, leaf, leaf + 1);
       slots.emplace_back(*under_test, count);
       slots.back().set(values);
       slot_data.push_back(slots.back().data());
       for (const auto& merge : walk.push({0, leaf}, static_cast<std::int32_t>(leaf - range.begin))) {
         const float* const both[] = {slot_data[merge.left], slot_data[merge.right]};
         const Merge one[] = {{0, 1}};
-        transport().add_tree(both, one, slot_data[merge.left], count);
+        transport().add_tree(both, one, slot_data[merge.left], rounding.end, rounding.format);
+        const float* const rests[] = {both[0] + rounding.end, both[1] + rounding.end};
+        transport().add_tree(rests, one, slot_data[merge.left] + rounding.end, count - rounding.end,
+                             GradientFormat::float32);
       }
     }
     std::vector<float*> pieces;
     for (const auto& held : walk.held()) pieces.push_back(slot_data[held.slot]);
     Array<float> sum(*under_test, shards[rank].size());
-    reduce_scatter(transport(), leaves, pieces, shards, sum.data());
+    reduce_scatter(transport(), leaves, pieces, shards, sum.data(), rounding);
     std::vector<std::uint32_t> bits;
     for (const float value : sum.get()) bits.push_back(std::bit_cast<std::uint32_t>(value));
     return bits;
@@ -112,12 +115,12 @@ class TransportContract : public testing::Test {
   // One failure for the whole array: a fatal one ends the run, so the first wrong element is all that is
   // needed.
   void expect_tree_sum(const Gradient& gradient, std::int64_t leaves, std::int64_t count,
-                       const std::vector<Range>& shards) {
-    const auto bits = reduced(gradient, leaves, count, shards);
+                       const std::vector<Range>& shards, Rounding rounding = {}) {
+    const auto bits = reduced(gradient, leaves, count, shards, rounding);
     const auto shard = shards[rank];
     ASSERT_EQ(std::ssize(bits), shard.size());
     for (auto i = shard.begin; i < shard.end; ++i) {
-      const float expected = reference_sum(gradient, i, 0, leaves);
+      const float expected = rounded_sum(gradient, rounding, i, 0, leaves);
       ASSERT_EQ(bits[i - shard.begin], std::bit_cast<std::uint32_t>(expected))
           << "element " << i << " of " << count << ", " << leaves << " micro-batches, " << expected;
     }
@@ -181,6 +184,15 @@ TYPED_TEST_P(TransportContract, ReduceScatterOfAwkwardFloatsIsBitEqualToTheTree)
   for (const auto leaves : leaf_counts) {
     this->expect_tree_sum(awkward_floats(leaves), leaves, 5003, this->even_shards(5003));
     this->expect_tree_sum(awkward_floats(leaves), leaves, 4999, this->uneven_shards(4999));
+  }
+}
+
+TYPED_TEST_P(TransportContract, ReduceScatterRoundsEveryNodeToTheFormatOfTheGradients) {
+  for (const auto format : {GradientFormat::bf16, GradientFormat::fp16}) {
+    for (const std::int64_t leaves : {1, 6, 16}) {
+      this->expect_tree_sum(moderate_floats(), leaves, 5003, this->uneven_shards(5003), {format, 3001});
+      this->expect_tree_sum(moderate_floats(), leaves, 5003, this->even_shards(5003), {format, 5003});
+    }
   }
 }
 
@@ -294,15 +306,13 @@ TYPED_TEST_P(TransportContract, PeersThatLiveAreNotReported) {
   EXPECT_NO_THROW(this->transport().check_peers());
 }
 
-REGISTER_TYPED_TEST_SUITE_P(TransportContract, ExchangeBringsEveryMessageToItsPeerInOrder,
-                            ReduceScatterOfWholeNumbersIsExact,
-                            ReduceScatterOfAwkwardFloatsIsBitEqualToTheTree,
-                            AwkwardFloatsTellTheTreeFromAnotherOrder,
-                            ReduceScatterOfShardsLargerThanABucketIsBitEqualToTheTree,
-                            ReduceScatterRepeatedAHundredTimesGivesTheSameBits,
-                            ReduceScatterLeavesItsPiecesAlone, ReduceScatterRefusesTheWrongNumberOfPieces,
-                            AllGatherBringsAllRangesToAllRanks, BroadcastReachesAllRanksFromEveryRoot,
-                            GatherBytesReturnsEverybodysBytesInRankOrder,
-                            BarrierLetsNobodyGoBeforeAllHaveCome, PeersThatLiveAreNotReported);
+REGISTER_TYPED_TEST_SUITE_P(
+    TransportContract, ExchangeBringsEveryMessageToItsPeerInOrder, ReduceScatterOfWholeNumbersIsExact,
+    ReduceScatterOfAwkwardFloatsIsBitEqualToTheTree, ReduceScatterRoundsEveryNodeToTheFormatOfTheGradients,
+    AwkwardFloatsTellTheTreeFromAnotherOrder, ReduceScatterOfShardsLargerThanABucketIsBitEqualToTheTree,
+    ReduceScatterRepeatedAHundredTimesGivesTheSameBits, ReduceScatterLeavesItsPiecesAlone,
+    ReduceScatterRefusesTheWrongNumberOfPieces, AllGatherBringsAllRangesToAllRanks,
+    BroadcastReachesAllRanksFromEveryRoot, GatherBytesReturnsEverybodysBytesInRankOrder,
+    BarrierLetsNobodyGoBeforeAllHaveCome, PeersThatLiveAreNotReported);
 
 }  // namespace lockstep::contract

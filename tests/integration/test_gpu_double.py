@@ -2,10 +2,14 @@
 
 import os
 import signal
+import sys
 
 import pytest
-from launching import (AS_ROOT, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, Started, mpirun, result_of, run, set_options,
-                       why)
+from launching import (AS_ROOT, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, REPOSITORY, WORKER, Started, mpirun, result_of, run,
+                       set_options, why)
+
+sys.path.insert(0, str(REPOSITORY / "tests" / "performance"))
+import exchange_formula as formula  # noqa: E402
 
 DOUBLE = PROGRAMS / "worker_on_nccl_double"
 pytestmark = pytest.mark.skipif(not DOUBLE.is_file(), reason="this build has no NCCL (no CUDA toolkit, or LOCKSTEP_CUDA=OFF)")
@@ -29,8 +33,13 @@ RUNS = {
 }
 
 
-def run_to(output, program, ranks, settings):
-    outcome = run(mpirun(ranks, [program, QUICKSTART, "--output", output, *set_options(settings)]), environment=AS_ROOT)
+STAGED = {"distributed.gpu_transport": "staged"}
+ONE_GPU = {"NCCL_DOUBLE_GPUS": "1"}
+
+
+def run_to(output, program, ranks, settings, environment=None):
+    outcome = run(mpirun(ranks, [program, QUICKSTART, "--output", output, *set_options(settings)]),
+                  environment=AS_ROOT | (environment or {}))
     assert outcome.exit_code == 0, outcome.output
     return {key: value for key, value in result_of(output).items() if "accuracy" in key or "loss" in key or
             key in ("state_hash", "weights_hash")}
@@ -44,6 +53,38 @@ def test_a_run_on_the_double_ends_in_the_state_of_one_on_the_host(small_data, tm
         output = tmp_path / f"double-{ranks}"
         assert run_to(output, DOUBLE, ranks, settings) == host, ranks
         assert "double of a GPU" in next(output.glob("checkpoint/*/manifest.json")).read_text()
+
+
+@pytest.mark.parametrize("name", ["lamb", "muon", "with-batch-norm", "bf16-gradients", "fp16-gradients"])
+def test_ranks_that_share_one_gpu_on_request_end_in_the_state_of_one_on_the_host(small_data, tmp_path, name):
+    settings = RUNS[name] | {"data.path": str(small_data)}
+    host = run_to(tmp_path / "host", WORKER, 1, settings)
+    for ranks in (1, 2, 3, 5):
+        output = tmp_path / f"staged-{ranks}"
+        assert run_to(output, DOUBLE, ranks, settings | STAGED, ONE_GPU) == host, ranks
+        assert "double of a GPU" in next(output.glob("checkpoint/*/manifest.json")).read_text()
+
+
+def test_a_run_goes_on_over_another_transport_between_gpus(small_data, tmp_path):
+    settings = RUNS["adam"] | {"data.path": str(small_data)}
+    whole = run_to(tmp_path / "whole", DOUBLE, 2, settings)
+    run_to(tmp_path / "halves", DOUBLE, 3, settings | STAGED | {"training.max_steps": 3}, ONE_GPU)
+    assert run_to(tmp_path / "halves", DOUBLE, 2, settings) == whole
+
+
+LARGE = MLP | {"model.hidden_sizes": [512, 512], "training.max_steps": 3, "averaging.use_swa": False}
+
+
+@pytest.mark.parametrize("transport", ["nccl", "staged"])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+def test_a_step_sends_the_messages_and_bytes_of_the_formula(small_data, tmp_path, ranks, transport):
+    run_to(tmp_path / "run", DOUBLE, ranks, LARGE | {"data.path": str(small_data), "distributed.gpu_transport": transport})
+    sizes = formula.shards(formula.mlp_tensors(784, [512, 512], 10), ranks)
+    assert len(formula.stretches(sum(sizes))) == 3
+    sent_by = formula.between_gpus if transport == "nccl" else formula.between_ranks
+    most = max(sent_by(formula.pieces(8, ranks), sizes), key=lambda sent: sent.bytes)
+    assert result_of(tmp_path / "run")["exchange"] == {
+        "messages_per_step": most.messages, "bytes_per_step": most.bytes}
 
 
 def test_a_run_on_the_double_goes_on_from_its_checkpoint(small_data, tmp_path):

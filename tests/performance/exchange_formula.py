@@ -9,6 +9,8 @@ BLOCK = 4096  # elements; shards end where a block does
 ALIGNMENT = 16  # elements; where each tensor of the flat buffer starts
 BUCKET = 2**18  # elements of a shard that go in one message
 METRICS = 3  # elements at the end of the flat buffer
+STRETCHES = 8  # of the flat buffer between GPUs, where none is then shorter than a bucket
+UNIT = 64  # elements; where a stretch and the part of it that a rank adds start
 
 
 class Exchange(NamedTuple):
@@ -74,6 +76,46 @@ def between_ranks(owned_pieces, shard_sizes):
         return Exchange(held * sum(-(-size // BUCKET) for size in others) + len(others) * (own > 0),
                         4 * held * sum(others) + 4 * len(others) * own)
     return [of(rank) for rank in range(len(shard_sizes))]
+
+
+def overlap(a, b):
+    return max(0, min(a.stop, b.stop) - max(a.start, b.start))
+
+
+def stretches(elements):
+    """The flat buffer between GPUs, from its end."""
+    length = max(-(-elements // STRETCHES), BUCKET)
+    found, end = [], elements
+    while end > 0:
+        found.append(range(max(0, (end - length) // UNIT * UNIT), end))
+        end = found[-1].start
+    return found
+
+
+def part(stretch, rank, ranks):
+    """What `rank` adds of it: an even share in whole units."""
+    units = rank_range(-(-len(stretch) // UNIT), rank, ranks)
+    return range(*(min(stretch.start + UNIT * end, stretch.stop) for end in (units.start, units.stop)))
+
+
+def between_gpus(owned_pieces, shard_sizes):
+    """What each rank sends over NCCL in float32: its pieces of every stretch to those who add a part of it, its own parts
+    of the sum to the owners, and its updated shard to all."""
+    ranks = len(shard_sizes)
+    ends = [sum(shard_sizes[:rank + 1]) for rank in range(ranks)]
+    owned = [range(end - size, end) for end, size in zip(ends, shard_sizes)]
+
+    def of(rank):
+        sent = []  # elements of each message
+        for peer in range(ranks):
+            if peer == rank:
+                continue
+            for stretch in stretches(ends[-1]):
+                sent += owned_pieces[rank] * [len(part(stretch, peer, ranks))]
+                sent.append(overlap(part(stretch, rank, ranks), owned[peer]))
+            sent.append(shard_sizes[rank])
+        return Exchange(sum(size > 0 for size in sent), 4 * sum(sent))
+    return [of(rank) for rank in range(ranks)]
 
 
 def on_hosts(ranks, ranks_of_host):

@@ -60,6 +60,15 @@ def test_hosts_of_one_rank_send_what_ranks_send(leaves, ranks):
     assert each == [sent.bytes for sent in formula.between_ranks(formula.pieces(leaves, ranks), sizes)]
 
 
+def test_between_gpus_the_way_to_the_owners_comes_on_top():
+    owned, sizes = formula.pieces(8, 4), formula.equal_shards(2**24, 4)
+    [sent, *others] = formula.between_gpus(owned, sizes)
+    assert others == 3 * [sent]
+    assert sent.bytes == 96 * 2**20 + 4 * 2**24 // 4 * 3 // 4
+    # 8 stretches to 3 peers; of 2 stretches each owner has a quarter from every rank; the weights.
+    assert sent.messages == 8 * 3 + 2 * 3 + 3
+
+
 def test_one_host_sends_nothing_and_two_send_each_other_one_piece():
     sizes = formula.equal_shards(1000, 4)
     assert formula.between_hosts(8, sizes, [4]) == [0]

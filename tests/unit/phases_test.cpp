@@ -16,7 +16,8 @@ struct WaitingTransport final : Transport {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     time_waited_ += Clock::now() - start;
   }
-  void add_tree(std::span<const float* const>, std::span<const Merge>, float*, std::int64_t) override {}
+  void add_tree(std::span<const float* const>, std::span<const Merge>, float*, std::int64_t,
+                GradientFormat) override {}
   void* scratch(std::size_t) override { return nullptr; }
   void copy(void*, const void*, std::size_t) override {}
   void check_peers() override {}

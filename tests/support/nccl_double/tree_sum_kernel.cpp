@@ -15,7 +15,7 @@ void run(const TreeSum& launch, std::int64_t count) {
 
 bool is_usable(const TreeSum& launch, std::int64_t count) {
   const auto bytes = sizeof(float) * count;
-  const auto bytes_of_piece = launch.format == GradientFormat::float32 ? bytes : bytes / 2;
+  const auto bytes_of_piece = launch.stored == GradientFormat::float32 ? bytes : bytes / 2;
   for (int p = 0; p < launch.size; ++p) {
     if (!nccl_double::is_usable(launch.piece[p], bytes_of_piece)) return false;
   }

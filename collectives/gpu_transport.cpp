@@ -1,0 +1,107 @@
+#include "collectives/gpu_transport.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include "collectives/gpu.hpp"
+#include "collectives/tree_sum_kernel.hpp"
+
+namespace lockstep {
+
+GpuTransport::GpuTransport(MpiTransport& host, int device)
+    : host_(host),
+      device_(device),
+      address_(gpu_address(device)),
+      exceptions_at_start_(std::uncaught_exceptions()) {
+  select_gpu(device);
+  check_cuda(cudaStreamCreate(&stream_), "make a stream");
+  check_cuda(load_kernels(), "load its code");
+}
+
+void GpuTransport::release() {
+  for (const auto& memory : {scratch_, rest_}) check_cuda(cudaFree(memory.data), "free memory");
+  check_cuda(cudaStreamDestroy(stream_), "end a stream");
+}
+
+void GpuTransport::finish_computing() { check_cuda(cudaStreamSynchronize(cudaStreamLegacy), "compute"); }
+
+void GpuTransport::check_cuda(int result, const char* action) {
+  if (result == cudaSuccess) return;
+  if (gpu_fault(result) != GpuFault::none) fail_with_gpu({result, std::string("when it was to ") + action});
+  fail("GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank()) + " failed to " + action,
+       cudaGetErrorString(static_cast<cudaError_t>(result)));
+}
+
+void GpuTransport::fail_with_gpu(const GpuFailure& failure) {
+  failed_ = true;  // nothing of it can be ended in order
+  throw failure;
+}
+
+void GpuTransport::fail(const std::string& problem, const std::string& why) {
+  abort();
+  throw CollectiveError(problem, why);
+}
+
+void GpuTransport::add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+                            std::int64_t count, GradientFormat format) {
+  reserve_rest(std::ssize(pieces), count);
+  const std::vector<const void*> untyped(pieces.begin(), pieces.end());
+  start_tree_sum(untyped, GradientFormat::float32, merges, sum, count, format, stream_);
+}
+
+void GpuTransport::reserve_rest(std::int64_t pieces, std::int64_t count) {
+  if (pieces > TreeSum::capacity) at_least(sizeof(float) * TreeSum::depth * count, rest_);
+}
+
+void GpuTransport::start_tree_sum(std::span<const void* const> pieces, GradientFormat stored,
+                                  std::span<const Merge> merges, float* sum, std::int64_t count,
+                                  GradientFormat format, CUstream_st* stream) {
+  const auto additions = additions_after(std::ssize(pieces), merges);
+  if (count == 0 || (pieces.size() == 1 && pieces[0] == sum)) return;
+  TreeSum launch;
+  launch.stored = stored;
+  launch.format = format;
+  launch.rest = pieces.size() > TreeSum::capacity ? static_cast<float*>(rest_.data) : nullptr;
+  for (std::size_t next = 0, held = 0; next < pieces.size();) {
+    launch.held = static_cast<std::int32_t>(held);
+    for (launch.size = 0; launch.size < TreeSum::capacity && next < pieces.size(); ++next, ++launch.size) {
+      launch.piece[launch.size] = pieces[next];
+      launch.additions[launch.size] = static_cast<std::uint8_t>(additions[next]);
+      if (held - additions[next] + 1 > TreeSum::depth) throw Error(ExitCode::bug, "the tree is too deep");
+      held = held - additions[next] + 1;
+    }
+    launch.sum = next == pieces.size() ? sum : nullptr;
+    check_cuda(launch_tree_sum(launch, count, stream), "add gradients");
+  }
+}
+
+void* GpuTransport::scratch(std::size_t bytes) { return at_least(bytes, scratch_); }
+
+void* GpuTransport::at_least(std::size_t bytes, Memory& memory) {
+  if (bytes <= memory.bytes) return memory.data;
+  memory.bytes = 0;
+  check_cuda(cudaFree(std::exchange(memory.data, nullptr)), "free memory");
+  const auto result = cudaMalloc(&memory.data, bytes);
+  if (result == cudaErrorMemoryAllocation) {
+    throw Error(ExitCode::out_of_memory,
+                "GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank()) + " has no " +
+                    std::to_string(bytes) + " bytes left to exchange gradients in",
+                cudaGetErrorString(result),
+                "lower training.micro_batch_size, or end what else uses this GPU");
+  }
+  check_cuda(result, "allocate memory");
+  memory.bytes = bytes;
+  return memory.data;
+}
+
+void GpuTransport::copy(void* to, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;
+  check_cuda(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "copy");
+  // Between two places on the GPU, cudaMemcpy() returns before it is done.
+  check_cuda(cudaStreamSynchronize(cudaStreamLegacy), "copy");
+}
+
+}  // namespace lockstep
