@@ -3,11 +3,14 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "collectives/gpu_clock.hpp"
 #include "collectives/transport.hpp"
 #include "common/clock.hpp"
 #include "worker/trace.hpp"
@@ -40,11 +43,14 @@ using Reports = std::vector<std::vector<double>>;
 
 /// The clock of this rank's main thread. Each call reads the time once, before whatever waits: so a slow peer
 /// shows as the exchange of the others and not as their computation.
+///
+/// On a GPU a phase lasts from when the GPU comes to its begin to when it comes to its end, which may be long
+/// after the host has queued both. These times are known a step later, and counted then.
 class PhaseClock {
  public:
   /// `host` and `gradients` are the run's transports, perhaps the same one; they tell how long they waited.
-  /// `trace` may be null.
-  PhaseClock(const Transport& host, const Transport& gradients, Trace* trace);
+  /// `trace` and `gpu` may be null.
+  PhaseClock(const Transport& host, const Transport& gradients, Trace* trace, GpuClock* gpu = nullptr);
 
   void begin_step();
   /// Ends the phase before. What a phase other than checkpoint and evaluation waited for peers counts as
@@ -55,16 +61,27 @@ class PhaseClock {
 
   /// Since the last call, over the steps begun since then.
   PhaseTimes lap();
-  /// Over all steps.
-  PhaseTimes total() const;
+  /// Over all steps, of which there are no more: waits for the GPU.
+  PhaseTimes total();
 
  private:
   using Durations = std::array<Clock::duration, phase_count + 1>;  // by phase, then the exposed part
+  /// What ends where the GPU comes to a mark.
+  struct Ended {
+    std::optional<Phase> phase;  ///< none where a step begins
+    Clock::duration waited;      ///< of it, for peers
+    std::int64_t step = -1;      ///< that ends too
+  };
+  void count(Phase phase, Clock::duration spent, Clock::duration waited);
+  void count_what_the_gpu_has_done();
   Clock::duration time_waited() const;
   Clock::duration time_computed() const;
 
   const Transport &host_, &gradients_;
   Trace* trace_;
+  GpuClock* gpu_;
+  std::deque<Ended> ended_;  ///< for each mark on the GPU
+  Clock::time_point gpu_phase_begin_, gpu_step_begin_;
   Phase phase_ = Phase::other;
   Clock::time_point phase_begin_, step_begin_;
   Clock::duration waited_before_{};

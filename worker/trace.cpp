@@ -23,7 +23,7 @@ double microseconds(Clock::duration duration) {
 
 }  // namespace
 
-Trace::Trace(Transport& transport, const std::string& run) : transport_(transport), run_(run) {
+Trace::Trace(Transport& transport, const std::string& run, bool gpu) : transport_(transport), run_(run) {
   const auto path = file_of_rank(run, transport.rank());
   try {
     std::error_code failure;
@@ -38,6 +38,7 @@ Trace::Trace(Transport& transport, const std::string& run) : transport_(transpor
   add_name("process_name", Thread::main, "rank " + std::to_string(rank) + " on " + host_name());
   add_name("thread_name", Thread::main, "training");
   add_name("thread_name", Thread::saving, "saving");
+  if (gpu) add_name("thread_name", Thread::gpu, "GPU");
   barrier(transport);
   zero_ = Clock::now();
 }

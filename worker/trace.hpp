@@ -16,13 +16,13 @@ namespace lockstep {
 /// file that cannot be written is a warning and the end of the trace, not of the run.
 class Trace {
  public:
-  enum class Thread { main, saving };
+  enum class Thread { main, saving, gpu };
   static constexpr std::int64_t steps_max = 200;       ///< of this process
   static constexpr std::int64_t bytes_max = 32 << 20;  ///< of a rank; no step begins beyond
 
-  /// Collective: times count from the moment when all ranks have called it. `run` is the run folder. Throws
-  /// CollectiveError.
-  Trace(Transport& transport, const std::string& run);
+  /// Collective: times count from the moment when all ranks have called it. `run` is the run folder; `gpu`:
+  /// there is one to tell of. Throws CollectiveError.
+  Trace(Transport& transport, const std::string& run, bool gpu);
 
   /// Of the main thread only, whichever thread it is about. `step`: of which it is the whole, or -1.
   void add(const std::string& name, Thread thread, Clock::time_point begin, Clock::time_point end,

@@ -145,8 +145,10 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   GradientSum gradient_sum(memory, compute, *workload, leaf);
   ShardUpdate update(state, *workload);
 
-  const auto trace = config.run.trace ? std::make_unique<Trace>(host, plan.output) : nullptr;
-  PhaseClock clock(host, transport, trace.get());
+  const bool on_gpu = compute.gpu().has_value();
+  const auto trace = config.run.trace ? std::make_unique<Trace>(host, plan.output, on_gpu) : nullptr;
+  const auto gpu_clock = on_gpu ? std::make_unique<GpuClock>() : nullptr;
+  PhaseClock clock(host, transport, trace.get(), gpu_clock.get());
   Audit audit(host, *workload, leaf, clock);
   auto about = conditions_of(*workload, compute, plan);
   about["probe_hash"] = bits.hex();

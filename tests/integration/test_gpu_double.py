@@ -1,5 +1,6 @@
 """The way of the GPUs on a double of them: kernels instead of loops, NCCL instead of MPI, and the same bits."""
 
+import json
 import os
 import signal
 import sys
@@ -85,6 +86,23 @@ def test_a_step_sends_the_messages_and_bytes_of_the_formula(small_data, tmp_path
     most = max(sent_by(formula.pieces(8, ranks), sizes), key=lambda sent: sent.bytes)
     assert result_of(tmp_path / "run")["exchange"] == {
         "messages_per_step": most.messages, "bytes_per_step": most.bytes}
+
+
+def test_the_trace_has_a_row_of_the_gpu_whose_phases_add_up_to_the_steps(small_data, tmp_path):
+    settings = RESNET | {"data.path": str(small_data), "run.trace": True, "training.epochs": 4}
+    run_to(tmp_path / "run", DOUBLE, 2, settings)
+    trace = json.loads((tmp_path / "run" / "trace.json").read_text())
+    for rank in (0, 1):
+        assert "GPU" in [event["args"]["name"] for event in trace if event["pid"] == rank and event["ph"] == "M"]
+        events = [event for event in trace if event["ph"] == "X" and (event["pid"], event["tid"]) == (rank, 2)]
+        steps = [event for event in events if event["name"].startswith("step ")]
+        phases = [event for event in events if event not in steps]
+        assert [event["args"]["step"] for event in steps] == list(range(1, result_of(tmp_path / "run")["steps"] + 1))
+        assert {"data", "forward", "backward", "exchange", "update"} <= {event["name"] for event in phases}
+        for step in steps:
+            end = step["ts"] + step["dur"]
+            inside = [event for event in phases if step["ts"] - 0.01 <= event["ts"] and event["ts"] + event["dur"] <= end + 0.01]
+            assert sum(event["dur"] for event in inside) == pytest.approx(step["dur"], rel=0.01)
 
 
 def test_a_run_on_the_double_goes_on_from_its_checkpoint(small_data, tmp_path):

@@ -1,5 +1,6 @@
 #include "tests/support/nccl_double/device.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -135,8 +136,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int flags) {
-  if (flags != cudaEventDisableTiming) return cudaErrorNotSupported;
-  *event = new CUevent_st;
+  if (flags != cudaEventDisableTiming && flags != cudaEventDefault) return cudaErrorNotSupported;
+  *event = new CUevent_st{.timed = flags == cudaEventDefault};
   return cudaSuccess;
 }
 
@@ -147,12 +148,32 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (const auto fault = fault_in("cudaEventRecord"); fault != cudaSuccess) return fault;
-  if (stream != cudaStreamLegacy || event->recorded) return cudaErrorNotSupported;
+  if (stream != cudaStreamLegacy || (event->recorded && !event->timed)) return cudaErrorNotSupported;
   event->recorded = true;
+  const std::chrono::duration<double, std::milli> now = std::chrono::steady_clock::now().time_since_epoch();
+  event->milliseconds = faults().gpu_milliseconds.value_or(now.count());
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  if (!event->timed || !event->recorded) return cudaErrorNotSupported;
+  return faults().gpu_is_behind ? cudaErrorNotReady : cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (!event->timed || !event->recorded) return cudaErrorNotSupported;
+  faults().gpu_is_behind = false;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  if (cudaEventQuery(begin) != cudaSuccess || cudaEventQuery(end) != cudaSuccess) return cudaErrorNotReady;
+  *milliseconds = static_cast<float>(end->milliseconds - begin->milliseconds);
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
+  if (event->timed) return cudaErrorNotSupported;
   if (!event->recorded) return cudaErrorInvalidValue;  // the original would wait for nothing
   event->recorded = false;
   return stream->ordinary ? cudaErrorNotSupported : cudaSuccess;

@@ -18,5 +18,7 @@ struct CUstream_st {
 
 /// The legacy default stream does at once what it is given, so that there is nothing to wait for.
 struct CUevent_st {
-  bool recorded = false;  ///< and not yet waited for
+  bool recorded = false;    ///< and not yet waited for
+  bool timed = false;       ///< recorded as often as one likes, and never waited for by a stream
+  double milliseconds = 0;  ///< when
 };

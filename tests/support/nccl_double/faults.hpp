@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <limits>
+#include <optional>
 
 namespace lockstep::nccl_double {
 
@@ -23,6 +24,8 @@ struct Faults {
   std::size_t memory_bytes =
       std::numeric_limits<std::size_t>::max();  ///< of the largest cudaMalloc() that succeeds
   bool only_device_memory = false;  ///< messages and sums outside of memory from cudaMalloc() are refused
+  std::optional<double> gpu_milliseconds = {};  ///< when the GPU comes to the events that are recorded now
+  bool gpu_is_behind = false;                   ///< it has not yet come to any event that measures time
 };
 Faults& faults();
 
