@@ -1,0 +1,21 @@
+"""hold_memory.py MIB: takes all memory of the first GPU but so much, says "held", and keeps it until it is ended."""
+import ctypes
+import signal
+import sys
+
+
+def main():
+    runtime = ctypes.CDLL("libcudart.so.13")
+    free, total, block = ctypes.c_size_t(), ctypes.c_size_t(), ctypes.c_void_p()
+    for result in (runtime.cudaSetDevice(0), runtime.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(total))):
+        if result != 0:
+            sys.exit(f"no GPU to hold memory of (error {result} of the CUDA runtime)")
+    take = free.value - int(sys.argv[1]) * 2**20
+    if take > 0 and (result := runtime.cudaMalloc(ctypes.byref(block), ctypes.c_size_t(take))) != 0:
+        sys.exit(f"{take} bytes cannot be had (error {result} of the CUDA runtime)")
+    print("held", flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What PyTorch does with ResNet-50 on this GPU: training steps of synthetic images in bf16, deterministic as lockstep and with
+cudnn.benchmark. A JSON object a line; Ctrl-C or the end of --seconds leaves the rest out."""
+import argparse
+import json
+import os
+import time
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
+import torch  # noqa: E402
+import torchvision  # noqa: E402
+
+WARM_STEPS = 4
+IMAGES = 2048  # measured, of each kind
+
+
+def measured(batch, benchmark):
+    torch.backends.cudnn.benchmark = benchmark
+    torch.use_deterministic_algorithms(not benchmark)
+    torch.manual_seed(0)
+    model = torchvision.models.resnet50(num_classes=10).cuda().to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True)
+    images = torch.randn(batch, 3, 224, 224, device="cuda").to(memory_format=torch.channels_last)
+    labels = torch.randint(0, 10, (batch,), device="cuda")
+
+    def step():
+        optimizer.zero_grad()
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+
+    for _ in range(WARM_STEPS):
+        step()
+    torch.cuda.synchronize()
+    steps, start = max(8, IMAGES // batch), time.perf_counter()
+    for _ in range(steps):
+        step()
+    torch.cuda.synchronize()
+    seconds = time.perf_counter() - start
+    return {"ms_per_step": seconds / steps * 1e3, "images_per_second": batch * steps / seconds,
+            "gib": torch.cuda.max_memory_allocated() / 2**30}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batches", type=int, nargs="+", default=[32, 64, 128, 256])
+    parser.add_argument("--seconds", type=float, default=60, help="start nothing after so many (default: 60)")
+    wanted = parser.parse_args()
+    begin = time.monotonic()
+    for batch in wanted.batches:
+        for benchmark in (False, True):
+            if time.monotonic() - begin > wanted.seconds:
+                return
+            torch.cuda.reset_peak_memory_stats()
+            print(json.dumps({"peer": "pytorch", "batch": batch, "benchmark": benchmark} | measured(batch, benchmark)), flush=True)
+            torch.cuda.empty_cache()
+
+
+if __name__ == "__main__":
+    main()
