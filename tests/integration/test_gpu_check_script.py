@@ -5,9 +5,10 @@ import os
 import shlex
 import subprocess
 
+import ghost
 import pytest
 from conftest import cannot_run
-from launching import PROGRAMS, REPOSITORY, WORKER
+from launching import REPOSITORY, WORKER
 
 CHECK = REPOSITORY / "tests" / "gpu" / "check.sh"
 PARTS = ["environment", "kernels", "contract", "start", "features", "memory", "ranks", "resume", "speed", "peer", "sanitizer"]
@@ -15,9 +16,8 @@ PARTS = ["environment", "kernels", "contract", "start", "features", "memory", "r
 
 @pytest.fixture(scope="module")
 def prefix():
-    ghost = pytest.importorskip("ghost")
-    if not (PROGRAMS / "kernel_bits").is_file():
-        cannot_run("this build has no CUDA toolkit")
+    if not ghost.IS_BUILT:
+        cannot_run(ghost.WHY_NOT)
     return shlex.join(ghost.on_ghost(WORKER, gpus=1)[:-1])
 
 

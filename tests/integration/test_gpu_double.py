@@ -1,16 +1,11 @@
 """The way of the GPUs on a double of them: kernels instead of loops, NCCL instead of MPI, and the same bits."""
 
-import json
 import os
 import signal
-import sys
 
 import pytest
-from launching import (AS_ROOT, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, REPOSITORY, WORKER, Started, mpirun, result_of, run,
-                       set_options, why)
-
-sys.path.insert(0, str(REPOSITORY / "tests" / "performance"))
-import exchange_formula as formula  # noqa: E402
+from launching import (AS_ROOT, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, Started, mpirun, result_of, run, set_options,
+                       why)
 
 DOUBLE = PROGRAMS / "worker_on_nccl_double"
 pytestmark = pytest.mark.skipif(not DOUBLE.is_file(), reason="this build has no NCCL (no CUDA toolkit, or LOCKSTEP_CUDA=OFF)")
@@ -71,38 +66,6 @@ def test_a_run_goes_on_over_another_transport_between_gpus(small_data, tmp_path)
     whole = run_to(tmp_path / "whole", DOUBLE, 2, settings)
     run_to(tmp_path / "halves", DOUBLE, 3, settings | STAGED | {"training.max_steps": 3}, ONE_GPU)
     assert run_to(tmp_path / "halves", DOUBLE, 2, settings) == whole
-
-
-LARGE = MLP | {"model.hidden_sizes": [512, 512], "training.max_steps": 3, "averaging.use_swa": False}
-
-
-@pytest.mark.parametrize("transport", ["nccl", "staged"])
-@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
-def test_a_step_sends_the_messages_and_bytes_of_the_formula(small_data, tmp_path, ranks, transport):
-    run_to(tmp_path / "run", DOUBLE, ranks, LARGE | {"data.path": str(small_data), "distributed.gpu_transport": transport})
-    sizes = formula.shards(formula.mlp_tensors(784, [512, 512], 10), ranks)
-    assert len(formula.stretches(sum(sizes))) == 3
-    sent_by = formula.between_gpus if transport == "nccl" else formula.between_ranks
-    most = max(sent_by(formula.pieces(8, ranks), sizes), key=lambda sent: sent.bytes)
-    assert result_of(tmp_path / "run")["exchange"] == {
-        "messages_per_step": most.messages, "bytes_per_step": most.bytes}
-
-
-def test_the_trace_has_a_row_of_the_gpu_whose_phases_add_up_to_the_steps(small_data, tmp_path):
-    settings = RESNET | {"data.path": str(small_data), "run.trace": True, "training.epochs": 4}
-    run_to(tmp_path / "run", DOUBLE, 2, settings)
-    trace = json.loads((tmp_path / "run" / "trace.json").read_text())
-    for rank in (0, 1):
-        assert "GPU" in [event["args"]["name"] for event in trace if event["pid"] == rank and event["ph"] == "M"]
-        events = [event for event in trace if event["ph"] == "X" and (event["pid"], event["tid"]) == (rank, 2)]
-        steps = [event for event in events if event["name"].startswith("step ")]
-        phases = [event for event in events if event not in steps]
-        assert [event["args"]["step"] for event in steps] == list(range(1, result_of(tmp_path / "run")["steps"] + 1))
-        assert {"data", "forward", "backward", "exchange", "update"} <= {event["name"] for event in phases}
-        for step in steps:
-            end = step["ts"] + step["dur"]
-            inside = [event for event in phases if step["ts"] - 0.01 <= event["ts"] and event["ts"] + event["dur"] <= end + 0.01]
-            assert sum(event["dur"] for event in inside) == pytest.approx(step["dur"], rel=0.01)
 
 
 def test_a_run_on_the_double_goes_on_from_its_checkpoint(small_data, tmp_path):
