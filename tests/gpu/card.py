@@ -1,10 +1,12 @@
 """The programs, the data and bounded runs of check.py, out of build/ or of what prepare.sh has packed."""
+import contextlib
 import importlib.util
 import json
 import os
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -62,11 +64,6 @@ def with_settings(settings):
     return [option for key, word in words.items() for option in ("--set", f"{key}={word}")]
 
 
-def started(argv):
-    return subprocess.Popen([str(word) for word in argv], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
-
-
 def end(process):
     """It and all it has started; mpirun and lockstep end their ranks themselves."""
     process.terminate()
@@ -93,13 +90,27 @@ class Card:
         with self._figures.open("a") as file:
             file.write(json.dumps({"part": self.part} | figures) + "\n")
 
-    def run(self, argv):
-        process = started(argv)
+    @contextlib.contextmanager
+    def started(self, argv):
+        """A program that is ended with the block, or when the time is up."""
+        process = subprocess.Popen([str(word) for word in argv], env=environment(), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+                                   start_new_session=True)
+        alarm = threading.Timer(max(self.seconds_left(), 0.1), end, [process])
+        alarm.start()
         try:
-            stdout, stderr = process.communicate(timeout=max(self.seconds_left(), 0.1))
-        except subprocess.TimeoutExpired:
-            end(process)
-            raise Failed(f"out of time in {' '.join(map(str, argv))[-300:]}") from None
+            yield process
+        finally:
+            alarm.cancel()
+            alarm.join()
+            if process.poll() is None:
+                end(process)
+
+    def run(self, argv):
+        with self.started(argv) as process:
+            stdout, stderr = process.communicate()
+        if self.seconds_left() <= 0:
+            raise Failed(f"out of time in {' '.join(map(str, argv))[-300:]}")
         return Outcome(process.returncode, stdout, stderr)
 
     def require(self, argv):
