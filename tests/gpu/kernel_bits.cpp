@@ -29,15 +29,11 @@ constexpr int launches_timed = 20;
 
 int differences = 0;
 
-void require(cudaError_t result, const char* action) {
+/// `result`: a cudaError_t.
+void require(int result, const char* action) {
   if (result == cudaSuccess) return;
-  std::fprintf(stderr, "the GPU failed to %s (%s)\n", action, cudaGetErrorString(result));
-  std::exit(2);
-}
-
-void require(const char* why, const char* action) {
-  if (why == nullptr) return;
-  std::fprintf(stderr, "the GPU failed to %s (%s)\n", action, why);
+  std::fprintf(stderr, "the GPU failed to %s (%s)\n", action,
+               cudaGetErrorString(static_cast<cudaError_t>(result)));
   std::exit(2);
 }
 

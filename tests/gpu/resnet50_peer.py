@@ -52,7 +52,8 @@ def main():
             if time.monotonic() - begin > wanted.seconds:
                 return
             torch.cuda.reset_peak_memory_stats()
-            print(json.dumps({"peer": "pytorch", "batch": batch, "benchmark": benchmark} | measured(batch, benchmark)), flush=True)
+            kind = {"peer": "pytorch", "batch": batch, "benchmark": benchmark}
+            print(json.dumps(kind | measured(batch, benchmark)), flush=True)
             torch.cuda.empty_cache()
 
 
