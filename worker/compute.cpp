@@ -62,7 +62,8 @@ bool take_gpus(MpiTransport& host, const Config& config, int local_rank, int ran
   if (device == "cpu") return false;
   on_all_ranks(host, require_sound_gpus);
   std::string missing;  // the first rank without a GPU says why
-  const auto reasons = gather_texts(host, why_no_gpu_for(local_rank, ranks_on_host, shares_gpus(config), aside));
+  const auto reasons =
+      gather_texts(host, why_no_gpu_for(local_rank, ranks_on_host, shares_gpus(config), aside));
   for (std::size_t rank = 0; rank < reasons.size() && missing.empty(); ++rank) {
     if (!reasons[rank].empty()) missing = "rank " + std::to_string(rank) + ": " + reasons[rank];
   }
