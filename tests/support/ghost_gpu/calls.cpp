@@ -1,5 +1,6 @@
 // Counts of calls and kernels, and failures on demand.
 #include <cxxabi.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -26,6 +27,13 @@ std::string demangled(const std::string& name) {
   std::string words = text != nullptr ? text : name;
   std::free(text);
   return words;
+}
+
+/// LibTorch names the thread that runs backward: pt_autograd_0.
+std::string name_of_thread() {
+  char name[16] = "";
+  pthread_getname_np(pthread_self(), name, sizeof name);
+  return name;
 }
 
 /// What GHOST_FAIL="FUNCTION:N:ERROR" asks for.
@@ -58,6 +66,7 @@ Failing failing_asked_for() {
 /// All that is counted, written when the process ends: to GHOST_COUNTS.PROCESS.json.
 struct Record {
   Counts calls, kernels, calls_before_update, kernels_before_update;
+  std::map<std::string, Counts> threads, threads_before_update;  ///< calls and kernels by the thread's name
   nlohmann::json steps = nlohmann::json::array();  ///< what came between the updates of two steps
   const Failing failing = failing_asked_for();
   long long seen = 0;
@@ -81,10 +90,15 @@ struct Record {
   /// From one first update after other work to the next is one step of the training loop.
   void note_update(bool is_update) {
     if (is_update && !step_is_open) {
+      auto by_thread = nlohmann::json::object();
+      for (const auto& [thread, counts] : threads)
+        by_thread[thread] = difference(counts, threads_before_update[thread], true);
       steps.push_back({{"calls", difference(calls, calls_before_update, false)},
-                       {"kernels", difference(kernels, kernels_before_update, true)}});
+                       {"kernels", difference(kernels, kernels_before_update, true)},
+                       {"threads", by_thread}});
       calls_before_update = calls;
       kernels_before_update = kernels;
+      threads_before_update = threads;
     }
     step_is_open = is_update;
   }
@@ -120,6 +134,7 @@ cudaError_t begin_call(const char* function) {
   const std::lock_guard guard(lock());
   auto& all = record();
   ++all.calls[function].times;
+  ++all.threads[name_of_thread()][function].times;
   if (all.failed == cudaSuccess && all.failing.function == function && ++all.seen >= all.failing.at)
     all.failed = static_cast<cudaError_t>(all.failing.error);
   return all.failed;
@@ -129,14 +144,17 @@ cudaError_t failure() { return record().failed; }
 
 void count(const std::string& what, double bytes) {
   const std::lock_guard guard(lock());
-  auto& entry = record().calls[what];
-  ++entry.times;
-  entry.bytes += bytes;
+  for (auto* counts : {&record().calls, &record().threads[name_of_thread()]}) {
+    auto& entry = (*counts)[what];
+    ++entry.times;
+    entry.bytes += bytes;
+  }
 }
 
 void count_kernel(const std::string& name) {
   const std::lock_guard guard(lock());
   ++record().kernels[name].times;
+  ++record().threads[name_of_thread()][name].times;
   record().note_update(name.find("13update_kernel") != std::string::npos);
 }
 

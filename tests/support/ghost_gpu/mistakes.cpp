@@ -2,6 +2,7 @@
 // The race detector must end the one and pass the other (tests/integration/test_ghost_races.py).
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -165,6 +167,28 @@ void another_thread_started_it(bool wrong) {
   check(cudaDeviceSynchronize());
 }
 
+/// A thread waits for its copy, and tells another one by a flag that orders nothing.
+void flag_instead_of_a_mutex(bool wrong) {
+  Stream uploading, computing;
+  float *there = device_memory(), *sum = device_memory(), *here = pinned_memory();
+  std::memset(here, 0, bytes);
+  std::atomic<bool> done = false;
+  std::mutex mutex;
+  std::thread uploader([&] {
+    check(cudaMemcpyAsync(there, here, bytes, cudaMemcpyHostToDevice, uploading));
+    check(cudaStreamSynchronize(uploading));
+    if (!wrong) mutex.lock();
+    done.store(true, std::memory_order_relaxed);
+    if (!wrong) mutex.unlock();
+  });
+  while (!done.load(std::memory_order_relaxed)) std::this_thread::yield();
+  if (!wrong) mutex.lock();
+  add_up(there, sum, computing);
+  if (!wrong) mutex.unlock();
+  check(cudaDeviceSynchronize());
+  uploader.join();
+}
+
 /// Overlapping by some elements only, as shards with a wrong offset do.
 void ranges_that_overlap_by_a_little(bool wrong) {
   Stream left, right;
@@ -187,6 +211,7 @@ const std::map<std::string, std::function<void(bool)>> mistakes = {
     {"host_memory_changed_under_a_copy", host_memory_changed_under_a_copy},
     {"result_read_before_it_is_there", result_read_before_it_is_there},
     {"another_thread_started_it", another_thread_started_it},
+    {"flag_instead_of_a_mutex", flag_instead_of_a_mutex},
     {"ranges_that_overlap_by_a_little", ranges_that_overlap_by_a_little}};
 
 }  // namespace

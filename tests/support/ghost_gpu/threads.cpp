@@ -109,9 +109,11 @@ struct Allocator {
   }
 };
 
-bool is_of_allocator(const void* caller) {
+/// A mutex that orders nothing between a program's threads: jemalloc's, or the ghost's own, which all calls
+/// take.
+bool orders_nothing(const pthread_mutex_t* mutex, const void* caller) {
   static const Allocator allocator;
-  return allocator.contains(caller);
+  return mutex == lock().native_handle() || allocator.contains(caller);
 }
 
 struct Start {
@@ -173,20 +175,20 @@ extern "C" {
 int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
   static const auto call = original<int (*)(pthread_mutex_t*)>("pthread_mutex_lock");
   const int result = call(mutex);
-  if (result == 0 && !is_of_allocator(__builtin_return_address(0))) take(mutex);
+  if (result == 0 && !orders_nothing(mutex, __builtin_return_address(0))) take(mutex);
   return result;
 }
 
 int pthread_mutex_trylock(pthread_mutex_t* mutex) noexcept {
   static const auto call = original<int (*)(pthread_mutex_t*)>("pthread_mutex_trylock");
   const int result = call(mutex);
-  if (result == 0 && !is_of_allocator(__builtin_return_address(0))) take(mutex);
+  if (result == 0 && !orders_nothing(mutex, __builtin_return_address(0))) take(mutex);
   return result;
 }
 
 int pthread_mutex_unlock(pthread_mutex_t* mutex) noexcept {
   static const auto call = original<int (*)(pthread_mutex_t*)>("pthread_mutex_unlock");
-  if (!is_of_allocator(__builtin_return_address(0))) leave(mutex);
+  if (!orders_nothing(mutex, __builtin_return_address(0))) leave(mutex);
   return call(mutex);
 }
 
