@@ -3,9 +3,18 @@ import ctypes
 import signal
 import sys
 
+from card import libraries
+
+
+def cuda_runtime():
+    """That of torch's wheels or of the bundle, which no search path has; else the system's."""
+    name = "libcudart.so.13"
+    beside = [folder / name for folder in libraries() if (folder / name).is_file()]
+    return ctypes.CDLL(str(beside[0]) if beside else name)
+
 
 def main():
-    runtime = ctypes.CDLL("libcudart.so.13")
+    runtime = cuda_runtime()
     free, total, block = ctypes.c_size_t(), ctypes.c_size_t(), ctypes.c_void_p()
     for result in (runtime.cudaSetDevice(0), runtime.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(total))):
         if result != 0:
