@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <fstream>
 
@@ -35,6 +36,8 @@ struct Driver {
   int cuda_version = 0;     ///< the newest CUDA that it knows, 13000 for 13.0
   int gpus = 0;
 };
+
+std::atomic<int> selected = -1;
 
 Driver look_at_driver() {
   Driver driver;
@@ -72,6 +75,32 @@ void require(cudaError_t result, int device) {
   if (result != cudaSuccess) refuse(device, cudaGetErrorString(result));
 }
 
+cudaDeviceProp properties_of(int device) {
+  cudaDeviceProp properties{};
+  require(cudaGetDeviceProperties(&properties, device), device);
+  return properties;
+}
+
+std::string address_in(const cudaDeviceProp& properties) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%04x:%02x:%02x", properties.pciDomainID, properties.pciBusID,
+                properties.pciDeviceID);
+  return text;
+}
+
+std::string uuid_in(const cudaDeviceProp& properties) {
+  std::string text = "GPU-";
+  bool told = false;
+  for (std::size_t i = 0; i < sizeof properties.uuid.bytes; ++i) {
+    const auto byte = static_cast<unsigned char>(properties.uuid.bytes[i]);
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", byte);
+    text += (i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "") + std::string(digits);
+    told = told || byte != 0;
+  }
+  return told ? text : "";
+}
+
 }  // namespace
 
 int gpu_count() {
@@ -89,36 +118,32 @@ std::string why_no_gpu() {
 }
 
 Gpu gpu(int device) {
-  cudaDeviceProp properties{};
-  require(cudaGetDeviceProperties(&properties, device), device);
+  const auto properties = properties_of(device);
   return {properties.name, properties.major, properties.minor, properties.multiProcessorCount};
 }
 
-std::string gpu_address(int device) {
-  cudaDeviceProp properties{};
-  require(cudaGetDeviceProperties(&properties, device), device);
-  char text[32];
-  std::snprintf(text, sizeof text, "%04x:%02x:%02x", properties.pciDomainID, properties.pciBusID,
-                properties.pciDeviceID);
-  return text;
-}
+std::string gpu_address(int device) { return address_in(properties_of(device)); }
 
-std::string gpu_uuid(int device) {
-  cudaDeviceProp properties{};
-  require(cudaGetDeviceProperties(&properties, device), device);
-  std::string text = "GPU-";
-  bool told = false;
-  for (std::size_t i = 0; i < sizeof properties.uuid.bytes; ++i) {
-    const auto byte = static_cast<unsigned char>(properties.uuid.bytes[i]);
-    char digits[3];
-    std::snprintf(digits, sizeof digits, "%02x", byte);
-    text += (i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "") + std::string(digits);
-    told = told || byte != 0;
+std::string gpu_uuid(int device) { return uuid_in(properties_of(device)); }
+
+std::vector<std::string> gpu_names() {
+  std::vector<std::string> names;
+  for (int device = 0; device < gpu_count(); ++device) {
+    try {
+      const auto properties = properties_of(device);
+      const auto uuid = uuid_in(properties);
+      names.push_back(uuid.empty() ? address_in(properties) : uuid);
+    } catch (const Error&) {
+      names.emplace_back();
+    }
   }
-  return told ? text : "";
+  return names;
 }
 
-void select_gpu(int device) { require(cudaSetDevice(device), device); }
+void select_gpu(int device) {
+  require(cudaSetDevice(device), device);
+  selected = device;
+}
 
 void require_sound_gpus() {
   int count = 0;
@@ -159,21 +184,12 @@ std::string gpu_address(int device) { refuse(device, why_no_gpu()); }
 
 std::string gpu_uuid(int device) { refuse(device, why_no_gpu()); }
 
+std::vector<std::string> gpu_names() { return {}; }
+
 void select_gpu(int device) { refuse(device, why_no_gpu()); }
 
 #endif
 
-std::vector<std::string> gpu_names() {
-  std::vector<std::string> names;
-  for (int device = 0; device < gpu_count(); ++device) {
-    try {
-      const auto uuid = gpu_uuid(device);
-      names.push_back(uuid.empty() ? gpu_address(device) : uuid);
-    } catch (const Error&) {
-      names.emplace_back();
-    }
-  }
-  return names;
-}
+int selected_gpu() { return selected; }
 
 }  // namespace lockstep

@@ -40,7 +40,8 @@ Gpu gpu(int device);
 
 /// Where GPU number `device` is on its host's PCI bus: "0000:18:00". Throws like gpu().
 std::string gpu_address(int device);
-/// Its UUID, "GPU-8f6c2d1e-..."; empty where CUDA does not tell. Throws like gpu().
+/// Its UUID, "GPU-8f6c2d1e-..."; empty where CUDA does not tell. CUDA gives the bytes without their kind: a
+/// MIG device, which the driver calls "MIG-...", is called "GPU-..." here too. Throws like gpu().
 std::string gpu_uuid(int device);
 /// The name (RankGpu::name) of every GPU, by number; empty where CUDA finds it no longer.
 std::vector<std::string> gpu_names();
@@ -48,5 +49,8 @@ std::vector<std::string> gpu_names();
 /// Makes GPU number `device` the one that the calling thread uses. Throws Error with ExitCode::config when
 /// that is impossible, and GpuFailure when the GPU is broken.
 void select_gpu(int device);
+
+/// What select_gpu() was given last, by any thread of this process; -1 before.
+int selected_gpu();
 
 }  // namespace lockstep

@@ -4,19 +4,12 @@
 #include <cuda_runtime_api.h>
 #endif
 
-#include <chrono>
-
+#include "collectives/gpu.hpp"
 #include "common/nvml.hpp"
 
 namespace lockstep {
 
 #ifdef LOCKSTEP_WITH_NCCL
-
-namespace {
-
-constexpr auto patience_with_nvml = std::chrono::milliseconds(500);
-
-}  // namespace
 
 GpuFault gpu_fault(int cuda_error) {
   switch (cuda_error) {
@@ -50,12 +43,19 @@ GpuFailure::GpuFailure(int cuda_error, const std::string& when)
                                             when) {}
 
 std::optional<GpuFailure> gpu_fault_now(const std::string& address) {
-  for (const auto result : {cudaGetLastError(), cudaStreamQuery(cudaStreamLegacy)}) {
+  // On a GPU that nobody has selected, a query would only set up a context, on that of another rank.
+  const int own = selected_gpu();
+  const auto before = cudaGetLastError();
+  const auto selected = own >= 0 ? cudaSetDevice(own) : cudaSuccess;
+  const auto now = own >= 0 && selected == cudaSuccess ? cudaStreamQuery(cudaStreamLegacy) : cudaSuccess;
+  for (const auto result : {before, selected, now}) {
     if (gpu_fault(result) != GpuFault::none) return GpuFailure(result, "which every call meets");
   }
   cudaGetLastError();  // clears what the query of a busy stream leaves for LibTorch to find
-  if (health_within(address, patience_with_nvml).lost)
-    return GpuFailure(GpuFault::gone, "it has fallen off the bus, as NVML finds");
+  const auto health = health_within(address, patience_with_nvml);
+  if (health.lost) return GpuFailure(GpuFault::gone, "it has fallen off the bus, as NVML finds");
+  if (health.reset_required)
+    return GpuFailure(GpuFault::reset, "it does not work until it is reset, as NVML finds");
   return std::nullopt;
 }
 

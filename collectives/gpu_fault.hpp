@@ -14,6 +14,7 @@ enum class GpuFault {
   memory,  ///< an error of its memory that ECC could not correct
   link,    ///< an error of NVLink
   kernel,  ///< a kernel has come to nothing: the GPU, or a mistake in the kernel
+  reset,   ///< it does not work until it is reset
   gone,    ///< there is no such GPU, or no answer from it. At the start of a process that may be its settings
 };
 GpuFault gpu_fault(int cuda_error);
@@ -36,7 +37,8 @@ class GpuFailure : public Error {
 };
 
 /// For libraries that only say that something has failed, such as NCCL and cuDNN: what CUDA, and failing that
-/// NVML, says of the thread's GPU, which is at `address`, if it is a fault. Does not wait for the GPU.
+/// NVML, says of this process's GPU (select_gpu), which is at `address`, if it is a fault. Selects that GPU,
+/// since the thread may be another than the one that did so. Does not wait for the GPU.
 std::optional<GpuFailure> gpu_fault_now(const std::string& address);
 
 }  // namespace lockstep

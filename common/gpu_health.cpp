@@ -11,8 +11,8 @@ std::string slowed_by(const GpuHealth& health) {
 }
 
 std::string in_words(const RankGpu& gpu) {
-  return "GPU " + std::to_string(gpu.index) + (gpu.uuid.empty() ? "" : ", " + gpu.uuid) + ", PCI " +
-         gpu.address;
+  return "GPU " + std::to_string(gpu.index) + (gpu.uuid.empty() ? "" : ", " + gpu.uuid) +
+         (gpu.address.empty() ? "" : ", PCI " + gpu.address);
 }
 
 }  // namespace lockstep

@@ -9,8 +9,9 @@ namespace lockstep {
 
 /// What NVML tells of a GPU (nvml.hpp). 0 and empty stand for what this GPU or this driver does not tell.
 struct GpuHealth {
-  bool told = false;  ///< NVML has answered; else all of the below is unknown
-  bool lost = false;  ///< NVML finds the GPU no longer: it has fallen off the bus
+  bool told = false;            ///< NVML has answered; else all of the below is unknown
+  bool lost = false;            ///< NVML finds the GPU no longer: it has fallen off the bus
+  bool reset_required = false;  ///< it does not work until it is reset
   double temperature_celsius = 0;
   double power_watts = 0;
   double sm_clock_mhz = 0;

@@ -15,7 +15,7 @@ namespace {
 // Of nvml.h, which the CUDA toolkit does not always bring along. The numbers are part of its binary
 // interface.
 using Result = int;
-constexpr Result success = 0, insufficient_size = 7, gpu_is_lost = 15;
+constexpr Result success = 0, insufficient_size = 7, gpu_is_lost = 15, reset_required = 16;
 constexpr int core_temperature = 0, sm_clock = 1, uncorrected = 1, corrected = 0;
 constexpr int since_driver_load = 0, of_lifetime = 1;
 constexpr unsigned long long xid_critical_error = 8;
@@ -113,7 +113,18 @@ namespace {
 
 std::string text_of(const Function<void*, char*, unsigned int>& function, void* device) {
   std::array<char, 128> text{};
-  return function.works(device, text.data(), text.size() - 1) ? text.data() : "";
+  return device && function.works(device, text.data(), text.size() - 1) ? text.data() : "";
+}
+
+/// What keeps a GPU from answering at all. Asking for its handle already comes to that.
+bool is_trouble(Result result) { return result == gpu_is_lost || result == reset_required; }
+
+GpuHealth in_trouble(Result trouble) {
+  GpuHealth health;
+  health.told = true;
+  health.lost = trouble == gpu_is_lost;
+  health.reset_required = trouble == reset_required;
+  return health;
 }
 
 std::vector<std::string> reasons_in(unsigned long long bits) {
@@ -145,11 +156,13 @@ void add_memory_errors(const NvmlFunctions& nvml, void* device, GpuHealth& healt
 
 }  // namespace
 
-NvmlGpu::NvmlGpu(const NvmlFunctions& functions, void* device) : functions_(functions), device_(device) {}
+NvmlGpu::NvmlGpu(const NvmlFunctions& functions, void* device, int trouble)
+    : functions_(functions), device_(device), trouble_(trouble) {}
 
 NvmlGpu::NvmlGpu(NvmlGpu&& other) noexcept
     : functions_(other.functions_),
       device_(other.device_),
+      trouble_(other.trouble_),
       events_(std::exchange(other.events_, nullptr)),
       watched_(other.watched_) {}
 
@@ -163,7 +176,7 @@ std::string NvmlGpu::uuid() const { return text_of(functions_.uuid, device_); }
 
 std::string NvmlGpu::address() const {
   PciInfo info{};
-  if (!functions_.pci.works(device_, &info)) return "";
+  if (!device_ || !functions_.pci.works(device_, &info)) return "";
   char text[32];
   std::snprintf(text, sizeof text, "%04x:%02x:%02x", info.domain, info.bus, info.device);
   return text;
@@ -171,10 +184,11 @@ std::string NvmlGpu::address() const {
 
 bool NvmlGpu::stays_initialised() const {
   int mode = 0;
-  return !functions_.persistence.works(device_, &mode) || mode != 0;
+  return !device_ || !functions_.persistence.works(device_, &mode) || mode != 0;
 }
 
 std::vector<std::int64_t> NvmlGpu::processes() const {
+  if (!device_) return {};
   std::vector<ProcessInfo> found(64);
   for (;;) {
     auto count = static_cast<unsigned int>(found.size());
@@ -191,12 +205,12 @@ std::vector<std::int64_t> NvmlGpu::processes() const {
 }
 
 GpuHealth NvmlGpu::health() const {
+  if (!device_) return in_trouble(trouble_);
   GpuHealth health;
   unsigned int number = 0;
   const auto temperature = functions_.temperature(device_, core_temperature, &number);
+  if (is_trouble(temperature)) return in_trouble(temperature);
   health.told = true;
-  health.lost = temperature == gpu_is_lost;
-  if (health.lost) return health;
   if (temperature == success) health.temperature_celsius = number;
   if (functions_.power.works(device_, &number)) health.power_watts = 1e-3 * number;
   if (functions_.clock.works(device_, sm_clock, &number)) health.sm_clock_mhz = number;
@@ -214,7 +228,7 @@ GpuHealth NvmlGpu::health() const {
 
 std::vector<std::int64_t> NvmlGpu::wait_for_xids(std::chrono::milliseconds patience) {
   const auto end = std::chrono::steady_clock::now() + patience;
-  if (!std::exchange(watched_, true) && functions_.event_set_create.works(&events_) &&
+  if (!std::exchange(watched_, true) && device_ && functions_.event_set_create.works(&events_) &&
       !functions_.register_events.works(device_, xid_critical_error, events_)) {
     functions_.event_set_free(std::exchange(events_, nullptr));
   }
@@ -251,15 +265,20 @@ std::vector<NvmlGpu> Nvml::gpus() const {
   unsigned int count = 0;
   if (!functions_ || !functions_->count.works(&count)) return found;
   for (unsigned int i = 0; i < count; ++i) {
-    if (void* device = nullptr; functions_->by_index.works(i, &device))
-      found.emplace_back(*functions_, device);
+    void* device = nullptr;
+    const auto result = functions_->by_index(i, &device);
+    if (is_trouble(result)) device = nullptr;
+    if (result == success || is_trouble(result)) found.emplace_back(*functions_, device, result);
   }
   return found;
 }
 
 std::optional<NvmlGpu> Nvml::gpu_at(const std::string& address) const {
+  if (!functions_) return std::nullopt;
   void* device = nullptr;
-  if (!functions_ || !functions_->by_address.works((address + ".0").c_str(), &device)) return std::nullopt;
+  const auto result = functions_->by_address((address + ".0").c_str(), &device);
+  if (is_trouble(result)) return std::optional<NvmlGpu>(std::in_place, *functions_, nullptr, result);
+  if (result != success) return std::nullopt;
   return std::optional<NvmlGpu>(std::in_place, *functions_, device);
 }
 

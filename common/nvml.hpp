@@ -15,11 +15,15 @@ namespace lockstep {
 
 struct NvmlFunctions;
 
-/// One GPU as NVML sees it. The Nvml that it comes from must outlive it. Every function may take seconds
-/// where the driver is in trouble.
+/// How long whoever has other things to do waits for an answer.
+constexpr auto patience_with_nvml = std::chrono::milliseconds(500);
+
+/// One GPU as NVML sees it, also one that is lost: then only health() tells anything. The Nvml that it comes
+/// from must outlive it. Every function may take seconds where the driver is in trouble.
 class NvmlGpu {
  public:
-  NvmlGpu(const NvmlFunctions& functions, void* device);
+  /// `device` is null where NVML gives no handle because of `trouble`, an nvmlReturn_t.
+  NvmlGpu(const NvmlFunctions& functions, void* device, int trouble = 0);
   ~NvmlGpu();
   NvmlGpu(NvmlGpu&& other) noexcept;
   NvmlGpu& operator=(NvmlGpu&&) = delete;
@@ -39,6 +43,7 @@ class NvmlGpu {
  private:
   const NvmlFunctions& functions_;
   void* device_;
+  int trouble_;
   void* events_ = nullptr;
   bool watched_ = false;
 };
@@ -53,9 +58,9 @@ class Nvml {
 
   /// Why nothing is known; empty when the library is there.
   const std::string& why_not() const { return why_not_; }
-  /// All of the host, whatever CUDA_VISIBLE_DEVICES says.
+  /// All of the host, lost ones too, whatever CUDA_VISIBLE_DEVICES says.
   std::vector<NvmlGpu> gpus() const;
-  /// The one at `address` on the PCI bus, "0000:18:00".
+  /// The one at `address` on the PCI bus, "0000:18:00", also where it is lost.
   std::optional<NvmlGpu> gpu_at(const std::string& address) const;
 
  private:

@@ -15,9 +15,9 @@ constexpr int peer_lost = 3, orderly_by_signal = 128;
 
 }  // namespace
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GpuHealth, told, lost, temperature_celsius, power_watts,
-                                                sm_clock_mhz, memory_used_bytes, memory_bytes, throttling,
-                                                corrected_errors, uncorrected_errors,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GpuHealth, told, lost, reset_required, temperature_celsius,
+                                                power_watts, sm_clock_mhz, memory_used_bytes, memory_bytes,
+                                                throttling, corrected_errors, uncorrected_errors,
                                                 lifetime_uncorrected_errors, repair_pending, repair_failed,
                                                 xids, hottest_celsius, throttled_seconds, driver)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RankGpu, index, uuid, address, host_gpus, shown, health)
@@ -25,7 +25,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RankStatus, rank, host, pid, bea
                                                 signal, asked, out_of_memory, step, phase, phase_seconds,
                                                 usual_seconds, awaits, on_disk, ready, cores, idle_seconds,
                                                 step_ms, usual_step_ms, compute_ms, gpu, gpu_failure,
-                                                gpu_remedy)
+                                                gpu_remedy, gpu_in_doubt)
 
 bool RankStatus::failed() const {
   if (state != State::ended || asked) return false;

@@ -44,6 +44,7 @@ struct RankStatus {
   double compute_ms = 0;     ///< of a micro-batch in the latest steps, without any waiting
   RankGpu gpu;               ///< where the rank computes on one
   std::string gpu_failure, gpu_remedy;  ///< of a rank that has left because its GPU failed: why, what helps
+  bool gpu_in_doubt = false;  ///< a kernel came to nothing, and NVML finds nothing wrong with the GPU
 
   /// Killed, crashed, or left with an error of its own: not for want of another rank, nor when asked to.
   bool failed() const;

@@ -16,7 +16,7 @@ namespace lockstep {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HostAside, host, rank, step, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GpuAside, host, uuid, address, rank, step, why, host_gpus,
-                                                shown)
+                                                shown, shown_alone, launched_as)
 
 namespace {
 
@@ -53,7 +53,7 @@ std::optional<std::string> SetAside::visible_devices(const std::string& host,
                                                      const std::string& shown) const {
   const auto as_now =
       std::ranges::find_if(gpus, [&](const auto& gpu) { return gpu.host == host && gpu.shown == shown; });
-  if (as_now == gpus.end()) return std::nullopt;
+  if (as_now == gpus.end() || as_now->shown_alone) return std::nullopt;
   std::string list;
   for (const auto& name : as_now->host_gpus) {
     if (!name.starts_with("GPU-")) return std::nullopt;

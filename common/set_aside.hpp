@@ -25,8 +25,10 @@ struct GpuAside {
   int rank = 0;
   std::int64_t step = 0;  ///< that was under way, from 1
   std::string why;
-  std::vector<std::string> host_gpus;  ///< as in RankGpu
+  std::vector<std::string> host_gpus;  ///< as in RankGpu, of all ranks of the host together
   std::string shown;                   ///< as in RankGpu
+  bool shown_alone = false;            ///< the rank was shown this GPU only
+  std::string launched_as;             ///< what the launcher called the host, "localhost"; empty: not known
 
   const std::string& name() const { return uuid.empty() ? address : uuid; }
 };
@@ -42,7 +44,7 @@ struct SetAside {
   std::map<std::string, int> gpus_left() const;
   /// What CUDA_VISIBLE_DEVICES must be on `host`, where it is `shown`, for a program not to touch the GPUs
   /// that failed there: a lost one can keep CUDA from starting. Nothing where it need not change, or what it
-  /// would be is not known.
+  /// would be is not known; nor where each rank is shown a GPU of its own, which is for others to change.
   std::optional<std::string> visible_devices(const std::string& host, const std::string& shown) const;
 };
 

@@ -14,6 +14,7 @@
 #include "common/error.hpp"
 #include "common/log.hpp"
 #include "common/set_aside.hpp"
+#include "launcher/failed_gpus.hpp"
 #include "launcher/hosts.hpp"
 #include "launcher/post_mortem.hpp"
 #include "launcher/reachability.hpp"
@@ -39,16 +40,10 @@ std::string newest_checkpoint(const std::string& run) {
   return newest;
 }
 
-/// The GPUs that the ranks have left because they failed.
-std::vector<GpuAside> failed_gpus(const std::vector<RankStatus>& statuses) {
-  std::vector<GpuAside> gpus;
-  for (const auto& status : statuses) {
-    if (status.gpu_failure.empty() || !status.gpu.exists()) continue;
-    const auto& gpu = status.gpu;
-    gpus.push_back({status.host, gpu.uuid, gpu.address, status.rank, status.step + 1, status.gpu_failure,
-                    gpu.host_gpus, gpu.shown});
-  }
-  return gpus;
+/// Without a GPU of their own that failed, ranks leave so where none is shown to them that works.
+bool shown_none_that_works(const Ending& ending, const std::vector<RankStatus>& statuses) {
+  return ending.status == static_cast<int>(ExitCode::gpu_failed) &&
+         std::ranges::none_of(statuses, [](const auto& status) { return !status.gpu_failure.empty(); });
 }
 
 class Supervisor {
@@ -69,8 +64,12 @@ class Supervisor {
       const auto failures = failures_in(statuses);
       const auto silent = hosts_without_answer(launch_);
       const bool progress = newest_checkpoint(supervision_.run) != before;
-      if (!may_go_on(ending, failures, silent, progress)) return ending;
+      if (!may_go_on(ending, failures, silent, progress) || shown_none_that_works(ending, statuses))
+        return ending;
       for (const auto& failure : failures) say(describe(failure, supervision_.run));
+      const auto failed = failed_gpus(statuses, filled(launch_.hosts, launch_.ranks));
+      const auto out = doubts_.to_leave_out(failed);
+      if (blames_program()) return {static_cast<int>(ExitCode::gpu_failed)};
       restarts_ = progress ? 1 : restarts_ + 1;
       if (restarts_ > supervision_.max_restarts) {
         if (supervision_.max_restarts > 0)
@@ -78,7 +77,10 @@ class Supervisor {
               " restarts without a newer checkpoint (reliability.max_restarts)");
         return ending;
       }
-      if (!take_out(ending, failures, silent) || !leave_gpus_out(failed_gpus(statuses))) return ending;
+      if (out.empty() && !failed.empty())
+        say("keeping " + failed[0].gpu.name() + " of " + failed[0].gpu.host +
+            ", since it may be a mistake of the program; it is left out if that comes back");
+      if (!take_out(ending, failures, silent) || !leave_gpus_out(out)) return ending;
       // Once the run is known it is an earlier one, to go on with.
       if (!statuses.empty()) std::erase(launch_.worker_arguments, "--fresh");
       pause(progress);
@@ -171,6 +173,15 @@ class Supervisor {
           ", as GPUs have failed: " + set_aside_file(supervision_.run));
   }
 
+  bool blames_program() const {
+    const auto alike = doubts_.alike();
+    if (alike.empty()) return false;
+    say(alike[0] + " and " + alike[1] +
+        " have failed in the same way: it is likely the program, and not the GPUs (see `lockstep why " +
+        supervision_.run + "`); report it with the logs of their ranks in " + supervision_.run + "/log");
+    return true;
+  }
+
   /// False when nothing is left to run on, or the next start could not know of it.
   bool leave_gpus_out(std::vector<GpuAside> gpus) {
     if (gpus.empty()) return true;
@@ -189,16 +200,14 @@ class Supervisor {
   /// No more ranks on a host than it has GPUs left. False when there are none at all.
   bool fit_to_gpus() {
     if (!supervision_.gpus) return true;
-    const auto left = set_aside_in(read_set_aside_text(supervision_.run)).gpus_left();
-    if (const auto here = left.find(host_name()); launch_.hosts.empty() && here != left.end())
-      launch_.ranks = std::min(launch_.ranks, here->second);
-    for (auto& host : launch_.hosts) {
-      if (const auto found = left.find(host.name); found != left.end())
-        host.slots = std::min(host.slots, found->second);
+    const auto aside = set_aside_in(read_set_aside_text(supervision_.run));
+    if (launch_.hosts.empty()) {
+      if (const int left = gpus_left_on(aside, "localhost"); left >= 0)
+        launch_.ranks = std::min(launch_.ranks, left);
+    } else {
+      lower_slots(launch_.hosts, aside);
+      launch_.ranks = std::min(launch_.ranks, total_slots(launch_.hosts));
     }
-    if (launch_.hosts.empty()) return launch_.ranks > 0;
-    std::erase_if(launch_.hosts, [](const auto& host) { return host.slots == 0; });
-    launch_.ranks = std::min(launch_.ranks, total_slots(launch_.hosts));
     return launch_.ranks > 0;
   }
 
@@ -238,6 +247,7 @@ class Supervisor {
   Supervision supervision_;
   std::int64_t restarts_ = 0;          ///< in a row without a newer checkpoint
   std::map<std::string, int> failed_;  ///< of a host, in a row
+  GpuDoubts doubts_;
 };
 
 }  // namespace

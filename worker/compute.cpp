@@ -60,7 +60,10 @@ bool take_gpus(MpiTransport& host, const Config& config, int local_rank, int ran
                const SetAside& aside) {
   const auto& device = config.distributed.device;
   if (device == "cpu") return false;
-  on_all_ranks(host, require_sound_gpus);
+  on_all_ranks(host, [&] {
+    require_sound_gpus();
+    require_gpu_not_aside(aside);
+  });
   std::string missing;  // the first rank without a GPU says why
   const auto reasons =
       gather_texts(host, why_no_gpu_for(local_rank, ranks_on_host, shares_gpus(config), aside));

@@ -51,6 +51,16 @@ std::vector<int> usable_gpus(const SetAside& aside) {
   return usable;
 }
 
+void require_gpu_not_aside(const SetAside& aside) {
+  if (gpu_count() == 0 || !usable_gpus(aside).empty()) return;
+  throw Error(
+      ExitCode::gpu_failed, "a rank on " + host_name() + " is shown no GPU that works",
+      why_gpus_are_missing(aside),
+      "show each rank all GPUs of its host, so that it takes another (leave out --gpus-per-task, "
+      "--gpu-bind, and what sets CUDA_VISIBLE_DEVICES for each rank), or leave this GPU out of what is "
+      "shown; once it has been mended, remove it from that file");
+}
+
 std::string why_gpus_are_missing(const SetAside& aside) {
   std::string text;
   for (const auto& gpu : aside.gpus) {

@@ -16,6 +16,9 @@ SetAside share_set_aside(Transport& host, const std::string& output);
 /// The numbers of the GPUs that are not set aside, ascending; of all ranks of a host the same.
 std::vector<int> usable_gpus(const SetAside& aside);
 
+/// Throws Error (gpu_failed) where this rank is shown GPUs, and all of them are set aside.
+void require_gpu_not_aside(const SetAside& aside);
+
 /// Why some are missing, for a message: "GPU-8f6c... is set aside in RUN/status/set_aside.json"; else empty.
 std::string why_gpus_are_missing(const SetAside& aside);
 

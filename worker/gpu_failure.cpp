@@ -2,7 +2,6 @@
 
 #include <c10/util/Exception.h>
 
-#include <chrono>
 #include <iostream>
 
 #include "common/log.hpp"
@@ -12,14 +11,13 @@
 namespace lockstep {
 namespace {
 
-constexpr auto patience_with_nvml = std::chrono::milliseconds(500);
-
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 /// What NVML counts; begins with "; ", or is empty.
 std::string counts_in(const GpuHealth& health) {
   std::string text;
   if (health.lost) text += "; it has fallen off the bus, as NVML finds";
+  if (health.reset_required) text += "; it does not work until it is reset, as NVML finds";
   if (health.uncorrected_errors > 0)
     text += "; uncorrectable ECC errors since the driver was loaded: " +
             std::to_string(health.uncorrected_errors);
@@ -35,6 +33,7 @@ std::string remedy_for(GpuFault fault, const std::string& gpu) {
   const auto reset = "reset it with `nvidia-smi --gpu-reset -i " + gpu + "`";
   switch (fault) {
     case GpuFault::memory:
+    case GpuFault::reset:
       return reset + ", and have it replaced if that comes back";
     case GpuFault::link:
       return "reset all GPUs of the host, and have its NVLink bridges and switches looked at";
@@ -67,9 +66,13 @@ void say_gpu_failed(int rank, const GpuFailure& failure) {
   const auto gpu = stamped_gpu();
   const auto health = health_within(gpu.address, patience_with_nvml);
   const auto why = failure.why() + counts_in(health);
-  const auto remedy = remedy_for(health.lost ? GpuFault::gone : failure.fault(), gpu.name()) +
-                      "; `dmesg | grep Xid` has what the driver saw; `lockstep train` goes on without it";
-  stamp_gpu_failure(why, remedy);
+  const auto fault = health.lost ? GpuFault::gone : health.reset_required ? GpuFault::reset : failure.fault();
+  // Nothing of NVML bears out that it is the GPU.
+  const bool in_doubt = fault == GpuFault::kernel && counts_in(health).empty();
+  const auto remedy = remedy_for(fault, gpu.name()) +
+                      "; `dmesg | grep Xid` has what the driver saw; `lockstep train` goes on " +
+                      (in_doubt ? "with it until that comes back" : "without it");
+  stamp_gpu_failure(why, remedy, in_doubt);
   const Error error(ExitCode::gpu_failed,
                     "rank " + std::to_string(rank) + " on " + host_name() + " has lost its GPU " +
                         place_in_run() + ": " + in_words(gpu),

@@ -161,6 +161,7 @@ class Watch {
     if (stamps().gpu_failed) {
       status_.gpu_failure = stamps().gpu_failure;
       status_.gpu_remedy = stamps().gpu_remedy;
+      status_.gpu_in_doubt = stamps().gpu_in_doubt;
     }
     ++status_.beat;
     write();

@@ -38,13 +38,14 @@ void stamp_gpu(const RankGpu& gpu) {
 
 RankGpu stamped_gpu() { return stamps().has_gpu ? rank_gpu_from_text(stamps().gpu) : RankGpu{}; }
 
-void stamp_gpu_failure(const std::string& why, const std::string& remedy) {
+void stamp_gpu_failure(const std::string& why, const std::string& remedy, bool in_doubt) {
   auto& page = stamps();
   const auto copy = [](const std::string& text, char* to) {  // all but its end where it is too long
     to[text.copy(to, Stamps::text_max - 1)] = 0;
   };
   copy(why, page.gpu_failure);
   copy(remedy, page.gpu_remedy);
+  page.gpu_in_doubt = in_doubt;
   page.gpu_failed = true;
 }
 

@@ -27,7 +27,8 @@ struct Stamps {
   char gpu[text_max] = "";                                     ///< this rank's, as to_text() makes it
   std::atomic<bool> has_gpu{false};                            ///< `gpu` may be read
   char gpu_failure[text_max] = "", gpu_remedy[text_max] = "";  ///< why it has failed, what helps
-  std::atomic<bool> gpu_failed{false};                         ///< the two may be read
+  std::atomic<bool> gpu_in_doubt{false};                       ///< as in RankStatus
+  std::atomic<bool> gpu_failed{false};                         ///< the three may be read
 
   std::atomic<std::int64_t> step{0};        ///< steps done
   std::atomic<std::int64_t> steps_here{0};  ///< by this process
@@ -50,8 +51,8 @@ void stamp_run(const std::string& run, int rank, double hang_seconds);
 void stamp_gpu(const RankGpu& gpu);
 /// What stamp_gpu() was given last; for the rank and for its sentinel.
 RankGpu stamped_gpu();
-/// The rank is about to leave because its GPU has failed.
-void stamp_gpu_failure(const std::string& why, const std::string& remedy);
+/// The rank is about to leave because its GPU has failed. `in_doubt`: as in RankStatus.
+void stamp_gpu_failure(const std::string& why, const std::string& remedy, bool in_doubt);
 /// Notes the files that Open MPI has mapped for the ranks of this host; called after MPI_Init.
 void stamp_segments();
 /// "start-up", "the end", or phase_name().

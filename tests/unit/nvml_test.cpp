@@ -113,11 +113,27 @@ TEST_F(NvmlOnGhost, TellsEachXidOnceAndOnlyOfTheGpuThatIsWatched) {
 }
 
 TEST_F(NvmlOnGhost, FindsAGpuThatHasFallenOffTheBus) {
+  const Nvml nvml;
+  const auto before = nvml.gpu_at("0000:18:00");
+  EXPECT_FALSE(before->health().lost);
   tell("lost 0 1\n");
+  EXPECT_TRUE(before->health().lost);
+  const auto gpus = nvml.gpus();
+  ASSERT_EQ(gpus.size(), 2U);
+  EXPECT_TRUE(gpus[0].health().lost && gpus[0].uuid().empty() && gpus[0].processes().empty());
+  EXPECT_FALSE(gpus[1].health().lost);
   const auto health = health_within("0000:18:00", milliseconds(5000));
   EXPECT_TRUE(health.told && health.lost);
   EXPECT_FALSE(health_within("0001:c4:00", milliseconds(5000)).lost);
   EXPECT_FALSE(health_within("0009:c4:00", milliseconds(5000)).told);
+}
+
+TEST_F(NvmlOnGhost, FindsAGpuThatDoesNotWorkUntilItIsReset) {
+  tell("reset_required 0 1\n");
+  const auto health = health_within("0000:18:00", milliseconds(5000));
+  EXPECT_TRUE(health.told && health.reset_required);
+  EXPECT_FALSE(health.lost);
+  EXPECT_FALSE(health_within("0001:c4:00", milliseconds(5000)).reset_required);
 }
 
 }  // namespace

@@ -14,7 +14,15 @@ namespace {
 
 GpuAside failed(const std::string& host, const std::string& uuid, std::vector<std::string> host_gpus,
                 const std::string& shown = "") {
-  return {host, uuid, "0000:18:00", 1, 12, "CUDA error 214", std::move(host_gpus), shown};
+  return {.host = host,
+          .uuid = uuid,
+          .address = "0000:18:00",
+          .rank = 1,
+          .step = 12,
+          .why = "CUDA error 214",
+          .host_gpus = std::move(host_gpus),
+          .shown = shown,
+          .launched_as = "localhost"};
 }
 
 class SetAsideFile : public testing::Test {
@@ -38,6 +46,7 @@ TEST_F(SetAsideFile, KeepsWhatItHasWhenMoreIsAdded) {
   EXPECT_EQ(gpu->why, "CUDA error 214");
   EXPECT_EQ(gpu->host_gpus, (std::vector<std::string>{"GPU-a", "GPU-b"}));
   EXPECT_EQ(gpu->shown, "0,1");
+  EXPECT_EQ(gpu->launched_as, "localhost");
   EXPECT_EQ(read.gpu("n1", "GPU-b"), nullptr);
 }
 
@@ -70,6 +79,8 @@ TEST(SetAside, NamesTheGpusThatCudaMaySeeByTheirUuids) {
   EXPECT_EQ(aside.visible_devices("n2", ""), "");
   EXPECT_EQ(aside.visible_devices("n3", ""), std::nullopt);
   EXPECT_EQ(aside.visible_devices("n1", "0"), std::nullopt) << "which GPUs these are is not known";
+  aside.gpus[0].shown_alone = true;
+  EXPECT_EQ(aside.visible_devices("n1", ""), std::nullopt) << "of another rank it is another GPU";
 }
 
 TEST(SetAside, GoesByAddressesWhereCudaTellsNoUuids) {

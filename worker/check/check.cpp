@@ -78,13 +78,13 @@ std::unique_ptr<Workload> check_workload(MpiTransport& transport, const Compute&
 }
 
 void check_plan(MpiTransport& transport, const std::vector<CheckedHost>& hosts, const Plan& plan,
-                const Request& request, Report& report) {
+                const SetAside& aside, const Request& request, Report& report) {
   const auto& config = plan.config;
   const bool configured = !request.config.empty() || !request.settings.empty();
   Compute compute;
   bool computes = false;
   attempt(report, "devices", [&] {
-    compute = choose_compute(transport, config, share_set_aside(transport, plan.output));
+    compute = choose_compute(transport, config, aside);
     computes = true;
     return compute.device_class;
   });
@@ -109,10 +109,11 @@ int check_hosts(MpiTransport& transport, const Request& request) {
     Controller controller(transport, request);
     const auto plan = controller.plan();
     report.add(check_machines(transport, hosts, plan.config.distributed.threads_per_rank));
+    const auto aside = share_set_aside(transport, plan.output);
     if (const auto gpus = check_gpus(transport, hosts)) report.add(*gpus);
     report.add(check_network(transport, hosts));
     report.add(check_clocks(transport, hosts));
-    check_plan(transport, hosts, plan, request, report);
+    check_plan(transport, hosts, plan, aside, request, report);
   }
   report.finish(seconds_since(start));
   return report.failed() ? static_cast<int>(ExitCode::config) : 0;

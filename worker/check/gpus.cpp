@@ -5,6 +5,7 @@
 #include "collectives/gpu.hpp"
 #include "common/nvml.hpp"
 #include "common/rank_status.hpp"
+#include "common/visible_gpus.hpp"
 
 namespace lockstep {
 namespace {
@@ -13,19 +14,32 @@ using nlohmann::json;
 
 constexpr double hot_celsius = 80;  // for a GPU that has nothing to do yet; most slow down from 85 to 90
 
+json entry_of(RankGpu gpu, const std::string& name, const NvmlGpu* known) {
+  json entry = {{"name", name}};
+  if (known) {
+    gpu.health = known->health();
+    entry["processes"] = known->processes().size();
+    entry["stays_initialised"] = known->stays_initialised();
+  }
+  entry["gpu"] = json::parse(to_text(gpu));
+  return entry;
+}
+
+/// Those that CUDA may use; where it does not start, which one that is lost can cause, all that NVML finds.
 json own_gpus() {
   const Nvml nvml;
   json list = json::array();
   for (int device = 0; device < gpu_count(); ++device) {
-    RankGpu gpu{device, gpu_uuid(device), gpu_address(device), {}, "", {}};
-    json entry = {{"name", lockstep::gpu(device).name}};
-    if (const auto known = nvml.gpu_at(gpu.address)) {
-      gpu.health = known->health();
-      entry["processes"] = known->processes().size();
-      entry["stays_initialised"] = known->stays_initialised();
-    }
-    entry["gpu"] = json::parse(to_text(gpu));
-    list.push_back(entry);
+    const RankGpu gpu{device, gpu_uuid(device), gpu_address(device), {}, "", {}};
+    const auto known = nvml.gpu_at(gpu.address);
+    list.push_back(entry_of(gpu, lockstep::gpu(device).name, known ? &*known : nullptr));
+  }
+  const auto all = nvml.gpus();
+  const auto number = static_cast<int>(all.size());
+  if (list.empty() && visible_gpus(number, cuda_visible_devices()) > 0) {
+    for (int index = 0; index < number; ++index)
+      list.push_back(entry_of({index, all[index].uuid(), all[index].address(), {}, "", {}}, all[index].name(),
+                              &all[index]));
   }
   return {{"nvml", nvml.why_not()}, {"gpus", list}};
 }
@@ -60,6 +74,7 @@ void judge_gpu(const CheckedGpu& checked, CheckResult& finding) {
   if (health.lost)
     return finding.fail(
         name + " has fallen off the bus (NVML) reboot the host, and have its power and seat looked at");
+  if (health.reset_required) return finding.fail(name + " does not work until it is reset (NVML) " + reset);
   if (health.repair_failed)
     finding.fail(name +
                  " is worn out (nothing is left to replace bad rows of its memory with) have it replaced");

@@ -3,9 +3,9 @@
 // call, so that a test can change it while a run goes on, by renaming another file to its name. Without the
 // file there are healthy GPUs. Keys: temperature, power (mW), clock (MHz), memory_used, memory, reasons (the
 // bits of nvmlDeviceGetCurrentClocksEventReasons), corrected, uncorrected, lifetime_uncorrected,
-// repair_pending, repair_failed, persistence, processes, lost, xid (an event for whoever watches), address,
-// uuid; and "gpus" with any GPU, how many there are. Addresses and UUIDs are by default those of the
-// process's CUDA.
+// repair_pending, repair_failed, persistence, processes, lost and reset_required (not even a handle is given
+// then), xid (an event for whoever watches), address, uuid; and "gpus" with any GPU, how many there are.
+// Addresses and UUIDs are by default those of the process's CUDA.
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
@@ -22,7 +22,7 @@
 namespace {
 
 constexpr int success = 0, invalid_argument = 2, not_supported = 3, not_found = 6, insufficient_size = 7,
-              timed_out = 10, is_lost = 15;
+              timed_out = 10, is_lost = 15, reset_required = 16;
 constexpr int default_gpus = 8;
 constexpr auto between_looks = std::chrono::milliseconds(20);
 
@@ -87,9 +87,15 @@ int copy(const std::string& text, char* to, unsigned int size) {
   return success;
 }
 
+/// What the driver says of a GPU that does not answer, to whoever asks for its handle too.
+int state_of(int gpu) {
+  if (number_of("lost", gpu) != 0) return is_lost;
+  return number_of("reset_required", gpu) != 0 ? reset_required : success;
+}
+
 int tell(void* handle, const char* key, const char* otherwise, unsigned int* value) {
   const int gpu = gpu_of(handle);
-  if (number_of("lost", gpu) != 0) return is_lost;
+  if (const int state = state_of(gpu); state != success) return state;
   *value = static_cast<unsigned int>(number_of(key, gpu, otherwise));
   return success;
 }
@@ -134,14 +140,14 @@ int nvmlDeviceGetCount_v2(unsigned int* count) {
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void** handle) {
   if (static_cast<int>(index) >= gpus()) return invalid_argument;
   *handle = handle_of(static_cast<int>(index));
-  return success;
+  return state_of(static_cast<int>(index));
 }
 
 int nvmlDeviceGetHandleByPciBusId_v2(const char* address, void** handle) {
   for (int gpu = 0; gpu < gpus(); ++gpu) {
     if (bus_and_device(address_of(gpu).c_str()) != bus_and_device(address)) continue;
     *handle = handle_of(gpu);
-    return success;
+    return state_of(gpu);
   }
   return not_found;
 }

@@ -33,6 +33,13 @@ int gpus() {
   return text != nullptr ? std::atoi(text) : default_gpus;
 }
 
+/// Of the GPUs that this process is shown, by NCCL_DOUBLE_FIRST and NCCL_DOUBLE_GPUS: the first one's number
+/// among those of the host.
+int first_gpu() {
+  static const char* const text = std::getenv("NCCL_DOUBLE_FIRST");
+  return text ? std::atoi(text) : 0;
+}
+
 /// What NCCL_DOUBLE_FAIL says, "FUNCTION:CALL:ERROR:GPU": from that call of the function on, every call of
 /// any function here fails with the error on that GPU, as CUDA's faults stay with a process.
 cudaError_t fault_in(const char* function) {
@@ -42,7 +49,7 @@ cudaError_t fault_in(const char* function) {
   static const bool given =
       text != nullptr && std::sscanf(text, "%63[^:]:%d:%d:%d", name, &call, &error, &gpu) == 4;
   static int calls = 0;
-  if (!given || device_of_thread != gpu) return cudaSuccess;
+  if (!given || (gpu >= 0 && first_gpu() + device_of_thread != gpu)) return cudaSuccess;
   if (calls < call && std::strcmp(function, name) == 0) ++calls;
   return calls < call ? cudaSuccess : static_cast<cudaError_t>(error);
 }
@@ -75,7 +82,7 @@ void give(cudaStream_t stream, const std::vector<Touched>&, std::function<bool()
   stream->operations.push_back(std::move(work));
 }
 
-int current_device() { return device_of_thread; }
+int current_device() { return first_gpu() + device_of_thread; }
 
 bool is_usable(const void* data, std::size_t bytes) {
   if (!faults().only_device_memory) return true;
@@ -107,9 +114,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   *properties = {};
   std::snprintf(properties->name, sizeof properties->name, "double of a GPU");
   properties->major = 9;
-  properties->pciBusID = device;
+  properties->pciBusID = first_gpu() + device;
   properties->uuid.bytes[0] = 0x2d;  // of no GPU that is sold
-  properties->uuid.bytes[15] = static_cast<char>(device);
+  properties->uuid.bytes[15] = static_cast<char>(first_gpu() + device);
   return cudaSuccess;
 }
 

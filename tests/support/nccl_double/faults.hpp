@@ -1,9 +1,9 @@
 // A double of NCCL and of the part of the CUDA runtime that lockstep calls, on host memory and MPI, for tests
 // on machines without a GPU. Its "GPUs" are as many as the environment variable NCCL_DOUBLE_GPUS says
-// (default 8); NCCL_DOUBLE_FAIL breaks one of them. Where a call of the originals would wait for a peer, here
-// it returns at once and later calls bring the work on, so that polling, deadlines and aborts take the same
-// way. What a caller must not do is refused, where the originals would hang or corrupt memory. Calls come
-// from the thread that called MPI_Init, but for ncclCommAbort().
+// (default 8); NCCL_DOUBLE_FAIL breaks one of them, or all (GPU -1). Where a call of the originals would wait
+// for a peer, here it returns at once and later calls bring the work on, so that polling, deadlines and
+// aborts take the same way. What a caller must not do is refused, where the originals would hang or corrupt
+// memory. Calls come from the thread that called MPI_Init, but for ncclCommAbort().
 #pragma once
 
 #include <nccl.h>
