@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 from launching import PROGRAMS
 
 FOLDER = PROGRAMS.parent / "ghost"
@@ -13,6 +14,14 @@ LIBRARIES = ["libghost_gpu.so", "libcudart.so.13", "libcublas.so.13", "libcublas
 RACE = 97  # the exit code after a race
 IS_BUILT = (FOLDER / LIBRARIES[-1]).is_file()
 WHY_NOT = "this build has no ghost of a GPU (no CUDA toolkit with NCCL, no cuDNN header, or LOCKSTEP_CUDA=OFF)"
+
+
+@pytest.fixture(autouse=True)
+def a_ghost_is_built():
+    """For every test of a file that imports this: skips it where there is none, which in CI is a failure."""
+    if not IS_BUILT:
+        from conftest import cannot_run  # here, as without pytest there is none
+        cannot_run(WHY_NOT)
 
 
 def ghost_environment(gpus=8, memory_bytes=None, fail=None, fail_rank=None, driver=None, plan_bytes=None, counts=None,

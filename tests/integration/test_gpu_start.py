@@ -3,10 +3,8 @@
 import json
 
 import pytest
-from ghost import IS_BUILT, WHY_NOT, ghost_environment, on_ghost
+from ghost import a_ghost_is_built, ghost_environment, on_ghost  # noqa: F401
 from launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, checkpoints_of, mpirun, run, set_options
-
-pytestmark = pytest.mark.skipif(not IS_BUILT, reason=WHY_NOT)
 
 AUTO = {"distributed.device": "auto"}
 CUDA = {"distributed.device": "cuda"}
