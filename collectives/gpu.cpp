@@ -62,7 +62,9 @@ std::string driver_version() {
 }
 
 int gpus_present() {
-  return std::max({gpu_count(), gpu_device_files(device_folder()), look_at_driver().gpus});
+  if (const int count = gpu_count(); count > 0) return count;
+  const auto files = gpu_device_files(device_folder());
+  return std::max(files.usable + files.withheld, look_at_driver().gpus);
 }
 
 #ifdef LOCKSTEP_WITH_NCCL
@@ -112,7 +114,12 @@ std::string why_no_gpu() {
   int count = 0;
   const auto result = cudaGetDeviceCount(&count);
   if (count > 0 && result == cudaSuccess) return "";
-  const std::string why = result == cudaSuccess ? "CUDA finds no GPU" : cudaGetErrorString(result);
+  std::string why = result == cudaSuccess ? "CUDA finds no GPU" : cudaGetErrorString(result);
+  if (const auto files = gpu_device_files(device_folder()); files.withheld > 0) {
+    why += "; the GPUs of " + std::to_string(files.withheld) +
+           " device files are not given to this process, " + files.why_withheld +
+           "; the job must ask for GPUs (`--gres=gpu:1`), or the user be in the group of these files";
+  }
   const auto visible = cuda_visible_devices();
   return visible ? why + ", with CUDA_VISIBLE_DEVICES=\"" + *visible + "\"" : why;
 }
@@ -148,10 +155,10 @@ void select_gpu(int device) {
 void require_sound_gpus() {
   int count = 0;
   const auto result = cudaGetDeviceCount(&count);
-  const auto visible = cuda_visible_devices();
-  const int present = gpus_present();
-  if (count > 0 || visible_gpus(present, visible) == 0) return;
+  if (count > 0) return;
   const auto driver = look_at_driver();
+  const int given = std::max(gpu_device_files(device_folder()).usable, driver.gpus);
+  if (visible_gpus(given, cuda_visible_devices()) == 0) return;
   auto why = result == cudaSuccess ? std::string("CUDA finds none") : cudaGetErrorString(result);
   std::string remedy = "look at `nvidia-smi` and `dmesg` there";
   if (!driver.why_missing.empty()) {

@@ -13,13 +13,13 @@ int gpu_count();
 /// Why gpu_count() is 0, for a message; empty when it is not.
 std::string why_no_gpu();
 
-/// Number of GPUs of this host, by their device files and by what CUDA and the driver count, whether or not
-/// this process can use them.
+/// What gpu_count() says, or where it finds none, the number of GPUs of this host by their device files and
+/// by what the driver counts, whether or not this process may and can use them.
 int gpus_present();
 
-/// Throws Error (config), which names what is broken and what mends it, where this host has GPUs that CUDA
-/// cannot use: the driver is missing, too old, or fails. Not where CUDA_VISIBLE_DEVICES hides them, nor in a
-/// build without CUDA.
+/// Throws Error (config), which names what is broken and what mends it, where this process has GPUs that
+/// CUDA cannot use: the driver is missing, too old, or fails. Not where CUDA_VISIBLE_DEVICES hides them, nor
+/// where they belong to other jobs or users, nor in a build without CUDA.
 void require_sound_gpus();
 
 /// That of NVIDIA's driver, "580.95.05"; where the kernel does not tell, the CUDA that it is for: "for

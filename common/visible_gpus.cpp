@@ -1,8 +1,13 @@
 #include "common/visible_gpus.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <set>
 #include <sstream>
 
@@ -19,17 +24,34 @@ std::optional<std::string> cuda_visible_devices() {
   return visible ? std::optional<std::string>(visible) : std::nullopt;
 }
 
-int gpu_device_files(const fs::path& folder) {
+int error_of_opening(const fs::path& file) {
+  const int descriptor = open(file.c_str(), O_RDWR | O_CLOEXEC);
+  if (descriptor < 0) return errno;
+  close(descriptor);
+  return 0;
+}
+
+GpuDeviceFiles gpu_device_files(const fs::path& folder, const std::function<int(const fs::path&)>& open) {
   const std::string prefix = "nvidia";
   std::error_code failure;
-  int count = 0;
+  std::set<fs::path> paths;
   for (const auto& entry : fs::directory_iterator(folder, failure)) {
     const auto name = entry.path().filename().string();
     if (!name.starts_with(prefix) || name == prefix) continue;
-    count += std::all_of(name.begin() + prefix.size(), name.end(),
-                         [](unsigned char character) { return std::isdigit(character) != 0; });
+    if (std::all_of(name.begin() + prefix.size(), name.end(),
+                    [](unsigned char character) { return std::isdigit(character) != 0; }))
+      paths.insert(entry.path());
   }
-  return count;
+  GpuDeviceFiles files;
+  for (const auto& path : paths) {
+    const int error = open(path);
+    if (error != EPERM && error != EACCES) {
+      ++files.usable;
+    } else if (++files.withheld == 1) {
+      files.why_withheld = path.string() + ": " + std::strerror(error);
+    }
+  }
+  return files;
 }
 
 int visible_gpus(int present, const std::optional<std::string>& visible) {

@@ -81,7 +81,8 @@ int ranks_over_ssh(const LaunchOptions& options, const std::vector<Host>& hosts)
 /// Those of this machine on which the ranks may compute.
 int gpus_here(const LaunchOptions& options) {
 #ifdef LOCKSTEP_WITH_CUDA
-  if (options.device != "cpu") return visible_gpus(gpu_device_files(device_folder()), cuda_visible_devices());
+  if (options.device != "cpu")
+    return visible_gpus(gpu_device_files(device_folder()).usable, cuda_visible_devices());
 #endif
   return 0;
 }

@@ -25,6 +25,16 @@ def devices(tmp_path):
     return {"LOCKSTEP_DEVICE_FILES": str(folder)}
 
 
+@pytest.fixture
+def withheld(tmp_path):
+    """The device files of two GPUs that this process may not open: even root may not write this file."""
+    folder = tmp_path / "withheld"
+    folder.mkdir()
+    for number in range(2):
+        (folder / f"nvidia{number}").symlink_to("/proc/sys/kernel/ostype")
+    return {"LOCKSTEP_DEVICE_FILES": str(folder)}
+
+
 def start(output, ranks, settings, *options, environment=None, **ghost):
     command = [*on_ghost(WORKER, **ghost), QUICKSTART, "--output", output, *set_options(settings), *options]
     return run(mpirun(ranks, command), environment=MPI_ENVIRONMENT | (environment or {}))
@@ -75,6 +85,22 @@ def test_gpus_without_a_driver_are_refused_where_they_are_there(settings, tmp_pa
     outcome = start(tmp_path / "other", 1, settings | AUTO, driver="missing", environment=devices)
     assert outcome.exit_code == 2, outcome.output
     assert "libcuda.so.1" in outcome.stderr and "nvidia-driver" in outcome.stderr
+
+
+def test_gpus_of_other_jobs_do_not_keep_a_job_without_gpus_from_its_cpus(settings, tmp_path, withheld):
+    reason = f"{withheld['LOCKSTEP_DEVICE_FILES']}/nvidia0: Permission denied"
+    outcome = run([LOCKSTEP, "train", QUICKSTART, "--output", tmp_path / "run", *set_options(settings | AUTO)],
+                  environment=ghost_environment(gpus=0) | withheld)
+    assert outcome.exit_code == 0, outcome.output
+    [line] = [line for line in outcome.stderr.splitlines() if "computes on CPUs" in line]
+    assert reason in line and "--gres=gpu:1" in line and "group" in line
+    outcome = start(tmp_path / "other", 1, settings, gpus=0, environment=withheld)
+    assert outcome.exit_code == 2, outcome.output
+    assert reason in outcome.stderr and "--gres=gpu:1" in outcome.stderr
+    broken = withheld | {"LOCKSTEP_DEVICE_FILES": str(tmp_path / "broken")}
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "nvidia0").touch()
+    assert start(tmp_path / "third", 1, settings | AUTO, gpus=0, environment=broken).exit_code == 2
 
 
 def test_memory_that_is_refused_ends_the_run_instead_of_changing_its_bits(settings, tmp_path):

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <cerrno>
 #include <fstream>
+#include <map>
 
 namespace lockstep {
 namespace {
@@ -16,9 +18,24 @@ TEST(GpuDeviceFiles, AreThoseWithNothingButANumberInTheName) {
   for (const char* name : {"nvidia0", "nvidia1", "nvidia10", "nvidiactl", "nvidia-uvm", "nvidia", "null"})
     std::ofstream(fs::path(folder) / name);
   fs::create_directory(fs::path(folder) / "nvidia-caps");
-  EXPECT_EQ(gpu_device_files(folder), 3);
+  EXPECT_EQ(gpu_device_files(folder).usable, 3);
+  EXPECT_EQ(gpu_device_files(folder).withheld, 0);
   fs::remove_all(folder);
-  EXPECT_EQ(gpu_device_files(folder), 0) << "a folder that is not there holds none";
+  EXPECT_EQ(gpu_device_files(folder).usable, 0) << "a folder that is not there holds none";
+}
+
+TEST(GpuDeviceFiles, ThatMayNotBeOpenedAreWithheldAndOthersThatFailAreBroken) {
+  char folder[] = "/tmp/devices.XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const std::map<std::string, int> errors = {
+      {"nvidia0", 0}, {"nvidia1", EPERM}, {"nvidia2", EACCES}, {"nvidia3", EIO}, {"nvidia4", ENXIO}};
+  for (const auto& [name, error] : errors) std::ofstream(fs::path(folder) / name);
+  const auto files =
+      gpu_device_files(folder, [&](const fs::path& file) { return errors.at(file.filename().string()); });
+  EXPECT_EQ(files.usable, 3);
+  EXPECT_EQ(files.withheld, 2);
+  EXPECT_EQ(files.why_withheld, std::string(folder) + "/nvidia1: Operation not permitted");
+  fs::remove_all(folder);
 }
 
 TEST(VisibleGpus, AreAllWhereNobodyChooses) {
