@@ -43,19 +43,27 @@ std::string stored_version(const char* name, std::int64_t major, std::int64_t mi
 }  // namespace
 
 std::vector<std::string> arithmetic_variables(const std::vector<std::string>& environment) {
-  constexpr std::array<std::string_view, 5> kinds = {"NVIDIA_", "CUDNN_", "CUBLAS", "TORCH_", "PYTORCH_"};
-  constexpr std::array<std::string_view, 12> harmless = {"NVIDIA_VISIBLE_DEVICES",
-                                                         "NVIDIA_DRIVER_CAPABILITIES",
-                                                         "NVIDIA_REQUIRE_",
-                                                         "NVIDIA_PRODUCT_NAME",
-                                                         "NVIDIA_BUILD_",
-                                                         "NVIDIA_DISABLE_REQUIRE",
-                                                         "CUDNN_LOG",
+  // Containers set many of NVIDIA_ that only name products and devices: of these the one that counts.
+  constexpr std::array<std::string_view, 6> kinds = {
+      "NVIDIA_TF32_OVERRIDE=", "CUDA_FORCE_", "CUDNN_", "CUBLAS", "TORCH_", "PYTORCH_"};
+  constexpr std::array<std::string_view, 18> harmless = {"CUDNN_LOG",
+                                                         "CUDNN_VERSION=",
+                                                         "CUDNN_FRONTEND_VERSION=",
                                                          "CUBLAS_LOG",
+                                                         "CUBLAS_VERSION=",
                                                          "CUBLASLT_LOG",
-                                                         "TORCH_HOME",
+                                                         "TORCH_HOME=",
                                                          "TORCH_SHOW_",
-                                                         "PYTORCH_BUILD_"};
+                                                         "TORCH_NCCL_",
+                                                         "TORCH_DISTRIBUTED_",
+                                                         "TORCH_CPP_",
+                                                         "TORCH_LOGS",
+                                                         "TORCH_TRACE=",
+                                                         "TORCH_FR_",
+                                                         "TORCH_CUDA_ARCH_LIST=",
+                                                         "TORCH_EXTENSIONS_DIR=",
+                                                         "PYTORCH_BUILD_",
+                                                         "PYTORCH_VERSION="};
   std::vector<std::string> found;
   for (const auto& variable : environment) {
     const auto begins = [&](std::string_view prefix) { return variable.starts_with(prefix); };

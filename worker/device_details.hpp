@@ -12,8 +12,9 @@ namespace lockstep {
 using DeviceDetails = std::map<std::string, std::string>;
 
 /// Those variables of `environment`, each NAME=VALUE, that may change what LibTorch, cuBLAS or cuDNN compute,
-/// in alphabetical order: all that begin with NVIDIA_, CUDNN_, CUBLAS, TORCH_ or PYTORCH_, but for those that
-/// are known to choose devices, folders and logs alone.
+/// in alphabetical order: NVIDIA_TF32_OVERRIDE, and all that begin with CUDA_FORCE_ (other code is compiled),
+/// CUDNN_, CUBLAS, TORCH_ or PYTORCH_, but for those that are known to name versions, folders, logs and what
+/// LibTorch's own distributed training does, which is not used.
 std::vector<std::string> arithmetic_variables(const std::vector<std::string>& environment);
 
 /// Of this process, on GPUs: "driver", "CUDA", "cuBLAS", "cuDNN" and "NCCL" with their versions, "none" for

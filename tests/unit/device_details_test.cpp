@@ -18,10 +18,25 @@ TEST(ArithmeticVariables, AreThoseOfLibTorchAndNvidiasLibraries) {
 }
 
 TEST(ArithmeticVariables, AreNotThoseThatChooseDevicesAndLogs) {
+  EXPECT_EQ(arithmetic_variables(
+                {"NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=compute", "CUDNN_LOGINFO_DBG=1",
+                 "CUBLAS_LOGDEST_DBG=x", "TORCH_HOME=/a", "MY_TORCH_X=1", "TORCH_NCCL_ASYNC_ERROR_HANDLING=1",
+                 "TORCH_DISTRIBUTED_DEBUG=INFO", "TORCH_CPP_LOG_LEVEL=INFO", "TORCH_SHOW_CPP_STACKTRACES=1"}),
+            Variables{});
+}
+
+TEST(ArithmeticVariables, AreNotThoseOfContainers) {
+  EXPECT_EQ(arithmetic_variables({"NVIDIA_CUDA_END_OF_LIFE=1", "NVIDIA_IMEX_CHANNELS=0",
+                                  "NVIDIA_REQUIRE_CUDA=cuda>=9", "NVIDIA_PRODUCT_NAME=PyTorch",
+                                  "NVIDIA_PYTORCH_VERSION=25.01", "NVIDIA_MIG_CONFIG=x",
+                                  "CUDNN_VERSION=9.7.0", "CUBLAS_VERSION=12.8", "PYTORCH_VERSION=2.11"}),
+            Variables{});
+}
+
+TEST(ArithmeticVariables, AreThoseThatHaveOtherCodeCompiled) {
   EXPECT_EQ(
-      arithmetic_variables({"NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=compute",
-                            "CUDNN_LOGINFO_DBG=1", "CUBLAS_LOGDEST_DBG=x", "TORCH_HOME=/a", "MY_TORCH_X=1"}),
-      Variables{});
+      arithmetic_variables({"CUDA_FORCE_PTX_JIT=1", "CUDA_VISIBLE_DEVICES=0", "CUDA_HOME=/usr/local/cuda"}),
+      Variables{"CUDA_FORCE_PTX_JIT=1"});
 }
 
 }  // namespace
