@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <sstream>
 
@@ -71,6 +72,13 @@ std::vector<std::string> interfaces_in(const std::string& networks) {
   if (!names.empty()) return names;
   throw Error(ExitCode::config, host_name() + " has no address in --network " + networks,
               all.empty() ? "it has none at all" : "it has " + all, "give a network that all hosts share");
+}
+
+void keep_nccl_on(const std::vector<std::string>& interfaces) {
+  std::string names;
+  for (const auto& name : interfaces)  // "=": no other that begins so
+    names += (names.empty() ? "=" : ",") + name;
+  setenv("NCCL_SOCKET_IFNAME", names.c_str(), /*overwrite=*/0);
 }
 
 }  // namespace lockstep

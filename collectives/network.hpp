@@ -12,4 +12,7 @@ namespace lockstep {
 /// interface.
 std::vector<std::string> interfaces_in(const std::string& networks);
 
+/// NCCL finds its peers over these alone, as MPI does: sets NCCL_SOCKET_IFNAME, unless somebody has.
+void keep_nccl_on(const std::vector<std::string>& interfaces);
+
 }  // namespace lockstep

@@ -122,14 +122,6 @@ void set_cublas_workspace() {
   setenv(name, size, /*overwrite=*/1);
 }
 
-/// NCCL finds its peers over the interfaces of --network, as MPI does, unless somebody has chosen some for
-/// it.
-void keep_nccl_in(const std::string& network) {
-  std::string names;
-  for (const auto& name : interfaces_in(network)) names += (names.empty() ? "=" : ",") + name;
-  setenv("NCCL_SOCKET_IFNAME", names.c_str(), /*overwrite=*/0);
-}
-
 /// Collective: throws Error (config), which names what it is, unless all ranks have the same.
 void require_same_details(MpiTransport& host, const DeviceDetails& details) {
   for (const auto& [name, value] : details) {
@@ -180,7 +172,7 @@ Compute choose_compute(MpiTransport& host, const Config& config, const SetAside&
     if (rank < host.rank()) ++local_rank;
   }
   if (const char* const network = std::getenv("LOCKSTEP_NETWORK"); network && *network)
-    on_all_ranks(host, [&] { keep_nccl_in(network); });
+    on_all_ranks(host, [&] { keep_nccl_on(interfaces_in(network)); });
   const bool on_gpu = take_gpus(host, config, local_rank, ranks_on_host, aside);
   std::string gpu;  // its address on the PCI bus
   if (on_gpu) {

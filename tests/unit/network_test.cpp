@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "common/error.hpp"
 
@@ -40,6 +41,19 @@ TEST(InterfacesInANetwork, AreNeededByEveryHost) {
 TEST(InterfacesInANetwork, AreNotLookedForInWhatIsNoNetwork) {
   for (const char* text : {"10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "eth0", "10.0.0.0/8,,127.0.0.1"})
     EXPECT_NE(refusal_of(text).find("is no network"), std::string::npos) << text;
+}
+
+TEST(Nccl, KeepsToTheseInterfacesExactlyUnlessSomebodyHasChosenOthers) {
+  constexpr const char* variable = "NCCL_SOCKET_IFNAME";
+  unsetenv(variable);
+  keep_nccl_on({"eth1", "ib0"});
+  EXPECT_STREQ(std::getenv(variable), "=eth1,ib0");
+  keep_nccl_on({"lo"});
+  EXPECT_STREQ(std::getenv(variable), "=eth1,ib0");
+  setenv(variable, "^docker0", 1);
+  keep_nccl_on({"lo"});
+  EXPECT_STREQ(std::getenv(variable), "^docker0");
+  unsetenv(variable);
 }
 
 }  // namespace
