@@ -54,8 +54,8 @@ int gpu_of(int local_rank, const SetAside& aside) {
   return usable[local_rank % usable.size()];
 }
 
-/// Collective: whether the ranks compute on GPUs, each on one of its own. Throws Error (config) where
-/// `device` = "cuda" and a rank has none, and where a host has GPUs that are broken.
+/// Collective: whether the ranks compute on GPUs, each on one of its own unless they may share them. Throws
+/// Error (config) where `device` = "cuda" and a rank has none, and where a host has GPUs that are broken.
 bool take_gpus(MpiTransport& host, const Config& config, int local_rank, int ranks_on_host,
                const SetAside& aside) {
   const auto& device = config.distributed.device;

@@ -24,7 +24,7 @@ struct Compute {
   std::string device_class;
   /// And, on GPUs, with the same of these; empty on CPUs.
   DeviceDetails device_details;
-  /// NCCL between the GPUs; null on the CPU, where the host's transport does it.
+  /// NCCL, or host memory and MPI, between the GPUs; null on the CPU, where the host's transport does it.
   std::unique_ptr<Transport> between_gpus;
 
   /// The transport that moves and adds what lies on `device`.
@@ -32,10 +32,11 @@ struct Compute {
   std::optional<at::Device> gpu() const { return between_gpus ? std::optional(device) : std::nullopt; }
 };
 
-/// Collective: the device of distributed.device: "auto" takes the GPUs where every rank has one of its own
-/// that is not set `aside`, and this build knows them. Sets LibTorch up for it: threads, deterministic
-/// algorithms. Throws Error (config) on all ranks when "cuda" is asked for and cannot be had, GPUs are there
-/// that CUDA cannot use, or the ranks' devices, drivers or libraries differ.
+/// Collective: the device of distributed.device: "auto" takes the GPUs where every rank has one of its own,
+/// or with distributed.gpu_transport = "staged" a share of one, that is not set `aside`, and this build knows
+/// them. Sets LibTorch up for it: threads, deterministic algorithms. Throws Error (config) on all ranks when
+/// "cuda" is asked for and cannot be had, GPUs are there that CUDA cannot use, or the ranks' devices, drivers
+/// or libraries differ.
 Compute choose_compute(MpiTransport& host, const Config& config, const SetAside& aside);
 
 }  // namespace lockstep

@@ -19,7 +19,7 @@ std::vector<int> usable_gpus(const SetAside& aside);
 /// Throws Error (gpu_failed) where this rank is shown GPUs, and all of them are set aside.
 void require_gpu_not_aside(const SetAside& aside);
 
-/// Why some are missing, for a message: "GPU-8f6c... is set aside in RUN/status/set_aside.json"; else empty.
+/// Why some are missing, for a message: "GPU-8f6c... failed in this run: status/set_aside.json"; else empty.
 std::string why_gpus_are_missing(const SetAside& aside);
 
 /// The GPU of number `index` of this host, with what a later start needs in order to leave it out.
