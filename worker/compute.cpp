@@ -42,7 +42,7 @@ std::string why_no_gpu_for(int local_rank, int ranks_on_host, bool shared, const
   if (gpu_count() == 0) return why_no_gpu();
   const int usable = static_cast<int>(usable_gpus(aside).size());
   if (local_rank < usable || (usable > 0 && shared)) return "";
-  if (usable == 1 && std::getenv("CUDA_VISIBLE_DEVICES")) return "";
+  if (usable == 1 && !shown_at_start().empty()) return "";
   const auto missing = why_gpus_are_missing(aside);
   return host_name() + " has " + std::to_string(usable) + (usable == 1 ? " GPU" : " GPUs") + " for " +
          std::to_string(ranks_on_host) + " ranks" + (missing.empty() ? "" : ", since " + missing);

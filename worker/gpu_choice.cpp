@@ -16,12 +16,6 @@ std::string value_of(const char* variable) {
   return value ? value : "";
 }
 
-/// $CUDA_VISIBLE_DEVICES as this process found it: what the file says of it must be so in the next one too.
-std::string& shown_at_start() {
-  static std::string shown = value_of(shown_devices);
-  return shown;
-}
-
 void warn_of(const SetAside& aside, const std::string& output) {
   for (const auto& gpu : aside.gpus) {
     log_warning(gpu.name() + " of " + gpu.host + " is left out (" + gpu.why +
@@ -30,6 +24,11 @@ void warn_of(const SetAside& aside, const std::string& output) {
 }
 
 }  // namespace
+
+const std::string& shown_at_start() {
+  static const std::string shown = value_of(shown_devices);
+  return shown;
+}
 
 SetAside share_set_aside(Transport& host, const std::string& output) {
   const auto text = broadcast_text(host, host.rank() == 0 ? read_set_aside_text(output) : "");

@@ -9,6 +9,10 @@
 
 namespace lockstep {
 
+/// $CUDA_VISIBLE_DEVICES as this process found it, before share_set_aside() changed it: what the file says of
+/// it must be so in the next one too. Empty where it was not set.
+const std::string& shown_at_start();
+
 /// Collective: what the run `output` has set aside, as rank 0 reads it and warns of it. CUDA, which must not
 /// have started yet, is told to leave this host's failed GPUs alone.
 SetAside share_set_aside(Transport& host, const std::string& output);

@@ -378,3 +378,7 @@ def test_on_the_ghost_too_a_run_goes_on_without_the_gpu_that_failed_and_ends_in_
     assert outcome.event("restart")["ranks"] == 1
     assert result_of(tmp_path / "run")["state_hash"] == result_of(tmp_path / "whole")["state_hash"]
     assert [entry["uuid"] for entry in set_aside(tmp_path / "run")] == [ghost_uuid(1)]
+    # CUDA_VISIBLE_DEVICES, which leaves that GPU out, is now the worker's own: nobody has shown each rank one GPU.
+    outcome = run_on_ghost(tmp_path / "run", 2, settings | ON_GHOST | {"training.max_steps": 6})
+    assert outcome.exit_code == 2, outcome.output
+    assert "has 1 GPU for 2 ranks, since" in outcome.stderr and "failed in this run" in outcome.stderr
