@@ -19,6 +19,8 @@ namespace {
 
 void check(cudaError_t result) {
   if (gpu_fault(result) != GpuFault::none) throw GpuFailure(result, "when it was to measure time");
+  if (const auto refused = refused_gpu_memory(result, "the GPU of " + host_name(), "measure time"))
+    throw *refused;
   if (result != cudaSuccess)
     throw CollectiveError("the GPU of " + host_name() + " failed to measure time",
                           cudaGetErrorString(result));

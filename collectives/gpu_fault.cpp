@@ -42,6 +42,13 @@ GpuFailure::GpuFailure(int cuda_error, const std::string& when)
                                             cudaGetErrorString(static_cast<cudaError_t>(cuda_error)) + ", " +
                                             when) {}
 
+std::optional<Error> refused_gpu_memory(int cuda_error, const std::string& gpu, const std::string& action) {
+  if (cuda_error != cudaErrorMemoryAllocation) return std::nullopt;
+  return Error(ExitCode::out_of_memory, gpu + " has no memory left to " + action,
+               cudaGetErrorString(cudaErrorMemoryAllocation),
+               "lower training.micro_batch_size (another run), or end what else uses this GPU");
+}
+
 std::optional<GpuFailure> gpu_fault_now(const std::string& address) {
   // On a GPU that nobody has selected, a query would only set up a context, on that of another rank.
   const int own = selected_gpu();
@@ -65,6 +72,8 @@ GpuFault gpu_fault(int) { return GpuFault::none; }
 
 GpuFailure::GpuFailure(int cuda_error, const std::string& when)
     : GpuFailure(GpuFault::none, "CUDA error " + std::to_string(cuda_error) + ", " + when) {}
+
+std::optional<Error> refused_gpu_memory(int, const std::string&, const std::string&) { return std::nullopt; }
 
 std::optional<GpuFailure> gpu_fault_now(const std::string&) { return std::nullopt; }
 

@@ -36,6 +36,10 @@ class GpuFailure : public Error {
   std::string why_;
 };
 
+/// Error (out_of_memory) where `cuda_error` says that memory was refused: "`gpu` has no memory left to
+/// `action`". CUDA asks for memory at any call: the code of a kernel is loaded when it first runs.
+std::optional<Error> refused_gpu_memory(int cuda_error, const std::string& gpu, const std::string& action);
+
 /// For libraries that only say that something has failed, such as NCCL and cuDNN: what CUDA, and failing that
 /// NVML, says of this process's GPU (select_gpu), which is at `address`, if it is a fault. Selects that GPU,
 /// since the thread may be another than the one that did so. Does not wait for the GPU.

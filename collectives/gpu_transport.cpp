@@ -31,8 +31,9 @@ void GpuTransport::finish_computing() { check_cuda(cudaStreamSynchronize(cudaStr
 void GpuTransport::check_cuda(int result, const char* action) {
   if (result == cudaSuccess) return;
   if (gpu_fault(result) != GpuFault::none) fail_with_gpu({result, std::string("when it was to ") + action});
-  fail("GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank()) + " failed to " + action,
-       cudaGetErrorString(static_cast<cudaError_t>(result)));
+  const auto gpu = "GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank());
+  if (const auto refused = refused_gpu_memory(result, gpu, action)) throw *refused;
+  fail(gpu + " failed to " + action, cudaGetErrorString(static_cast<cudaError_t>(result)));
 }
 
 void GpuTransport::fail_with_gpu(const GpuFailure& failure) {
@@ -84,15 +85,13 @@ void* GpuTransport::at_least(std::size_t bytes, Memory& memory) {
   if (bytes <= memory.bytes) return memory.data;
   memory.bytes = 0;
   check_cuda(cudaFree(std::exchange(memory.data, nullptr)), "free memory");
-  const auto result = cudaMalloc(&memory.data, bytes);
-  if (result == cudaErrorMemoryAllocation) {
-    throw Error(ExitCode::out_of_memory,
-                "GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank()) + " has no " +
-                    std::to_string(bytes) + " bytes left to exchange gradients in",
-                cudaGetErrorString(result),
-                "lower training.micro_batch_size, or end what else uses this GPU");
+  auto result = cudaMalloc(&memory.data, bytes);
+  if (result == cudaErrorMemoryAllocation && give_back_) {
+    cudaGetLastError();  // clears what LibTorch would take for a failure of its own
+    give_back_();
+    result = cudaMalloc(&memory.data, bytes);
   }
-  check_cuda(result, "allocate memory");
+  check_cuda(result, ("exchange gradients in " + std::to_string(bytes) + " bytes").c_str());
   memory.bytes = bytes;
   return memory.data;
 }

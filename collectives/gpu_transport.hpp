@@ -1,7 +1,9 @@
 // What transports between GPUs have in common: memory, sums and copies on this rank's GPU.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "collectives/gpu_fault.hpp"
 #include "collectives/gradient_format.hpp"
@@ -17,7 +19,8 @@ namespace lockstep {
 /// later waits for it. The legacy default stream is where LibTorch computes, so neither needs to be
 /// synchronised by hand; this does not hold for LibTorch's pool streams. For the same reason add_tree()
 /// returns when the additions are under way. Use from the thread that made it. Every function throws
-/// GpuFailure when this rank's GPU fails, after which the transport is lost like after a CollectiveError.
+/// GpuFailure when this rank's GPU fails, after which the transport is lost like after a CollectiveError, and
+/// Error with ExitCode::out_of_memory when it has no memory left.
 class GpuTransport : public Transport {
  public:
   int rank() const override { return host_.rank(); }
@@ -29,6 +32,9 @@ class GpuTransport : public Transport {
   /// Throws Error with ExitCode::out_of_memory when the GPU has no such memory left.
   void* scratch(std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
+  /// `give_back` frees what others hold of the GPU's memory and do not use; from now on it is called where
+  /// memory is refused, which is then asked for once more.
+  void when_memory_is_refused(std::function<void()> give_back) { give_back_ = std::move(give_back); }
 
  protected:
   struct Memory {  ///< of the GPU; grows, and is given back at the end alone
@@ -65,6 +71,7 @@ class GpuTransport : public Transport {
 
   Memory scratch_;
   Memory rest_;  // of sums that take several kernels
+  std::function<void()> give_back_;
 };
 
 }  // namespace lockstep

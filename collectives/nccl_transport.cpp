@@ -175,6 +175,13 @@ void NcclTransport::check_nccl(int result) {
   std::string why = ncclGetErrorString(static_cast<ncclResult_t>(result));
   const char* const details = ncclGetLastError(communicator_);
   if (details != nullptr && details[0] != 0) why += std::string(": ") + details;
+  const bool has_no_memory = why.find("out of memory") != std::string::npos;
+  const int error = has_no_memory ? cudaErrorMemoryAllocation : cudaPeekAtLastError();
+  const auto gpu = "GPU " + std::to_string(device_) + " of " + host_.describe_rank(rank());
+  if (const auto refused = refused_gpu_memory(error, gpu, "start " + std::string(activity_))) {
+    abort();
+    throw *refused;
+  }
   if (const auto fault = gpu_fault_now(address_)) fail_with_gpu(*fault);
   // NCCL may notice the end of a process before the host transport does, but only that one knows whose it
   // was.

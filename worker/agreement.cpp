@@ -25,6 +25,7 @@ void on_all_ranks(Transport& transport, const std::function<void()>& action) {
   } catch (const GpuFailure&) {
     throw;
   } catch (const Error& error) {
+    if (error.exit_code() == ExitCode::out_of_memory) throw;
     const auto place = transport.rank() == 0
                            ? ""
                            : "on rank " + std::to_string(transport.rank()) + " (" + host_name() + "): ";

@@ -13,7 +13,8 @@ namespace lockstep {
 
 /// Collective: runs `action` on this rank. When it throws Error on any rank, every rank throws the error of
 /// the lowest such rank, its message led by that rank and host when it is not rank 0. A CollectiveError
-/// passes through at once, and so does a GpuFailure, with which this rank leaves alone.
+/// passes through at once, and so do a GpuFailure and an Error (out_of_memory), with which this rank leaves
+/// alone.
 void on_all_ranks(Transport& transport, const std::function<void()>& action);
 
 /// "error: on rank R (HOST): ..." on standard error.

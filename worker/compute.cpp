@@ -152,6 +152,13 @@ Compute gpu_of_rank(MpiTransport& host, int index, const SetAside& aside) {
   return compute;
 }
 
+#ifdef LOCKSTEP_WITH_NCCL
+std::unique_ptr<Transport> giving_back_memory(std::unique_ptr<GpuTransport> transport) {
+  if (accelerator != at::kCPU) transport->when_memory_is_refused(give_back_unused_gpu_memory);
+  return transport;
+}
+#endif
+
 /// Where the number format follows from AMX, or its kernels are used, CPUs with and without it are two
 /// classes.
 std::string class_of_cpu(const Config& config) {
@@ -198,11 +205,12 @@ Compute choose_compute(MpiTransport& host, const Config& config, const SetAside&
   require_same_details(host, compute.device_details);
 #ifdef LOCKSTEP_WITH_NCCL
   if (on_gpu && shares_gpus(config)) {
-    compute.between_gpus = std::make_unique<StagedTransport>(host, compute.gpu_index);
+    compute.between_gpus = giving_back_memory(std::make_unique<StagedTransport>(host, compute.gpu_index));
   } else if (on_gpu) {
     require_own_gpus(host, gpu_address(compute.gpu_index));
     const auto deadline = std::chrono::seconds(config.reliability.collective_timeout_seconds);
-    compute.between_gpus = std::make_unique<NcclTransport>(host, compute.gpu_index, deadline);
+    compute.between_gpus =
+        giving_back_memory(std::make_unique<NcclTransport>(host, compute.gpu_index, deadline));
   }
 #endif
   return compute;

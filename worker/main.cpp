@@ -1,5 +1,4 @@
 // lockstep-worker: one rank of a run. Started by mpirun or srun; alone it runs as one rank.
-#include <c10/util/Exception.h>
 #include <mpi.h>
 #include <poll.h>
 #include <unistd.h>
@@ -9,7 +8,6 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
-#include <new>
 #include <optional>
 #include <span>
 
@@ -17,6 +15,7 @@
 #include "collectives/start_mpi.hpp"
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
+#include "worker/agreement.hpp"
 #include "worker/check/check.hpp"
 #include "worker/data/pack.hpp"
 #include "worker/gpu_choice.hpp"
@@ -87,20 +86,6 @@ void give_way_to_the_lost_one() {
   poll(nullptr, 0, static_cast<int>(std::chrono::milliseconds(patience_with_peers).count()));
 }
 
-/// Why `error` was thrown, if memory was refused: by C++, or by LibTorch for a CPU or a GPU.
-std::optional<std::string> why_no_memory(const std::exception& error) {
-  if (dynamic_cast<const std::bad_alloc*>(&error)) return error.what();
-  const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
-  if (!of_torch) return std::nullopt;
-  std::string why = of_torch->what_without_backtrace();
-  const auto of_cpu = why.find("DefaultCPUAllocator: can't allocate memory");
-  if (of_cpu != std::string::npos)
-    why.erase(0, of_cpu);
-  else if (!dynamic_cast<const c10::OutOfMemoryError*>(&error))
-    return std::nullopt;
-  return why.substr(0, why.find('\n'));
-}
-
 [[noreturn]] void leave_without_gpu(int rank, const GpuFailure& failure) {
   say_gpu_failed(rank, failure);
   leave_at_once(ExitCode::gpu_failed);
@@ -157,6 +142,10 @@ int run_ranks(const Request& request) {
   } catch (const Error& error) {
     log_error(error.what());
     code = error.exit_code();
+    if (code == ExitCode::out_of_memory) {  // of this rank alone
+      if (rank != 0) say_alone(rank, error);
+      leave_at_once(code);
+    }
   } catch (const std::exception& error) {
     leave_for(rank, error);
   }

@@ -24,7 +24,9 @@ void require_start(int cuda_error) {
   if (cuda_error == 0) return;
   const GpuFailure failure(cuda_error, "when it was to update the weights");
   if (failure.fault() != GpuFault::none) throw failure;
-  throw CollectiveError("the GPU of " + host_name() + " failed to update the weights", failure.why());
+  const auto gpu = "the GPU of " + host_name();
+  if (const auto refused = refused_gpu_memory(cuda_error, gpu, "update the weights")) throw *refused;
+  throw CollectiveError(gpu + " failed to update the weights", failure.why());
 }
 #endif
 

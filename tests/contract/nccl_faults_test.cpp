@@ -206,9 +206,32 @@ TEST_F(NcclFaults, ScratchBeyondTheMemoryOfTheGpuIsAnErrorWithTheSizeAndAnAdvice
     const std::string text = error.what();
     EXPECT_EQ(error.exit_code(), ExitCode::out_of_memory);
     EXPECT_NE(text.find("1001 bytes"), std::string::npos) << text;
-    EXPECT_NE(text.find("(out of memory) lower"), std::string::npos) << text;
+    EXPECT_NE(text.find("(out of memory) lower training.micro_batch_size"), std::string::npos) << text;
   }
   EXPECT_NE(under_test.transport().scratch(1000), nullptr);
+}
+
+TEST_F(NcclFaults, MemoryThatOthersGiveBackIsAskedForOnceMore) {
+  NcclUnderTest under_test(long_deadline);
+  faults().memory_bytes = 1000;
+  dynamic_cast<GpuTransport&>(under_test.transport()).when_memory_is_refused([] {
+    faults().memory_bytes = 2000;
+  });
+  EXPECT_NE(under_test.transport().scratch(1001), nullptr);
+}
+
+TEST_F(NcclFaults, MemoryThatIsRefusedToNcclIsAnErrorOfItsOwn) {
+  SKIP_WITHOUT_PEERS();
+  NcclUnderTest under_test(long_deadline);
+  faults().gpu_error = cudaErrorMemoryAllocation;
+  faults().asynchronous_error = ncclUnhandledCudaError;
+  std::vector<char> bytes(world_size);
+  try {
+    exchange_with_all(under_test.transport(), bytes.data(), bytes.data());
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), ExitCode::out_of_memory) << error.what();
+  }
 }
 
 // More pieces than one kernel adds, over arrays around a block's size; the sum takes the place of a piece,

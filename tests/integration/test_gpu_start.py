@@ -111,6 +111,17 @@ def test_memory_that_is_refused_ends_the_run_instead_of_changing_its_bits(settin
     assert start(tmp_path / "enough", 2, settings, memory_bytes=2 << 30, plan_bytes=1 << 20).exit_code == 0
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("fail", ["launch:40:2", "cudaMalloc:3:2", "cudaEventCreateWithFlags:1:2", "cudaStreamWaitEvent:2:2"])
+def test_memory_that_is_refused_to_any_call_ends_the_run_as_that(settings, tmp_path, rank, fail):
+    """CUDA loads code and libraries make their memory at a call of anything."""
+    without_cache = {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"} if fail.startswith("cudaMalloc") else {}
+    outcome = start(tmp_path / "run", 2, settings, gpus=2, fail=fail, fail_rank=rank, environment=without_cache)
+    assert outcome.exit_code == 8, outcome.output
+    assert "out of memory" in outcome.stderr and "training.micro_batch_size" in outcome.stderr
+    assert rank == 0 or "rank 1" in outcome.stderr  # what names no rank is of rank 0
+
+
 def test_the_libraries_and_variables_that_change_bits_are_compared_with_the_checkpoint(settings, tmp_path):
     output = tmp_path / "run"
     assert start(output, 1, settings | {"training.max_steps": 1}).exit_code == 0

@@ -226,6 +226,8 @@ cudaError_t cudaGetLastError() {
   return error != cudaSuccess ? error : fault_in("cudaGetLastError");
 }
 
+cudaError_t cudaPeekAtLastError() { return cudaGetLastError(); }
+
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
     case cudaSuccess:
