@@ -12,9 +12,34 @@ namespace {
 
 constexpr std::int64_t usual_notice_seconds = 120;  // Slurm sends it up to 60 s early
 
-/// As sbatch reads it in a line of the script.
+/// As sbatch reads it in a line of the script: '#' would begin a comment, and '\\' takes the next as it
+/// stands.
 std::string value_of(const std::string& text) {
-  return text.find_first_of(" \t") == std::string::npos ? text : "\"" + text + "\"";
+  if (!text.empty() && text.find_first_of(" \"'\\#") == std::string::npos) return text;
+  std::string value = "\"";
+  for (const char c : text) value += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  return value + "\"";
+}
+
+/// A line break in a value would begin a line of its own in the script.
+void require_one_line(const std::string& what, const std::string& text) {
+  const auto is_control = [](unsigned char c) { return c < ' ' || c == 0x7f; };
+  const auto found = std::ranges::find_if(text, is_control);
+  if (found == text.end()) return;
+  throw Error(
+      ExitCode::config, what + " cannot be written into a batch script",
+      "it has a line break or another control character behind \"" + std::string(text.begin(), found) + "\"",
+      "leave it out, or set it in the configuration");
+}
+
+void require_plain(const BatchJob& job) {
+  require_one_line("the job's name", job.name);
+  require_one_line("--time", job.time);
+  require_one_line("--partition", job.partition);
+  require_one_line("--account", job.account);
+  require_one_line("the run folder's name", job.output);
+  for (const auto& option : job.more) require_one_line("an option of --sbatch", option);
+  for (const auto& word : job.command) require_one_line("an argument of the command", word);
 }
 
 std::string directive(const std::string& option) {
@@ -65,13 +90,16 @@ std::string array_of(const BatchJob& job) {
 
 std::string in_shell(const std::vector<std::string>& words) { return shell_line({words, {}}); }
 
-std::string filled_in(std::string text, const std::map<std::string, std::string>& values) {
-  for (const auto& [name, value] : values) {
-    const auto place = "{{" + name + "}}";
-    for (auto at = text.find(place); at != std::string::npos; at = text.find(place, at + value.size()))
-      text.replace(at, place.size(), value);
+/// In one pass: a value that looks like a placeholder stays as it is.
+std::string filled_in(const std::string& form, const std::map<std::string, std::string>& values) {
+  std::string text;
+  std::size_t done = 0;
+  for (auto at = form.find("{{"); at != std::string::npos; at = form.find("{{", done)) {
+    const auto end = form.find("}}", at);
+    text.append(form, done, at - done).append(values.at(form.substr(at + 2, end - at - 2)));
+    done = end + 2;
   }
-  return text;
+  return text.append(form, done);
 }
 
 }  // namespace
@@ -92,6 +120,7 @@ std::string log_of(const BatchJob& job) {
 }
 
 std::string batch_script(const BatchJob& job) {
+  require_plain(job);
   std::vector<std::string> seeds;
   for (const auto seed : job.seeds) seeds.push_back(std::to_string(seed));
   const std::map<std::string, std::string> values = {{"name", value_of(job.name)},

@@ -34,7 +34,8 @@ std::optional<std::int64_t> seconds_of_time(const std::string& time);
 /// Where the job's output goes, with sbatch's %j or %A_%a.
 std::string log_of(const BatchJob& job);
 
-/// The script for sbatch. Throws Error (config) for a time that is none, or that the notice uses up.
+/// The script for sbatch. Throws Error (config) for a time that is none, or that the notice uses up, and for
+/// control characters in any text, line breaks among them.
 std::string batch_script(const BatchJob& job);
 
 }  // namespace lockstep

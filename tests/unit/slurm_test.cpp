@@ -213,6 +213,46 @@ TEST(BatchScript, HandsOnFurtherOptionsAndQuotesBlanks) {
   expect_in(script, "#SBATCH --no-requeue\n");
 }
 
+TEST(BatchScript, PutsNothingIntoWhatItHasPutIn) {
+  auto job = batch_job();
+  job.name = "{{command}}";
+  job.command = {"/opt/lockstep", "train", "{{output}}.toml"};
+  job.output = "runs/$(touch pwned){{name}}";
+  const auto script = batch_script(job);
+  expect_in(script, "#SBATCH --job-name={{command}}\n");
+  expect_in(script, "exec /opt/lockstep train '{{output}}.toml' --output 'runs/$(touch pwned){{name}}'\n");
+}
+
+TEST(BatchScript, QuotesWhatSbatchWouldReadOtherwise) {
+  auto job = batch_job();
+  job.name = R"(a"b\c)";
+  job.account = "lab#3";
+  job.partition = "it's";
+  const auto script = batch_script(job);
+  expect_in(script, R"(#SBATCH --job-name="a\"b\\c")"
+                    "\n");
+  expect_in(script, "#SBATCH --account=\"lab#3\"\n");
+  expect_in(script, "#SBATCH --partition=\"it's\"\n");
+}
+
+TEST(BatchScript, RefusesLineBreaksInEveryText) {
+  const std::string text = "mine\n#SBATCH --uid=0";
+  const std::vector<std::function<void(BatchJob&)>> places = {
+      [&](BatchJob& job) { job.name = text; },
+      [&](BatchJob& job) { job.partition = text; },
+      [&](BatchJob& job) { job.account = text; },
+      [&](BatchJob& job) { job.time = "10\n"; },
+      [&](BatchJob& job) { job.output = text; },
+      [&](BatchJob& job) { job.more = {"--comment=" + text}; },
+      [&](BatchJob& job) { job.command.push_back("run.name=\x1b[2J"); },
+  };
+  for (const auto& put : places) {
+    auto job = batch_job();
+    put(job);
+    expect_in(refusal([&] { batch_script(job); }), "line break or another control character");
+  }
+}
+
 TEST(BatchScript, LeavesTimeToTrainBeforeTheNotice) {
   auto job = batch_job();
   job.time = "4:00";
