@@ -1,6 +1,7 @@
 #include "launcher/hosts.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <numeric>
 #include <optional>
@@ -11,7 +12,14 @@
 namespace lockstep {
 namespace {
 
-constexpr int most_slots = 1 << 20;
+constexpr int most_slots = 1 << 20;  // of all hosts together
+
+/// For messages: control characters as "?".
+std::string quoted(std::string text) {
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
+  return "\"" + text + "\"";
+}
 
 std::optional<int> whole_number(const std::string& text) {
   int number = 0;
@@ -24,8 +32,27 @@ std::optional<int> whole_number(const std::string& text) {
 int slots_in(const std::string& text, const std::string& name, const std::string& place) {
   const auto slots = whole_number(text);
   if (slots && *slots >= 1 && *slots <= most_slots) return *slots;
-  throw Error(ExitCode::config, place + ": \"" + text + "\" is no number of ranks for " + name,
-              "it is a whole number from 1", "write " + name + ":8 for 8 ranks on it");
+  throw Error(ExitCode::config, place + ": " + quoted(text) + " is no number of ranks for " + name,
+              "it is a whole number from 1 to " + std::to_string(most_slots),
+              "write " + name + ":8 for 8 ranks on it");
+}
+
+/// What mpirun or the remote shell would read otherwise, or wait for without a word, is refused here.
+void require_host_name(const std::string& name, const std::string& place) {
+  const auto refuse = [&](const std::string& why, const std::string& suggestion) {
+    throw Error(ExitCode::config, place + ": " + quoted(name) + " is no name of a host", why, suggestion);
+  };
+  if (name.front() == '-')
+    refuse("it would be an option of the remote shell", "give options of ssh in ~/.ssh/config");
+  if (name.find_first_of("[]{}*?") != std::string::npos && name.find(':') == std::string::npos)
+    refuse("lists in brackets are not expanded", "write each host out: a:8,b:8");
+  if (name.find(':') != std::string::npos)
+    refuse("Open MPI takes no IPv6 addresses", "give the host's name or its IPv4 address");
+  if (name.find('@') != std::string::npos)
+    refuse("a user does not belong here", "write `User` into ~/.ssh/config");
+  const auto known = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; };
+  if (!std::ranges::all_of(name, known) || name.front() == '.')
+    refuse("names have letters, digits, '-', '_' and '.'", "write hosts as a:8,b:8, without blanks");
 }
 
 /// The host in "a:8" or "a".
@@ -33,9 +60,9 @@ Host host_in(const std::string& word, const std::string& place) {
   const auto colon = word.rfind(':');
   const auto name = word.substr(0, colon);
   if (name.empty()) {
-    throw Error(ExitCode::config, place + ": a host without a name", "\"" + word + "\"",
-                "write hosts as a:8,b:8");
+    throw Error(ExitCode::config, place + ": a host without a name", quoted(word), "write hosts as a:8,b:8");
   }
+  require_host_name(name, place);
   if (colon == std::string::npos) return {name};
   return {name, slots_in(word.substr(colon + 1), name, place)};
 }
@@ -51,6 +78,9 @@ void add(std::vector<Host>& hosts, const Host& host, bool counted, const std::st
                 "it would be unclear how many ranks it takes",
                 "name it once: " + host.name + ":" + std::to_string(same->slots + host.slots));
   }
+  if (total_slots(hosts) <= most_slots) return;
+  throw Error(ExitCode::config, place + ": more than " + std::to_string(most_slots) + " ranks in all",
+              "with those of " + host.name, "lower the numbers behind the hosts' names");
 }
 
 std::vector<std::string> split(const std::string& text, char separator) {
@@ -80,9 +110,12 @@ std::vector<Host> parse_hostfile(const std::string& text, const std::string& pat
     auto host = host_in(word, place);
     bool counted = word.find(':') != std::string::npos;
     while (words >> word) {
-      if (word.starts_with("max_slots=") || word.starts_with("max-slots=")) continue;
+      if (word.starts_with("max_slots=") || word.starts_with("max-slots=")) {
+        slots_in(word.substr(10), host.name, place);
+        continue;
+      }
       if (!word.starts_with("slots=")) {
-        throw Error(ExitCode::config, place + ": \"" + word + "\" is not known in a hostfile",
+        throw Error(ExitCode::config, place + ": " + quoted(word) + " is not known in a hostfile",
                     "a line names a host and its ranks", "write " + host.name + " slots=8");
       }
       host.slots = slots_in(word.substr(6), host.name, place);
@@ -104,7 +137,8 @@ std::vector<int> parse_counts(const std::string& text) {
       word.resize(bracket);
     }
     const auto count = whole_number(word);
-    if (!count || !times || *times < 0 || *times > most_slots) {
+    if (!count || *count < 0 || *count > most_slots || !times || *times < 0 ||
+        *times > most_slots - std::ssize(counts)) {
       throw Error(ExitCode::config, "\"" + text + "\" is no list of numbers in Slurm's form",
                   "such as 2(x3),1", "check the variables SLURM_* of this shell");
     }

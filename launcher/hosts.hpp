@@ -15,7 +15,8 @@ struct Host {
 };
 
 /// Of --hosts: "a:8,b:8"; a name alone takes one rank. Throws Error (config) for a host without a name or
-/// named twice, and for a count below 1.
+/// named twice, for a name that mpirun or the remote shell would read otherwise (blanks, options, brackets,
+/// users, IPv6), and for counts below 1 or above 2^20 in all.
 std::vector<Host> parse_hosts(const std::string& list);
 
 /// Of a hostfile in Open MPI's form: lines of `a slots=8`, `a:8` or `a`, and # comments. A name alone counts
