@@ -1,6 +1,8 @@
 #include "common/rank_status.hpp"
 
 #include <algorithm>
+#include <array>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -11,7 +13,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t least_bytes = 1024;  // of a status, so that each covers the one before
-constexpr int peer_lost = 3, orderly_by_signal = 128;
+constexpr int peer_lost = 3, by_signal = 128;
+constexpr std::array ending_signals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};  // those a rank listens to
 
 }  // namespace
 
@@ -29,7 +32,16 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RankStatus, rank, host, pid, bea
 
 bool RankStatus::failed() const {
   if (state != State::ended || asked) return false;
-  return signal != 0 || (exit_code != 0 && exit_code != peer_lost && exit_code < orderly_by_signal);
+  return signal != 0 || (exit_code != 0 && exit_code != peer_lost && exit_code < by_signal);
+}
+
+bool RankStatus::left_in_order() const {
+  return state == State::ended && signal == 0 &&
+         std::ranges::count(ending_signals, exit_code - by_signal) > 0;
+}
+
+bool RankStatus::lost_its_starter() const {
+  return state == State::ended && !asked && signal == 0 && exit_code > by_signal && !left_in_order();
 }
 
 std::string status_folder(const std::string& run) { return run + "/status"; }

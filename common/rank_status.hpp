@@ -48,6 +48,10 @@ struct RankStatus {
 
   /// Killed, crashed, or left with an error of its own: not for want of another rank, nor when asked to.
   bool failed() const;
+  /// A signal had asked it or another rank to end: 128 + that signal.
+  bool left_in_order() const;
+  /// Open MPI ended it with an exit code of its own, above 128, because mpirun or its daemon had gone.
+  bool lost_its_starter() const;
 };
 
 /// RUN/status, where each rank has one file.

@@ -31,7 +31,7 @@ void report(const Ending& ending, bool verbose) {
               << " of mpirun) try `ssh HOST true` for each, or let mpirun explain with --verbose; the same "
                  "command goes on from the newest checkpoint\n";
   } else if (ending.status > 128) {
-    std::cerr << "lockstep: a rank was ended by signal " << ending.status - 128 << " ("
+    std::cerr << "lockstep: a rank, or what started it, was ended by signal " << ending.status - 128 << " ("
               << strsignal(ending.status - 128) << "); the same command goes on from the newest checkpoint\n";
   } else if (ending.status == 1 && !verbose) {
     std::cerr << "lockstep: the run ended with exit code 1; if nothing above says why, "

@@ -1,6 +1,7 @@
 #include "launcher/post_mortem.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <deque>
 #include <fstream>
 #include <map>
@@ -44,6 +45,27 @@ std::vector<Finding> lost_hosts(const std::vector<RankStatus>& statuses) {
   return findings;
 }
 
+/// Where ranks have lost what started them: the daemon of their host, or mpirun itself if all have.
+std::vector<Finding> lost_starter(const std::vector<RankStatus>& statuses) {
+  Finding finding{Trouble::host_lost, {}, "", ""};
+  const RankStatus* first = nullptr;
+  std::set<std::string> hosts;
+  for (const auto& status : statuses) {
+    if (!status.lost_its_starter()) continue;
+    if (!first) first = &status;
+    hosts.insert(status.host);
+    finding.ranks.push_back(status.rank);
+  }
+  if (!first) return {};
+  const bool all = finding.ranks.size() == statuses.size();
+  if (!all && hosts.size() == 1) finding.host = *hosts.begin();
+  finding.text = (all ? "mpirun was lost" : "mpirun's daemon on " + first->host + " was lost") +
+                 std::string(", in ") + first->phase + " of step " + std::to_string(first->step + 1) +
+                 ": it was killed or has crashed (exit code " + std::to_string(first->exit_code) +
+                 " of Open MPI in rank " + std::to_string(first->rank) + ")";
+  return {finding};
+}
+
 }  // namespace
 
 std::string describe(const Finding& finding, const std::string& run) {
@@ -66,15 +88,17 @@ std::vector<RankStatus> statuses_since(const std::string& run, const std::vector
 }
 
 std::vector<Finding> failures_in(const std::vector<RankStatus>& statuses) {
-  const auto findings = diagnose({}, statuses, 0);
-  return findings.empty() ? lost_hosts(statuses) : findings;
+  if (auto findings = diagnose({}, statuses, 0); !findings.empty()) return findings;
+  if (auto findings = lost_starter(statuses); !findings.empty()) return findings;
+  return lost_hosts(statuses);
 }
 
-bool stopped_in_order(const std::vector<RankStatus>& statuses) {
-  constexpr int by_signal = 128;
-  return std::ranges::any_of(statuses, [](const auto& status) {
-    return status.state == RankStatus::State::ended && status.signal == 0 && status.exit_code > by_signal;
-  });
+bool stopped_in_order(const std::vector<RankStatus>& statuses, int status_of_starter) {
+  constexpr int killed = 128 + SIGKILL;
+  const auto lost = [](const auto& status) { return status.failed() || status.lost_its_starter(); };
+  // mpirun's daemons ask the ranks to end before they go themselves; who asked shows in what else was lost.
+  if (status_of_starter == killed || std::ranges::any_of(statuses, lost)) return false;
+  return std::ranges::any_of(statuses, [](const auto& status) { return status.left_in_order(); });
 }
 
 }  // namespace lockstep

@@ -14,11 +14,13 @@ std::string describe(const Finding& finding, const std::string& run);
 /// What the sentinels have written since the statuses were `earlier`, whatever the hosts' clocks say.
 std::vector<RankStatus> statuses_since(const std::string& run, const std::vector<RankStatus>& earlier);
 
-/// Once the ranks have ended: the first failure, then those that are no consequence of it; or the hosts that
-/// were lost. Empty where the statuses tell of none.
+/// Once the ranks have ended: the first failure, then those that are no consequence of it; or that mpirun or
+/// a daemon of it was lost (its host; "" for mpirun); or the hosts that were lost. Empty where the statuses
+/// tell of none.
 std::vector<Finding> failures_in(const std::vector<RankStatus>& statuses);
 
-/// Whether the ranks left because a signal had asked one of them to, and saved.
-bool stopped_in_order(const std::vector<RankStatus>& statuses);
+/// Whether the ranks left because a signal had asked one of them to, and saved: none was lost, and mpirun or
+/// srun, which ended with `status_of_starter`, was not killed.
+bool stopped_in_order(const std::vector<RankStatus>& statuses, int status_of_starter);
 
 }  // namespace lockstep

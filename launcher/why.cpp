@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "launcher/commands.hpp"
 #include "launcher/machine.hpp"
 #include "launcher/post_mortem.hpp"
+#include "launcher/settings.hpp"
 
 namespace lockstep {
 namespace {
@@ -50,6 +52,21 @@ std::string gpu_in_words(const RankGpu& gpu) {
   return text;
 }
 
+/// It has the result of the steps that it was last asked for; with more epochs an old one is of fewer.
+bool is_complete(const std::string& run) {
+  std::ifstream file(run + "/result.json");
+  if (!file.is_open()) return false;
+  const auto result = ordered_json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!result.is_object()) return true;
+  try {
+    const auto training = resolved_of_run(run).config.training;
+    return result.value("epochs", ordered_json(training.epochs)) == training.epochs &&
+           result.value("max_steps", ordered_json(training.max_steps)) == training.max_steps;
+  } catch (const Error&) {  // written by another version, or away
+    return true;
+  }
+}
+
 /// How the run stands where nobody holds it up.
 std::string standing(const std::string& run, bool under_way, const std::vector<RankStatus>& ranks) {
   if (under_way) {
@@ -59,7 +76,7 @@ std::string standing(const std::string& run, bool under_way, const std::vector<R
     return "nothing holds the run up: step " + std::to_string(ranks.front().step) + ", in " +
            ranks.front().phase + pace;
   }
-  if (fs::exists(run + "/result.json")) return "the run is complete";
+  if (is_complete(run)) return "the run is complete";
   return ranks.empty() ? "no rank has begun" : "the run is not under way, and nothing tells of a failure";
 }
 
@@ -108,23 +125,29 @@ void print_for_machines(const WhyOptions& options, bool under_way, const std::ve
   std::cout << line.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << "\n";
 }
 
+/// Statuses outlive their ranks: of a complete run they tell how it stood before its end.
+std::vector<Finding> findings_on(const std::string& run, bool under_way,
+                                 const std::vector<RankStatus>& before,
+                                 const std::vector<RankStatus>& ranks) {
+  if (under_way) return diagnose(before, ranks, seconds_between_looks);
+  return is_complete(run) ? std::vector<Finding>{} : failures_in(ranks);
+}
+
 int why(const WhyOptions& options) {
   if (!fs::exists(options.run + "/plan.json")) {
     throw Error(ExitCode::config, options.run + " is not a run folder", "it has no plan.json",
                 "give the folder that `lockstep train` named");
   }
   const auto before = read_rank_statuses(options.run);
-  auto findings = diagnose({}, before, 0);
   auto ranks = before;
-  const bool over = !before.empty() && std::ranges::all_of(before, [](const auto& status) {
-    return status.state == RankStatus::State::ended;
-  });
-  if (!over) {
+  const bool over = std::ranges::all_of(
+      before, [](const auto& status) { return status.state == RankStatus::State::ended; });
+  if (!over || before.empty()) {
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds_between_looks));
     ranks = read_rank_statuses(options.run);
-    findings = diagnose(before, ranks, seconds_between_looks);
   }
-  const bool under_way = !over && is_under_way(before, ranks);
+  const bool under_way = is_under_way(before, ranks);
+  const auto findings = findings_on(options.run, under_way, before, ranks);
   (options.json || !terminal_columns() ? print_for_machines : print_for_people)(options, under_way, findings,
                                                                                 ranks);
   return static_cast<int>(findings.empty() ? ExitCode::success : ExitCode::peer_lost);
