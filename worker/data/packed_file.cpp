@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::array<char, 8> magic{'l', 'o', 'c', 'k', 'p', 'a', 'c', 'k'};
 constexpr std::uint64_t version = 1, page = 4096;
+constexpr std::uint64_t most_pixels = std::uint64_t{1} << 28, most_classes = std::uint64_t{1} << 20;
 
 /// Numbers are little-endian.
 struct Header {
@@ -47,6 +49,13 @@ Hash128 hash_of_table(const std::byte* begin, const Header& header) {
   return hash_of_hashes(hashes);
 }
 
+void require(const MappedFile& file, const std::string& what, std::uint64_t value, std::uint64_t least,
+             std::uint64_t most) {
+  if (value >= least && value <= most) return;
+  throw damaged(file.path(), "its " + what + ", " + std::to_string(value) + ", is not from " +
+                                 std::to_string(least) + " to " + std::to_string(most));
+}
+
 /// Products are compared in 128 bits: a damaged header must not overflow into a size that fits.
 void check(const Header& header, const MappedFile& file) {
   using Wide = unsigned __int128;
@@ -56,11 +65,43 @@ void check(const Header& header, const MappedFile& file) {
   const bool fits = header.records_offset == records_offset_of(header.names_bytes) &&
                     header.names_bytes < size && header.pixels_offset % page == 0 &&
                     header.records_offset + images * sizeof(ImageRecord) <= header.pixels_offset &&
-                    header.height < (1u << 28) && header.width < (1u << 28) && header.channels <= 3 &&
                     header.pixels_offset + images * bytes == size;
+  require(file, "height", header.height, 1, most_pixels);
+  require(file, "width", header.width, 1, most_pixels / std::max<std::uint64_t>(header.height, 1));
+  require(file, "number of channels", header.channels, 1, 3);
+  if (header.channels == 2) throw damaged(file.path(), "its images have 2 channels, not 1 or 3");
+  require(file, "number of training images", header.train_count, 1, size / sizeof(ImageRecord));
+  require(file, "number of test images", header.test_count, 1, size / sizeof(ImageRecord));
+  require(file, "number of classes", header.classes, 1, most_classes);
   if (!fits) throw damaged(file.path(), "its size is not what its header says: it is cut short or damaged");
   if (hash_of_table(file.bytes().data(), header) != header.table_hash)
     throw damaged(file.path(), "its header or its records have another hash than was written");
+}
+
+/// The hash of the table is public: what it fits may still be no image of this shape and these classes.
+void check_records(const PackedFile& file) {
+  const auto area = static_cast<std::uint64_t>(file.shape().height * file.shape().width);
+  const auto count = std::ssize(file.train()) + std::ssize(file.test());
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto& record = file.train().data()[i];  // those of the test set follow
+    const auto number = "image " + std::to_string(i);
+    if (record.label < 0 || record.label >= file.classes()) {
+      throw damaged(file.path(), number + " has label " + std::to_string(record.label) +
+                                     ", and labels run from 0 to " + std::to_string(file.classes() - 1));
+    }
+    for (std::size_t c = 0; c < record.sums.size(); ++c) {
+      const auto levels = static_cast<std::int64_t>(c) < file.shape().channels ? 255 * area : 0;
+      if (record.sums[c] > levels || record.squares[c] > 255 * levels)
+        throw damaged(file.path(), number + " has sums of levels that its pixels cannot have");
+    }
+  }
+}
+
+void check_names(const PackedFile& file) {
+  const auto names = std::ssize(file.class_names());
+  if (names == 0 || names == file.classes()) return;
+  throw damaged(file.path(), "it has " + std::to_string(names) + " names of classes for " +
+                                 std::to_string(file.classes()) + " classes");
 }
 
 }  // namespace
@@ -94,6 +135,8 @@ PackedFile::PackedFile(const std::string& path) : file_(std::make_shared<MappedF
   test_ = {records + header.train_count, header.test_count};
   pixels_offset_ = header.pixels_offset;
   table_hash_ = header.table_hash;
+  check_names(*this);
+  check_records(*this);
 }
 
 std::shared_ptr<const std::uint8_t> PackedFile::pixels(std::int64_t first) const {
@@ -104,7 +147,12 @@ std::shared_ptr<const std::uint8_t> PackedFile::pixels(std::int64_t first) const
 PackedFileWriter::PackedFileWriter(const std::string& path, const PixelShape& shape, std::int64_t images,
                                    const std::vector<std::string>& class_names)
     : path_(path), writing_(path + ".writing"), shape_(shape) {
-  for (const auto& name : class_names) names_ += name + "\n";
+  for (const auto& name : class_names) {
+    if (name.find('\n') != std::string::npos)
+      throw Error(ExitCode::config, "cannot pack a class whose name holds a line feed",
+                  "a packed file holds a name a line", "rename its folder");
+    names_ += name + "\n";
+  }
   pixels_offset_ = rounded_up(
       records_offset_of(names_.size()) + static_cast<std::size_t>(images) * sizeof(ImageRecord), page);
   size_ = pixels_offset_ + static_cast<std::size_t>(images * shape.bytes());
