@@ -9,12 +9,15 @@
 #include <new>
 #include <string>
 
+#include "worker/data/image_bytes.hpp"
 #include "worker/data/resize.hpp"
 
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t most_pixels = std::int64_t{1} << 28;  // beyond it a header is damaged, or an attack
+/// Beyond these a file is damaged, or an attack: they bound what one image takes to 1 GB and some seconds.
+constexpr std::int64_t most_pixels = std::int64_t{1} << 27, most_scans = 500,
+                       most_scanned = std::int64_t{1} << 33;  // pixels, in all scans
 
 bool is_png(std::span<const std::byte> file) {
   return file.size() >= 8 && png_sig_cmp(reinterpret_cast<png_const_bytep>(file.data()), 0, 8) == 0;
@@ -28,7 +31,14 @@ const unsigned char* begin_of_jpeg(std::span<const std::byte> file) {
 }
 
 void require_decodable(std::int64_t height, std::int64_t width) {
-  if (height * width > most_pixels) throw DamagedImage("it has more than 2^28 pixels");
+  if (height * width > most_pixels) throw DamagedImage("it has more than 2^27 pixels");
+}
+
+/// A progressive JPEG may pass over its picture any number of times, in a few bytes each.
+void require_few_scans(std::span<const std::byte> jpeg, std::int64_t pixels) {
+  const auto scans = scans_in(jpeg);
+  if (scans > most_scans || scans * pixels > most_scanned)
+    throw DamagedImage("JPEG: it has " + std::to_string(scans) + " scans, too many for its size");
 }
 
 /// libpng's simplified reader on a file in memory.
@@ -36,12 +46,13 @@ class PngReader {
  public:
   explicit PngReader(std::span<const std::byte> file) {
     image_.version = PNG_IMAGE_VERSION;
+    file = without_gamma(file, room_);
     png_image_begin_read_from_memory(&image_, file.data(), file.size());
     check();
     image_.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // 16 bits are of the same curve as 8
     require_decodable(image_.height, image_.width);
+    if (!can_hold_its_picture(file)) throw DamagedImage("PNG: it is too short for the size in its header");
   }
-  ~PngReader() { png_image_free(&image_); }
   PngReader(const PngReader&) = delete;
   PngReader& operator=(const PngReader&) = delete;
 
@@ -69,7 +80,11 @@ class PngReader {
     if (PNG_IMAGE_FAILED(image_)) throw DamagedImage(std::string("PNG: ") + image_.message);
   }
 
-  png_image image_{};
+  struct Image : png_image {
+    Image() : png_image{} {}
+    ~Image() { png_image_free(this); }
+  } image_;
+  std::vector<std::byte> room_;
 };
 
 /// The size an image gets before its middle is cut out.
@@ -93,14 +108,9 @@ PixelShape scaled_down(const PixelShape& image, const PixelShape& wanted) {
   return best;
 }
 
-void cut_middle(const Picture& from, const PixelShape& target, std::uint8_t* out) {
-  const auto row = target.width * target.channels;
-  const auto top = std::lrint(static_cast<double>(from.height - target.height) / 2);
-  const auto left = std::lrint(static_cast<double>(from.width - target.width) / 2);
-  for (auto y = top; y < top + target.height; ++y) {
-    const auto* begin = from.pixels.data() + (y * from.width + left) * from.channels;
-    out = std::copy_n(begin, row, out);
-  }
+Box middle_of(const PixelShape& image, const PixelShape& target) {
+  return {std::lrint(static_cast<double>(image.height - target.height) / 2),
+          std::lrint(static_cast<double>(image.width - target.width) / 2), target.height, target.width};
 }
 
 }  // namespace
@@ -129,6 +139,7 @@ PixelShape Decoder::shape_of(std::span<const std::byte> file) {
   if (width == 0 || height == 0) throw DamagedImage("JPEG: it ends before its picture begins");
   if (colours == TJCS_CMYK || colours == TJCS_YCCK) throw DamagedImage("it is a JPEG of CMYK colours");
   require_decodable(height, width);
+  require_few_scans(file, std::int64_t{height} * width);
   return {height, width, colours == TJCS_GRAY ? 1 : 3};
 }
 
@@ -157,7 +168,7 @@ void Decoder::decode(std::span<const std::byte> file, const PixelShape& target, 
       is_png(file) ? PixelShape{image.height, image.width, target.channels} : scaled_down(image, wanted);
   Picture picture(as.height, as.width, as.channels);
   decode_to(file, as, picture.pixels.data());
-  cut_middle(resized(picture, wanted.height, wanted.width), target, out);
+  std::ranges::copy(resized(picture, wanted.height, wanted.width, middle_of(wanted, target)).pixels, out);
 }
 
 }  // namespace lockstep

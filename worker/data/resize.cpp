@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace lockstep {
 namespace {
@@ -31,10 +32,17 @@ Window window_of(std::int64_t i, std::int64_t from, std::int64_t to) {
   return window;
 }
 
-std::vector<Window> windows_between(std::int64_t from, std::int64_t to) {
+/// Those of the pixels begin .. begin + count - 1 of the `to` that `from` become.
+std::vector<Window> windows_between(std::int64_t from, std::int64_t to, std::int64_t begin,
+                                    std::int64_t count) {
   std::vector<Window> windows;
-  for (std::int64_t i = 0; i < to; ++i) windows.push_back(window_of(i, from, to));
+  for (auto i = begin; i < begin + count; ++i) windows.push_back(window_of(i, from, to));
   return windows;
+}
+
+/// The pixels that all of them mix: the first, and one past the last.
+std::pair<std::int64_t, std::int64_t> reach_of(const std::vector<Window>& windows) {
+  return {windows.front().first, windows.back().first + std::ssize(windows.back().weights)};
 }
 
 /// The levels to mix lie `stride` apart.
@@ -48,11 +56,12 @@ std::uint8_t mixed(const std::uint8_t* level, const Window& window, std::int64_t
   return static_cast<std::uint8_t>(std::clamp(sum >> precision_bits, 0, 255));
 }
 
-Picture with_width(const Picture& from, std::int64_t width) {
-  Picture result(from.height, width, from.channels);
-  const auto windows = windows_between(from.width, width);
+/// A pixel of a row for every window, of the rows begin .. end - 1.
+Picture with_width(const Picture& from, const std::vector<Window>& windows, std::int64_t begin,
+                   std::int64_t end) {
+  Picture result(end - begin, std::ssize(windows), from.channels);
   auto out = result.pixels.begin();
-  for (std::int64_t y = 0; y < from.height; ++y) {
+  for (auto y = begin; y < end; ++y) {
     const auto* row = from.pixels.data() + y * from.width * from.channels;
     for (const auto& window : windows)
       for (std::int64_t c = 0; c < from.channels; ++c) *out++ = mixed(row + c, window, from.channels);
@@ -60,20 +69,26 @@ Picture with_width(const Picture& from, std::int64_t width) {
   return result;
 }
 
-Picture with_height(const Picture& from, std::int64_t height) {
-  Picture result(height, from.width, from.channels);
+/// A row for every window; the first row of `from` is number `begin` to them.
+Picture with_height(const Picture& from, const std::vector<Window>& windows, std::int64_t begin) {
+  Picture result(std::ssize(windows), from.width, from.channels);
   const auto row = from.width * from.channels;
   auto out = result.pixels.begin();
-  for (const auto& window : windows_between(from.height, height))
+  for (auto window : windows) {
+    window.first -= begin;
     for (std::int64_t i = 0; i < row; ++i) *out++ = mixed(from.pixels.data() + i, window, row);
+  }
   return result;
 }
 
 }  // namespace
 
-Picture resized(const Picture& from, std::int64_t height, std::int64_t width) {
-  const auto wide = from.width == width ? from : with_width(from, width);
-  return from.height == height ? wide : with_height(wide, height);
+/// A side that keeps its length has windows of one pixel, whose weight of 1 leaves it as it is.
+Picture resized(const Picture& from, std::int64_t height, std::int64_t width, const Box& part) {
+  const auto columns = windows_between(from.width, width, part.left, part.width);
+  const auto rows = windows_between(from.height, height, part.top, part.height);
+  const auto [begin, end] = reach_of(rows);
+  return with_height(with_width(from, columns, begin, end), rows, begin);
 }
 
 }  // namespace lockstep
