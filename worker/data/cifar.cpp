@@ -5,6 +5,7 @@
 
 #include "common/error.hpp"
 #include "worker/data/encoded_images.hpp"
+#include "worker/data/regular_file.hpp"
 
 namespace lockstep {
 namespace {
@@ -51,6 +52,8 @@ void add_file(EncodedImages& images, const std::string& name, const Version& ver
 }
 
 std::vector<std::string> class_names(const fs::path& path, std::size_t classes) {
+  if (const auto kind = not_regular(path); !kind.empty())
+    throw Error(ExitCode::config, "cannot read " + path.string(), kind, "remove it, or fetch it again");
   std::ifstream file(path);
   std::vector<std::string> names;
   for (std::string name; names.size() < classes && file >> name;) names.push_back(name);

@@ -1,6 +1,5 @@
 #include "worker/data/encoded_images.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,13 +9,14 @@
 #include <map>
 
 #include "common/error.hpp"
+#include "worker/data/regular_file.hpp"
 
 namespace lockstep {
 namespace {
 
 void read_file(const std::string& path, std::vector<std::byte>& to) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) throw file_error("cannot open", path, errno);
+  if (const auto kind = not_regular(path); !kind.empty()) throw DamagedImage(kind + ", not a regular file");
+  const int file = open_regular(path);
   struct stat about {};
   ssize_t got = fstat(file, &about) == 0 ? 0 : -1;
   to.resize(got == 0 ? static_cast<std::size_t>(about.st_size) : 0);

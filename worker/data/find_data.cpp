@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "common/error.hpp"
+#include "worker/data/regular_file.hpp"
 
 namespace lockstep {
 namespace {
@@ -39,6 +40,8 @@ bool is_tar(const std::string& path) {
 
 FoundData find_in_file(const Config::Data& settings) {
   const auto& path = settings.path;
+  if (const auto kind = not_regular(path); !kind.empty())
+    throw Error(ExitCode::config, "cannot use data.path = " + path, kind, remedy);
   if (is_packed_file(path)) {
     auto file = std::make_shared<const PackedFile>(path);
     const auto side = settings.image_size;
@@ -67,9 +70,7 @@ void refuse_other_size(const Config::Data& settings, const PixelShape& shape) {
               "leave image_size out");
 }
 
-}  // namespace
-
-FoundData find_data(const Config::Data& settings) {
+FoundData find(const Config::Data& settings) {
   const auto& path = settings.path;
   std::error_code failure;
   const auto status = fs::status(path, failure);
@@ -88,6 +89,16 @@ FoundData find_data(const Config::Data& settings) {
   }
   if (has_any(path, {"train"})) return find_in_folder(path, settings.train_samples, settings.test_samples);
   throw Error(ExitCode::config, "found no images in data.path = " + path, looked_for, remedy);
+}
+
+}  // namespace
+
+FoundData find_data(const Config::Data& settings) {
+  try {
+    return find(settings);
+  } catch (const fs::filesystem_error& failure) {
+    throw file_error("cannot read", failure.path1().string(), failure.code().value());
+  }
 }
 
 Hash128 list_hash(const FoundData& found) {

@@ -2,6 +2,7 @@
 // number of dimensions, each dimension as a big-endian 32-bit number, then the data.
 #include "worker/data/idx.hpp"
 
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -11,14 +12,24 @@
 #include <vector>
 
 #include "common/error.hpp"
+#include "worker/data/regular_file.hpp"
 
 namespace lockstep {
 namespace {
 
+constexpr std::int64_t most_deflated = 1032;  // bytes that one byte of a deflated file can stand for
+constexpr std::int64_t most_bytes = std::int64_t{1} << 40;
+constexpr std::int64_t most_pixels = std::int64_t{1} << 28;  // of an image, as in a packed file
+
 class GzipFile {
  public:
-  explicit GzipFile(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
-    if (!file_) throw file_error("cannot open", path, errno);
+  explicit GzipFile(const std::string& path) : path_(path) {
+    const int file = open_regular(path);
+    file_ = gzdopen(file, "rb");  // which then closes it
+    if (!file_) {
+      close(file);
+      throw file_error("cannot open", path, ENOMEM);
+    }
     gzbuffer(file_, 1 << 18);
   }
   ~GzipFile() { gzclose(file_); }
@@ -35,18 +46,26 @@ class GzipFile {
     }
   }
 
+  /// Of a file that is to hold `size` bytes: whether it can, before memory is taken for them.
+  void require_size(std::int64_t size) {
+    const auto stored = static_cast<std::int64_t>(std::filesystem::file_size(path_));
+    if (gzdirect(file_) ? stored < size : stored < size / most_deflated) cut_short();
+    if (gzdirect(file_) && stored > size) too_long();
+  }
+
   /// Reads on to the end, so that the checksum in a gzip trailer is looked at.
   void finish() {
     std::uint8_t byte;
     const int got = gzread(file_, &byte, 1);
     if (got < 0) cut_short();
-    if (got > 0) {
-      throw Error(ExitCode::config, "cannot use " + path_, "it is longer than its header says",
-                  "fetch the file again");
-    }
+    if (got > 0) too_long();
   }
 
  private:
+  [[noreturn]] void too_long() {
+    throw Error(ExitCode::config, "cannot use " + path_, "it is longer than its header says",
+                "fetch the file again");
+  }
   [[noreturn]] void cut_short() {
     int code = 0;
     const std::string reason = gzerror(file_, &code);
@@ -69,6 +88,11 @@ std::string existing(const std::string& folder, const std::string& name) {
               "no such file", "set data.path to the folder that holds it, or install dataset-fashion-mnist");
 }
 
+[[noreturn]] void impossible(const std::string& path) {
+  throw Error(ExitCode::config, "cannot use " + path, "its header gives an impossible size",
+              "fetch the file again");
+}
+
 /// Reads the header of a file of unsigned bytes with so many dimensions, and returns them.
 std::vector<std::int64_t> read_header(GzipFile& file, const std::string& path, std::size_t dimensions) {
   std::uint8_t magic[4];
@@ -84,12 +108,11 @@ std::vector<std::int64_t> read_header(GzipFile& file, const std::string& path, s
     std::uint8_t b[4];
     file.read(b, sizeof b);
     shape.push_back((std::int64_t{b[0]} << 24) | (b[1] << 16) | (b[2] << 8) | b[3]);
+    if (shape.back() == 0 || shape.back() > most_bytes / size) impossible(path);
     size *= shape.back();
-    if (size <= 0 || size > (std::int64_t{1} << 40)) {
-      throw Error(ExitCode::config, "cannot use " + path, "its header gives an impossible size",
-                  "fetch the file again");
-    }
+    if (i > 0 && size / shape.front() > most_pixels) impossible(path);
   }
+  file.require_size(size + 4 + 4 * static_cast<std::int64_t>(dimensions));
   return shape;
 }
 

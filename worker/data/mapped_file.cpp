@@ -1,6 +1,5 @@
 #include "worker/data/mapped_file.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,15 +7,15 @@
 #include <cerrno>
 
 #include "common/error.hpp"
+#include "worker/data/regular_file.hpp"
 
 namespace lockstep {
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) throw file_error("cannot open", path, errno);
+  const int file = open_regular(path);
   struct stat about {};
   void* data = nullptr;
-  int error_number = fstat(file, &about) != 0 ? errno : S_ISREG(about.st_mode) ? 0 : EINVAL;
+  int error_number = fstat(file, &about) != 0 ? errno : 0;
   if (error_number == 0 && about.st_size > 0) {
     data = mmap(nullptr, static_cast<std::size_t>(about.st_size), PROT_READ, MAP_SHARED, file, 0);
     if (data == MAP_FAILED) error_number = errno;

@@ -1,0 +1,89 @@
+// IDX files whose headers lie.
+#include "worker/data/idx.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include "tests/unit/refusal.hpp"
+#include "tests/unit/scratch_folder.hpp"
+
+namespace lockstep {
+namespace {
+
+std::string idx(const std::vector<std::uint32_t>& sizes, std::size_t content) {
+  std::string bytes{'\0', '\0', '\x08', static_cast<char>(sizes.size())};
+  for (const auto size : sizes)
+    for (const int shift : {24, 16, 8, 0}) bytes += static_cast<char>(size >> shift);
+  return bytes + std::string(content, '\0');
+}
+
+/// Four files of 12 images of 3 x 2 pixels, one of which may be another.
+struct Folder : ScratchFolder {
+  Folder() {
+    for (const std::string part : {"train", "t10k"}) {
+      write(part + "-images-idx3-ubyte", idx({12, 3, 2}, 72));
+      write(part + "-labels-idx1-ubyte", idx({12}, 12));
+    }
+  }
+};
+
+void expect_images_refused(ExitCode code, const std::string& images, const std::string& why) {
+  const Folder folder;
+  const auto path = folder.write("train-images-idx3-ubyte", images);
+  expect_refused(code, [&] { find_idx(folder.path()); }, {path, why, "again"});
+}
+
+TEST(Idx, ReadsWhatItsHeadersSay) {
+  const Folder folder;
+  const auto files = find_idx(folder.path());
+  EXPECT_EQ(files.train.count, 12);
+  EXPECT_EQ(files.shape, (PixelShape{3, 2, 1}));
+}
+
+TEST(Idx, RefusesSizesWhoseProductOverflows) {
+  const std::uint32_t a = 536847744;  // 64 x (2^29 - a) x (2^29 + a + 1) is small modulo 2^64
+  for (const auto& sizes : {std::vector<std::uint32_t>{64, (1u << 29) - a, (1u << 29) + a + 1},
+                            {12, 0xffffffff, 0xffffffff},
+                            {0xffffffff, 0xffffffff, 0xffffffff},
+                            {12, 1u << 31, 1u << 31},
+                            {12, 1u << 20, 1u << 20},
+                            {0, 3, 2},
+                            {12, 0, 2}})
+    expect_images_refused(ExitCode::config, idx(sizes, 72), "impossible size");
+}
+
+TEST(Idx, RefusesAHeaderThatAsksForMoreThanTheFileHolds) {
+  expect_images_refused(ExitCode::io, idx({12, 1 << 14, 1 << 14}, 72), "ends before its header says");
+  expect_images_refused(ExitCode::io, idx({12, 3, 2}, 71), "ends before its header says");
+}
+
+TEST(Idx, RefusesBytesBeyondItsHeader) {
+  expect_images_refused(ExitCode::config, idx({12, 3, 2}, 73), "longer than its header says");
+}
+
+TEST(Idx, RefusesACompressedFileThatCannotHoldWhatItsHeaderSays) {
+  const Folder folder;
+  std::filesystem::remove(folder.path() + "/train-images-idx3-ubyte");
+  const auto path = folder.path() + "/train-images-idx3-ubyte.gz", bytes = idx({12, 1 << 14, 1 << 14}, 72);
+  const auto file = gzopen(path.c_str(), "wb");
+  gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
+  gzclose(file);
+  expect_refused(ExitCode::io, [&] { find_idx(folder.path()); }, {path, "ends before its header says"});
+}
+
+TEST(Idx, RefusesOtherNumbersOfImagesThanLabels) {
+  expect_images_refused(ExitCode::config, idx({11, 3, 2}, 66), "11 images but 12 labels");
+  expect_images_refused(ExitCode::config, idx({13, 3, 2}, 78), "13 images but 12 labels");
+}
+
+TEST(Idx, DoesNotWaitForAFifo) {
+  const Folder folder;
+  const auto path = folder.path() + "/train-images-idx3-ubyte";
+  std::filesystem::remove(path);
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  expect_refused(ExitCode::io, [&] { find_idx(folder.path()); }, {path, "FIFO", "regular file"});
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,62 @@
+// What lies in a folder of images and is none.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "configs/config.hpp"
+#include "tests/unit/refusal.hpp"
+#include "tests/unit/scratch_folder.hpp"
+#include "worker/data/encoded_images.hpp"
+#include "worker/data/find_data.hpp"
+
+namespace lockstep {
+namespace {
+
+struct Folder : ScratchFolder {
+  Folder() {
+    for (const auto* part : {"train/", "test/"})
+      for (const auto* name : {"cat/1.png", "dog/1.png"}) write(std::string(part) + name, "");
+  }
+  EncodedImages find() const { return find_in_folder(path(), 0, 0); }
+};
+
+TEST(FolderOfImages, CountsAFifoAsADamagedImage) {
+  const Folder folder;
+  ASSERT_EQ(mkfifo((folder.path() + "/train/cat/0.png").c_str(), 0600), 0);
+  const auto images = folder.find();
+  ASSERT_EQ(images.samples.front().name, "train/cat/0.png");
+  Decoder decoder;
+  try {
+    images.shape_of(0, decoder);
+    FAIL() << "it has a shape";
+  } catch (const DamagedImage& damage) {
+    EXPECT_STREQ(damage.what(), "it is a FIFO, not a regular file");
+  }
+}
+
+TEST(FolderOfImages, IsNamedWhereALinkOfItEndsNowhere) {
+  const Folder folder;
+  std::filesystem::create_symlink("nowhere.png", folder.path() + "/train/cat/0.png");
+  const auto images = folder.find();
+  Decoder decoder;
+  expect_refused(ExitCode::io, [&] { images.shape_of(0, decoder); }, {"train/cat/0.png"});
+}
+
+TEST(Data, IsRefusedWhereItIsAFifo) {
+  const ScratchFolder folder;
+  Config::Data settings;
+  settings.path = folder.path() + "/fifo";
+  ASSERT_EQ(mkfifo(settings.path.c_str(), 0600), 0);
+  expect_refused(ExitCode::config, [&] { find_data(settings); }, {settings.path, "FIFO", "data.path"});
+}
+
+TEST(Data, IsRefusedWhereItsLinksGoInACircle) {
+  const ScratchFolder folder;
+  Config::Data settings;
+  settings.path = folder.path() + "/a";
+  std::filesystem::create_symlink("b", folder.path() + "/a");
+  std::filesystem::create_symlink("a", folder.path() + "/b");
+  EXPECT_THROW(find_data(settings), Error);
+}
+
+}  // namespace
+}  // namespace lockstep
