@@ -19,6 +19,19 @@ struct Folder : ScratchFolder {
   EncodedImages find() const { return find_in_folder(path(), 0, 0); }
 };
 
+TEST(FolderOfImages, HasNoClassesThatAreHidden) {
+  const Folder folder;
+  for (const auto* name : {"train/.ipynb_checkpoints/1.png", "train/.git/a/1.png", "test/@eaDir/1.png",
+                           "train/cat/.ipynb_checkpoints/1.png", "train/cat/._1.png", "train/__MACOSX/1.png"})
+    folder.write(name, "");
+  const auto images = folder.find();
+  EXPECT_EQ(images.classes, (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(images.count(), 4);
+  EXPECT_EQ(images.left_out, (std::vector<std::string>{
+                                 "test/@eaDir/", "train/.git/", "train/.ipynb_checkpoints/",
+                                 "train/__MACOSX/", "train/cat/._1.png", "train/cat/.ipynb_checkpoints/"}));
+}
+
 TEST(FolderOfImages, CountsAFifoAsADamagedImage) {
   const Folder folder;
   ASSERT_EQ(mkfifo((folder.path() + "/train/cat/0.png").c_str(), 0600), 0);

@@ -81,6 +81,14 @@ bool has_image_name(const std::string& path) {
   return ending == ".jpg" || ending == ".jpeg" || ending == ".png";
 }
 
+bool is_hidden(const std::string& path) {
+  for (const auto& part : std::filesystem::path(path)) {
+    const auto name = part.string();
+    if (name.starts_with('.') || name == "@eaDir" || name == "#recycle" || name == "__MACOSX") return true;
+  }
+  return false;
+}
+
 void set_samples(EncodedImages& images, FoundImages found, std::int64_t train_samples,
                  std::int64_t test_samples) {
   for (const auto& [folder, list] :

@@ -70,6 +70,10 @@ void set_samples(EncodedImages& images, FoundImages found, std::int64_t train_sa
 /// Whether a file is taken for an image by its name: .jpg, .jpeg or .png in any case.
 bool has_image_name(const std::string& path);
 
+/// Whether a part of the path is what programs leave beside images: names that begin with a dot (.git,
+/// .ipynb_checkpoints, ._1.jpg), @eaDir, #recycle, __MACOSX.
+bool is_hidden(const std::string& path);
+
 /// Each throws Error (config, io) when what is there cannot be used.
 EncodedImages find_in_folder(const std::string& folder, std::int64_t train_samples,
                              std::int64_t test_samples);

@@ -140,9 +140,11 @@ std::vector<std::string> notes_on(const EncodedImages& images, std::span<const E
                     " images are damaged and left out (data.damaged_images = \"skip\")");
   }
   if (!images.left_out.empty()) {
-    notes.push_back(std::to_string(images.left_out.size()) + " files of " + images.place +
-                    " are not used, such as " + images.left_out.front() +
-                    " (an image lies in the folder of its class and ends in .jpg, .jpeg or .png)");
+    notes.push_back(
+        std::to_string(images.left_out.size()) + " files of " + images.place + " are not used, such as " +
+        images.left_out.front() +
+        " (an image lies in the folder of its class and ends in .jpg, .jpeg or .png; what is hidden is "
+        "no class)");
   }
   return notes;
 }

@@ -16,11 +16,14 @@ std::size_t add_class(const fs::path& root, const std::string& part, const std::
                       std::vector<FoundImage>& to, std::vector<std::string>& left_out) {
   const auto before = to.size();
   const auto folder = root / part;
-  for (const auto& entry :
-       fs::recursive_directory_iterator(folder / name, fs::directory_options::follow_directory_symlink)) {
-    if (entry.is_directory()) continue;
-    const auto path = entry.path().lexically_relative(folder).string();
-    if (has_image_name(path)) {
+  fs::recursive_directory_iterator entry(folder / name, fs::directory_options::follow_directory_symlink);
+  for (; entry != fs::recursive_directory_iterator(); ++entry) {
+    const auto path = entry->path().lexically_relative(folder).string();
+    const bool hidden = is_hidden(entry->path().filename().string());
+    if (entry->is_directory()) {
+      if (hidden) entry.disable_recursion_pending();
+      if (hidden) left_out.push_back(part + "/" + path + "/");
+    } else if (has_image_name(path) && !hidden) {
       to.push_back({path, {}});
     } else {
       left_out.push_back(part + "/" + path);
@@ -35,6 +38,8 @@ void add_part(const fs::path& root, const std::string& part, std::vector<FoundIm
     const auto name = entry.path().filename().string();
     if (!entry.is_directory()) {
       left_out.push_back(part + "/" + name);
+    } else if (is_hidden(name)) {
+      left_out.push_back(part + "/" + name + "/");
     } else if (add_class(root, part, name, to, left_out) == 0) {
       empty.push_back(name);
     }

@@ -106,10 +106,11 @@ EncodedImages find_in_tar(const std::string& path, std::int64_t train_samples, s
   for (const auto& member : members) {
     const auto in_train = below(member.path, found.train_folder);
     const auto inner = in_train.empty() ? below(member.path, found.test_folder) : in_train;
+    const bool hidden = is_hidden(inner);
     const bool in_class = inner.find('/') != std::string::npos;
     if (member.folder) {
-      if (!in_train.empty() && !in_class) folders.insert(in_train);
-    } else if (!in_class || !has_image_name(member.path)) {
+      if (!in_train.empty() && !in_class && !hidden) folders.insert(in_train);
+    } else if (!in_class || hidden || !has_image_name(member.path)) {
       images.left_out.push_back(member.path);
     } else {
       (in_train.empty() ? found.test : found.train).push_back({inner, member.bytes});
