@@ -14,6 +14,8 @@
 namespace lockstep {
 namespace {
 
+constexpr std::size_t block_bytes = 512;
+
 struct Free {
   void operator()(archive* reader) const { archive_read_free(reader); }
 };
@@ -23,11 +25,17 @@ Error damaged(const MappedFile& file, const std::string& why) {
   return Error(ExitCode::io, "cannot use " + file.path(), why, "fetch or write the file again");
 }
 
+/// Of some errors libarchive gives no reason.
+std::string reason(archive* reader) {
+  const char* text = archive_error_string(reader);
+  return text ? text : "damaged: it cannot be read as a tar file";
+}
+
 Reader open_tar(const MappedFile& file) {
   Reader reader(archive_read_new());
   archive_read_support_format_tar(reader.get());
   if (archive_read_open_memory(reader.get(), file.bytes().data(), file.bytes().size()) != ARCHIVE_OK)
-    throw damaged(file, archive_error_string(reader.get()));
+    throw damaged(file, reason(reader.get()));
   return reader;
 }
 
@@ -52,10 +60,38 @@ struct Member {
   std::span<const std::byte> bytes;
 };
 
+/// A tar file ends with blocks of zeros. libarchive takes one that is cut between two members for whole, and
+/// does not look at what follows the end.
+void require_end(const MappedFile& file, std::size_t end, const std::vector<Member>& members) {
+  const auto rest = file.bytes().subspan(std::min(end, file.bytes().size()));
+  if (rest.size() < block_bytes) {
+    throw damaged(file, "it is cut short: the mark of the end is missing after its last whole member" +
+                            (members.empty() ? "" : ", " + members.back().path));
+  }
+  const auto other = std::ranges::find_if(rest, [](std::byte byte) { return byte != std::byte{0}; });
+  if (other == rest.end()) return;
+  throw Error(ExitCode::io, "cannot use " + file.path(),
+              "something follows the end of the archive at byte " +
+                  std::to_string(end + static_cast<std::size_t>(other - rest.begin())) +
+                  ", such as a second tar file",
+              "write one archive of all images with tar -cf, or join two with tar -Af");
+}
+
+/// Of a member that is there twice, tools take the last one or both.
+void require_once(const MappedFile& file, const std::vector<Member>& members) {
+  std::set<std::string_view> seen;
+  for (const auto& member : members) {
+    if (member.folder || seen.insert(member.path).second) continue;
+    throw Error(ExitCode::io, "cannot use " + file.path(), "it holds " + member.path + " twice",
+                "unpack it and write it again with tar -cf");
+  }
+}
+
 std::vector<Member> members_of(const MappedFile& file) {
   const auto reader = open_tar(file);
   std::vector<Member> members;
   archive_entry* entry = nullptr;
+  std::size_t end = 0;  // of the last member, in bytes
   int status;
   while ((status = archive_read_next_header(reader.get(), &entry)) == ARCHIVE_OK) {
     const char* name = archive_entry_pathname(entry);
@@ -68,9 +104,14 @@ std::vector<Member> members_of(const MappedFile& file) {
     if (regular && has_image_name(path))
       member.bytes = content_of(reader.get(), file, path, archive_entry_size(entry));
     if (folder || regular) members.push_back(std::move(member));
-    if (!folder && !regular) throw damaged(file, path + " is a link, of which a tar file holds no content");
+    if (!folder && !regular)
+      throw damaged(file, path + " is a link or no regular file, of which a tar file holds no content");
+    if (archive_read_data_skip(reader.get()) != ARCHIVE_OK) throw damaged(file, reason(reader.get()));
+    end = static_cast<std::size_t>(archive_filter_bytes(reader.get(), 0));
   }
-  if (status != ARCHIVE_EOF) throw damaged(file, archive_error_string(reader.get()));
+  if (status != ARCHIVE_EOF) throw damaged(file, reason(reader.get()));
+  require_end(file, end, members);
+  require_once(file, members);
   return members;
 }
 
