@@ -1,9 +1,10 @@
 #include "worker/tensorboard.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 
@@ -15,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* prefix = "events.out.tfevents.";
+constexpr int digits = 10;  // of a time in seconds, until the year 2286
+constexpr std::int64_t last_stamp = 9'999'999'999;
 
 /// CRC-32C (Castagnoli), a byte at a time; events are short.
 constexpr auto crc_of_byte = [] {
@@ -79,17 +82,29 @@ std::string tag_of(std::string name) {
   return "train/" + (name == "train_accuracy" ? "accuracy" : name);
 }
 
-/// A name that sorts after those in `folder`: TensorBoard reads in this order.
+/// The time in the name of a file of events, in seconds; 0 in any other name.
+std::int64_t stamp_of(const std::string& name) {
+  if (!name.starts_with(prefix)) return 0;
+  std::int64_t stamp = 0;
+  const auto* begin = name.data() + std::string_view(prefix).size();
+  const auto* end = std::from_chars(begin, name.data() + name.size(), stamp).ptr;
+  // Of another number of digits the order of names is not that of the times.
+  return end - begin == digits ? stamp : 0;
+}
+
+/// A name that sorts after those of events in `folder`: TensorBoard reads in this order. It follows from the
+/// clock, or from a file that is ahead of it.
 std::string next_name(const std::string& folder) {
-  const std::chrono::seconds now =
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
-  char name[64];
-  for (auto stamp = now.count();; ++stamp) {
-    std::snprintf(name, sizeof name, "%s%010lld", prefix, static_cast<long long>(stamp));
-    bool last = true;
-    for (const auto& item : fs::directory_iterator(folder))
-      last = last && item.path().filename().string() < name;
-    if (last) return folder + "/" + name + "." + host_name();
+  std::int64_t stamp =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
+  for (const auto& item : fs::directory_iterator(folder)) {
+    const auto other = stamp_of(item.path().filename().string());
+    if (other < last_stamp) stamp = std::max(stamp, other + 1);
+  }
+  for (;; ++stamp) {
+    auto path = folder + "/" + prefix + std::to_string(stamp) + "." + host_name();
+    if (!fs::exists(fs::symlink_status(path))) return path;
   }
 }
 
