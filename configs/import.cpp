@@ -61,6 +61,25 @@ const std::multimap<std::string, std::string> kOtherWords = {
     {"false", "none"},
 };
 
+/// Keys of other programs that are rows here; none of them is a name of the table.
+const std::map<std::string, std::string> kOtherKeys = {
+    {"gradient_clip", "training.gradient_clip_norm"},
+    {"clip_grad", "training.gradient_clip_norm"},
+    {"sched", "schedule.name"},
+};
+
+/// Keys that mean one thing in one program and another elsewhere, with what to write instead.
+const std::map<std::string, std::string> kAmbiguousKeys = {
+    {"augmentation", "give an object with the keys of [augmentation], such as {\"trivial_augment\": true}"},
+    {"cutmix", "give augmentation.cutmix_prob, how often, and augmentation.cutmix_alpha, its shape"},
+};
+
+/// A Text that is neither a choice nor a name: the path of a file or folder.
+bool is_path(const Parameter& row) {
+  return std::holds_alternative<Text>(row.default_value) && row.bounds.choices.empty() &&
+         !row.bounds.plain_name && row.bounds.word_or_number.empty();
+}
+
 /// The word of `choices` that `word` spells in another way: "AdamW", "StepLR", "CosineAnnealingLR" (the
 /// classes of PyTorch), "float16"; `word` itself if there is none.
 std::string choice_spelled(const std::string& word, const std::vector<std::string>& choices) {
@@ -172,7 +191,12 @@ void Importer::read_group(const std::string& path, const std::string& section, c
 void Importer::read_key(const std::string& path, const std::string& section, const std::string& key,
                         const json& value) {
   auto rows = parameters_called(section, key);
+  if (const auto other = kOtherKeys.find(plain_name(key)); rows.empty() && other != kOtherKeys.end())
+    rows = parameters_named(other->second);
   if (!section.empty()) std::erase_if(rows, [&](const Parameter* row) { return row->section != section; });
+  if (const auto ambiguous = kAmbiguousKeys.find(plain_name(key));
+      rows.empty() && ambiguous != kAmbiguousKeys.end())
+    return unknown_key(path, value, "it is a switch, a number or a name, by the program", ambiguous->second);
   if (rows.empty()) {
     const std::string where =
         section.empty() ? "the table has no such key" : "[" + section + "] has no such key";
@@ -182,6 +206,10 @@ void Importer::read_key(const std::string& path, const std::string& section, con
                   "put it into an object named like its section"});
   } else if (!value.is_null()) {
     const Parameter& row = *rows.front();
+    if (is_path(row) && !value.is_string()) {
+      if (value == json(false)) return note(path + " = false is the default of " + row.name() + " here");
+      return unknown_key(path, value, row.name() + " is a path here", "give the path of the file as a text");
+    }
     const auto [earlier, is_first] = given_.emplace(row.name(), Given{path, value});
     if (!is_first && earlier->second.value != value)
       report(path, {"differs from " + earlier->second.path, "both are " + row.name() + " here",

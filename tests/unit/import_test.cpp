@@ -122,6 +122,26 @@ TEST(Import, TakesWholeNumbersThatAreWrittenWithAPoint) {
   EXPECT_TRUE(contains(refusal(R"({"epochs": 30.5})"), "epochs: training.epochs = 30.5 has the wrong type"));
 }
 
+TEST(Import, TakesNoSwitchForAPath) {
+  EXPECT_TRUE(contains(refusal(R"({"pretrained": true})"), "model.pretrained is a path here"));
+  EXPECT_TRUE(contains(refusal(R"({"data": {"path": 7}})"), "data.path is a path here"));
+  EXPECT_TRUE(contains(refusal(R"({"teacher": ["a"]})"), "distillation.teacher is a path here"));
+  const Import result = read(R"({"pretrained": false})");
+  EXPECT_EQ(load(result.toml).config, Config{});
+  EXPECT_EQ(std::ranges::count(result.notes, "pretrained = false is the default of model.pretrained here"),
+            1);
+}
+
+TEST(Import, KnowsTheKeysOfOtherPrograms) {
+  EXPECT_EQ(imported(R"({"clip_grad": 2.0})").training.gradient_clip_norm, 2.0);
+  EXPECT_EQ(imported(R"({"training": {"gradient_clip": 0.5}})").training.gradient_clip_norm, 0.5);
+  EXPECT_EQ(imported(R"({"clip_grad": null})"), Config{});
+  EXPECT_EQ(imported(R"({"sched": "cosine"})").schedule.name, "cosine");
+  EXPECT_TRUE(contains(refusal(R"({"cutmix": 1.0})"), "give augmentation.cutmix_prob, how often"));
+  EXPECT_TRUE(
+      contains(refusal(R"({"augmentation": true})"), "give an object with the keys of [augmentation]"));
+}
+
 TEST(Import, UnderstandsTheClassNamesOfPyTorch) {
   const Import result = read(R"({"optimizer": "AdamW", "scheduler": "StepLR"})");
   const Config config = load(result.toml).config;
