@@ -68,6 +68,11 @@ struct Check {
       return Problem{shown + " has control characters", "no path or name needs them", "remove them"};
     }
     const std::string& word = row.bounds.word_or_number;
+    const bool is_path = choices.empty() && !row.bounds.plain_name && word.empty();
+    if (is_path && text.starts_with('~')) {
+      return Problem{shown + " begins with '~'", "only a shell puts a home folder there",
+                     "write the whole path, or ./~ for a folder of that name"};
+    }
     if (!word.empty() && text != word && !number_in(text)) {
       return Problem{shown + " is neither a number above 0 nor " + quoted(word), bounds_text(row),
                      "write " + quoted(word) + " or for example 1024"};

@@ -6,7 +6,7 @@
 
 namespace lockstep {
 
-std::variant<std::string, Problem> read_small_file(const std::string& path) {
+FileContent read_small_file(const std::string& path) {
   constexpr std::size_t largest = 256 * 1024;
   std::string content(largest + 1, '\0');
   errno = 0;

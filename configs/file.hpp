@@ -8,8 +8,10 @@
 
 namespace lockstep {
 
+using FileContent = std::variant<std::string, Problem>;
+
 /// The content, or why there is none: it cannot be read, or is larger than 256 KiB (in larger files, tables
 /// could nest so deeply that toml++ overflows the stack).
-std::variant<std::string, Problem> read_small_file(const std::string& path);
+FileContent read_small_file(const std::string& path);
 
 }  // namespace lockstep

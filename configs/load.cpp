@@ -72,7 +72,7 @@ toml::table table_of_option(bool text_wanted, const std::string& text) {
 
 class Loader {
  public:
-  void read_file(const std::string& path);
+  void read_content(const std::string& path, const FileContent& content);
   void read_table(const std::string& path, const toml::table& table);
   void read_overrides(std::span<const Override> overrides);
   /// Puts the template under what was read, and checks the rules between values. Throws if there were
@@ -110,8 +110,7 @@ Place place_in(const std::string& path, const toml::source_position& position) {
           path + ":" + std::to_string(position.line) + ":" + std::to_string(position.column)};
 }
 
-void Loader::read_file(const std::string& path) {
-  const auto content = read_small_file(path);
+void Loader::read_content(const std::string& path, const FileContent& content) {
   if (const Problem* problem = std::get_if<Problem>(&content)) {
     understood_ = false;
     report({0, 0, 0, path}, *problem);
@@ -299,8 +298,13 @@ Override parse_override(const std::string& text) {
 }
 
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides) {
+  return load_content(path, read_small_file(path), overrides);
+}
+
+ResolvedConfig load_content(const std::string& path, const FileContent& content,
+                            std::span<const Override> overrides) {
   Loader loader;
-  loader.read_file(path);
+  loader.read_content(path, content);
   loader.read_overrides(overrides);
   return loader.result();
 }

@@ -9,6 +9,7 @@
 
 #include "common/error.hpp"
 #include "configs/config.hpp"
+#include "configs/file.hpp"
 
 namespace lockstep {
 
@@ -45,6 +46,10 @@ Override parse_override(const std::string& text);
 /// the rules between values. An empty file gives the defaults. A file of a newer config_version is not looked
 /// into. Throws ConfigError with all problems.
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides = {});
+
+/// The same with what was read before; `path` is for messages and origins.
+ResolvedConfig load_content(const std::string& path, const FileContent& content,
+                            std::span<const Override> overrides = {});
 
 /// The same without a file: the defaults with `overrides` on top.
 ResolvedConfig load_defaults(std::span<const Override> overrides = {});

@@ -14,7 +14,7 @@ struct CheckOptions {
 };
 
 int check(CheckOptions& options) {
-  const auto distributed = resolve(options.settings).config.distributed;
+  const auto distributed = resolve(options.settings, &options.launch.config_text).config.distributed;
   options.launch.device = distributed.device;
   std::vector<std::string> arguments = {"--check"};
   if (!options.settings.config.empty()) arguments.push_back(options.settings.config);
@@ -30,7 +30,8 @@ void add_check(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand(
       "check", "Look for what is wrong with hosts, network, disk, data and arithmetic, and train nothing");
   add_settings_with_optional_config(*command, options->settings);
-  command->add_option("--output", options->output, "The run folder; by default that of the configuration");
+  command->add_option("--output", options->output, "The run folder; by default that of the configuration")
+      ->check(given_path);
   add_launch_options(*command, options->launch);
   command->footer(
       "Examples:\n"

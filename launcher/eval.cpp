@@ -24,7 +24,7 @@ void add_eval(CLI::App& app, int& status) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App* command =
       app.add_subcommand("eval", "Repeat the test accuracy of a run from its newest checkpoint");
-  command->add_option("RUN", options->run, "The run folder")->required();
+  command->add_option("RUN", options->run, "The run folder")->required()->check(given_path);
   add_launch_options(*command, options->launch);
   command->footer(
       "Examples:\n"

@@ -14,6 +14,7 @@
 #include "launcher/machine.hpp"
 #include "launcher/preemption.hpp"
 #include "launcher/process.hpp"
+#include "launcher/settings.hpp"
 
 namespace lockstep {
 namespace {
@@ -121,14 +122,21 @@ void add_launch_options(CLI::App& command, LaunchOptions& options) {
                   "--hosts says, one for each GPU of this machine, or where it has none one for every "
                   "distributed.threads_per_rank usable cores")
       ->check(CLI::Range(1, 1 << 20));
-  auto* hosts = command.add_option(
-      "--hosts", options.hosts, "Hosts and their ranks, a:8,b:8: started over ssh, or a part of Slurm's job");
+  auto* hosts = command
+                    .add_option("--hosts", options.hosts,
+                                "Hosts and their ranks, a:8,b:8: started over ssh, or a part of Slurm's job")
+                    ->check(given);
   command.add_option("--hostfile", options.hostfile, "The same in a file, a line for each: a slots=8")
-      ->excludes(hosts);
-  command.add_option("--network", options.network,
-                     "The network the hosts speak over, 10.0.0.0/8; by default all that they share");
-  command.add_option("--rsh", options.remote_shell,
-                     "The remote shell instead of ssh, with its options; by default $LOCKSTEP_RSH");
+      ->excludes(hosts)
+      ->check(given_path);
+  command
+      .add_option("--network", options.network,
+                  "The network the hosts speak over, 10.0.0.0/8; by default all that they share")
+      ->check(given);
+  command
+      .add_option("--rsh", options.remote_shell,
+                  "The remote shell instead of ssh, with its options; by default $LOCKSTEP_RSH")
+      ->check(given_path);
   command
       .add_option("--starter", options.starter,
                   "In Slurm's job: srun, the default where it has PMIx, or mpirun")
@@ -152,6 +160,7 @@ Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& j
   launch.variables = variables_for_ranks();
   launch.worker = program_beside_this("lockstep-worker");
   launch.worker_arguments = std::move(arguments);
+  if (!options.dry_run) launch.config_text = options.config_text;  // who copies the command has the file
   if (job) {
     take_from_job(launch, options, *job, static_cast<int>(threads_per_rank));
   } else if (launch.hosts = hosts_asked_for(options); !launch.hosts.empty()) {

@@ -15,12 +15,13 @@ namespace lockstep {
 
 struct LaunchOptions {
   std::optional<int> ranks;
-  std::string hosts;            ///< of --hosts
-  std::string hostfile;         ///< a path
-  std::string network;          ///< "10.0.0.0/8"
-  std::string remote_shell;     ///< instead of ssh; empty: $LOCKSTEP_RSH, else ssh
-  std::string starter;          ///< "mpirun" or "srun"; empty: what fits
-  std::string device = "auto";  ///< distributed.device
+  std::string hosts;                            ///< of --hosts
+  std::string hostfile;                         ///< a path
+  std::string network;                          ///< "10.0.0.0/8"
+  std::string remote_shell;                     ///< instead of ssh; empty: $LOCKSTEP_RSH, else ssh
+  std::string starter;                          ///< "mpirun" or "srun"; empty: what fits
+  std::string device = "auto";                  ///< distributed.device
+  std::optional<std::string> config_text = {};  ///< of the configuration, as it was read and checked
   bool dry_run = false;
   bool verbose = false;
 };

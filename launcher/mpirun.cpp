@@ -31,6 +31,7 @@ std::vector<std::pair<std::string, std::string>> environment_of(const Launch& la
     environment.emplace_back("LOCKSTEP_GRACE_SECONDS", std::to_string(std::lround(*launch.grace_seconds)));
   }
   if (!launch.network.empty()) environment.emplace_back("LOCKSTEP_NETWORK", launch.network);
+  if (launch.config_text) environment.emplace_back("LOCKSTEP_CONFIG_TEXT", *launch.config_text);
   return environment;
 }
 

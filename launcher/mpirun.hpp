@@ -42,6 +42,7 @@ struct Launch {
   bool gpus = false;                        ///< for srun: the ranks compute on the job's GPUs
   std::string worker;                       ///< absolute path of lockstep-worker
   std::vector<std::string> worker_arguments;
+  std::optional<std::string> config_text = {};  ///< what the ranks take for the content of CONFIG
 };
 
 /// One rank for each GPU; where there is none, one for every `threads_per_rank` cores, at least one.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,11 @@ struct Settings {
   std::vector<std::string> without;  ///< of --without, lists with commas
 };
 
+/// For options with a text: an empty one is most often a variable of a script that is not set.
+extern const CLI::Validator given;
+/// For options with a path: nor one that begins with '~', which shells leave behind '=' and in quotes.
+extern const CLI::Validator given_path;
+
 /// Adds CONFIG, required, --template, --set and --without.
 void add_settings(CLI::App& command, Settings& settings);
 /// The same with CONFIG optional; without it the settings go on top of the defaults.
@@ -29,7 +35,8 @@ std::vector<Override> overrides(const Settings& settings);
 std::vector<std::string> set_options(const Settings& settings);
 
 /// Loads the configuration, or the defaults, with the settings on top. Throws ConfigError with all problems.
-ResolvedConfig resolve(const Settings& settings);
+/// `text`, where given, becomes that of the file, for the ranks: a pipe can be read only once.
+ResolvedConfig resolve(const Settings& settings, std::optional<std::string>* text = nullptr);
 
 /// That of the run in the folder `run`. Throws Error (config) when there is none.
 ResolvedConfig resolved_of_run(const std::string& run);

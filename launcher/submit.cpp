@@ -35,7 +35,16 @@ std::vector<std::string> command_of(const SubmitOptions& options) {
   return command;
 }
 
+/// The job reads it when Slurm starts it, and again when it is requeued.
+void require_lasting_file(const std::string& path) {
+  std::error_code none;
+  if (!fs::exists(path, none) || fs::is_regular_file(path, none)) return;
+  throw Error(ExitCode::config, path + " is not a regular file",
+              "the job reads the configuration when Slurm starts it", "write it into a file, and give that");
+}
+
 BatchJob job_of(const SubmitOptions& options) {
+  require_lasting_file(options.settings.config);
   const auto config = resolve(options.settings).config;
   auto job = options.job;
   if (job.name.empty()) job.name = config.run.name;
@@ -113,9 +122,10 @@ void add_resources(CLI::App& command, SubmitOptions& options) {
       ->check(CLI::PositiveNumber);
   command.add_option("--cpus-per-task", options.cores_per_task,
                      "Cores for each rank; by default distributed.threads_per_rank");
-  command.add_option("--time", job.time, "The time limit, 2:00:00; by default that of the partition");
-  command.add_option("--partition", job.partition, "The partition");
-  command.add_option("--account", job.account, "The account that pays");
+  command.add_option("--time", job.time, "The time limit, 2:00:00; by default that of the partition")
+      ->check(given);
+  command.add_option("--partition", job.partition, "The partition")->check(given);
+  command.add_option("--account", job.account, "The account that pays")->check(given);
   command
       .add_option("--sbatch", job.more, "Another option of sbatch: --sbatch=--constraint=h100 (repeatable)")
       ->allow_extra_args(false);
@@ -123,9 +133,11 @@ void add_resources(CLI::App& command, SubmitOptions& options) {
 
 void add_behaviour(CLI::App& command, SubmitOptions& options) {
   auto& job = options.job;
-  command.add_option("--job-name", job.name, "The job's name; by default run.name");
-  command.add_option("--output", job.output,
-                     "The run folder; by default runs/NAME; with --seeds, -seed-S follows");
+  command.add_option("--job-name", job.name, "The job's name; by default run.name")->check(given);
+  command
+      .add_option("--output", job.output,
+                  "The run folder; by default runs/NAME; with --seeds, -seed-S follows")
+      ->check(given_path);
   command.add_option("--seeds", job.seeds, "A run for each of these seeds, as an array of jobs: 1,2,3")
       ->delimiter(',')
       ->check(CLI::NonNegativeNumber);
@@ -137,7 +149,8 @@ void add_behaviour(CLI::App& command, SubmitOptions& options) {
       "or a quarter of a short limit");
   command.add_flag("--no-requeue", options.no_requeue, "The job ends at its time limit for good");
   command.add_flag("--fresh", options.fresh, "Start over in a new folder, and keep the old one");
-  command.add_option("--network", options.network, "The network the hosts speak over, 10.0.0.0/8");
+  command.add_option("--network", options.network, "The network the hosts speak over, 10.0.0.0/8")
+      ->check(given);
   command.add_flag("--dry-run", options.dry_run, "Print the batch script, and submit nothing");
 }
 

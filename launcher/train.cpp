@@ -17,8 +17,7 @@ struct TrainOptions {
 };
 
 int train(TrainOptions& options) {
-  // The worker's rank 0 reads the file for the run; here it is read to fail before anything is started.
-  const auto config = resolve(options.settings).config;
+  const auto config = resolve(options.settings, &options.launch.config_text).config;
   const auto& distributed = config.distributed;
   options.launch.device = distributed.device;
   std::vector<std::string> arguments = {options.settings.config};
@@ -41,7 +40,7 @@ void add_train(CLI::App& app, int& status) {
   CLI::App* command =
       app.add_subcommand("train", "Train here, on other hosts or in Slurm's job; or go on with a run");
   add_settings(*command, options->settings);
-  command->add_option("--output", options->output, "The run folder; by default runs/NAME");
+  command->add_option("--output", options->output, "The run folder; by default runs/NAME")->check(given_path);
   command->add_flag("--fresh", options->fresh, "Start over in a new folder, and keep the old one");
   add_launch_options(*command, options->launch);
   command->footer(

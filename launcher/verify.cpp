@@ -31,7 +31,9 @@ void add_verify(CLI::App& app, int& status) {
   auto options = std::make_shared<VerifyOptions>();
   CLI::App* command =
       app.add_subcommand("verify", "Compute parts of a run again, and compare with what it has kept");
-  command->add_option("RUN", options->run, "The run folder, in which nothing is changed")->required();
+  command->add_option("RUN", options->run, "The run folder, in which nothing is changed")
+      ->required()
+      ->check(given_path);
   command
       ->add_option("--segments", options->segments,
                    "How many of the parts between two checkpoints; 3 by default")

@@ -158,7 +158,7 @@ int why(const WhyOptions& options) {
 void add_why(CLI::App& app, int& status) {
   auto options = std::make_shared<WhyOptions>();
   CLI::App* command = app.add_subcommand("why", "Say who holds a run up, or why it ended");
-  command->add_option("RUN", options->run, "The run folder")->required();
+  command->add_option("RUN", options->run, "The run folder")->required()->check(given_path);
   command->add_flag("--json", options->json, "One line of JSON, as in a pipe");
   command->footer(
       "Examples:\n"

@@ -58,6 +58,14 @@ std::string in_words(const Accuracy& accuracy) {
          (accuracy.swa ? ", SWA " + percent(accuracy.swa->accuracy()) : "");
 }
 
+/// What `lockstep` has read and checked counts, at every start of a run: the file may have changed since, and
+/// a pipe is empty by now.
+ResolvedConfig resolve(const std::string& path, std::span<const Override> overrides) {
+  if (path.empty()) return load_defaults(overrides);
+  const char* const text = std::getenv("LOCKSTEP_CONFIG_TEXT");
+  return text ? load_content(path, text, overrides) : load_config(path, overrides);
+}
+
 }  // namespace
 
 Plan Controller::make_plan() {
@@ -71,8 +79,7 @@ Plan Controller::make_plan() {
   }
   std::vector<Override> overrides;
   for (const auto& setting : request_.settings) overrides.push_back(parse_override(setting));
-  const auto resolved =
-      request_.config.empty() ? load_defaults(overrides) : load_config(request_.config, overrides);
+  const auto resolved = resolve(request_.config, overrides);
   const fs::path asked = run_folder(resolved.config, request_.output);
   const auto output = fs::absolute(asked).lexically_normal().string();
   if (request_.check) return {resolved.config, Task::check, output};

@@ -1,16 +1,17 @@
 """A rank that dies or stands still is named, the run starts again by itself, and `lockstep why` knows who it was."""
 
+import json
 import os
 import resource
-import select
 import signal
 import subprocess
 
 import pytest
-from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, RUN_SECONDS, WORKER, Started, checkpoints_of, metrics_of, mpirun,
+from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, mpirun,
                        result_of, set_options, train, train_command, why)
 
 OUT_OF_MEMORY = 8
+SENTINEL = "lockstep-watch"
 
 
 @pytest.fixture(scope="module")
@@ -44,26 +45,49 @@ def test_a_killed_rank_is_named_with_its_last_words_and_the_run_starts_again_to_
     assert "starting again with 3 ranks, from the newest checkpoint" in outcome.stderr
 
 
+def ranks_at_their_start(started):
+    """The processes of both ranks, as soon as each has its sentinel."""
+    while True:
+        assert started.process.poll() is None, started.finish().output
+        try:
+            if len(started.named(SENTINEL)) == 2:
+                return started.process_of_rank(0), started.process_of_rank(1)
+        except ValueError:  # one is not there yet
+            continue
+
+
 def test_a_rank_that_is_killed_before_it_knows_its_configuration_is_named_and_the_run_starts_again(undisturbed, tmp_path):
     settings, state_hash = undisturbed
     train(tmp_path / "run", 1, settings | {"training.max_steps": 2})  # which --fresh must replace all the same
-    pipe, text = tmp_path / "slow.toml", QUICKSTART.read_text()
-    os.mkfifo(pipe)
-    with Started(train_command(tmp_path / "run", 2, settings, "--fresh", config=pipe)) as started:
-        pipe.write_text(text)  # to the launcher
-        while not started.named("mpirun") and not started.named("orterun"):
-            assert started.process.poll() is None, started.finish().output
-        with pipe.open("w"):  # rank 0 reads now, and rank 1 waits for it
-            reader = os.pidfd_open(started.process_of_rank(0))
-            os.kill(started.process_of_rank(1), signal.SIGKILL)
-            assert select.select([reader], [], [], RUN_SECONDS)[0], started.finish().output
-        os.close(reader)
+    with Started(train_command(tmp_path / "run", 2, settings, "--fresh")) as started:
+        first, second = ranks_at_their_start(started)
+        os.kill(first, signal.SIGSTOP)  # before it has read anything, and the other waits for it
+        os.kill(second, signal.SIGKILL)
         assert started.wait_for_event("restart")["ranks"] == 2
-        pipe.write_text(text)
         assert started.wait_for_event("start")["step"] == 0
         outcome = started.finish()
     expect_complete(outcome, tmp_path / "run", settings, state_hash)
     assert "error: rank 1 on " in outcome.stderr and "was ended by signal 9 (Killed) in start-up" in outcome.stderr
+
+
+def test_a_killed_mpirun_is_named_and_the_run_starts_again_to_the_same_end(undisturbed, tmp_path):
+    settings, state_hash = undisturbed
+    pipe = tmp_path / "my.toml"  # which is read once, whatever comes
+    os.mkfifo(pipe)
+    with Started(train_command(tmp_path / "run", 2, settings, config=pipe)) as started:
+        pipe.write_text(QUICKSTART.read_text())
+        started.wait_for_event("checkpoint", step=4)
+        for process in started.named("mpirun") or started.named("orterun"):
+            os.kill(process, signal.SIGKILL)
+        assert started.wait_for_event("restart")["ranks"] == 2
+        outcome = started.finish()
+    assert "mpirun was lost, in " in outcome.stderr and "it was killed or has crashed" in outcome.stderr, outcome.output
+    expect_complete(outcome, tmp_path / "run", settings, state_hash)
+    [status] = (tmp_path / "run" / "status").glob("rank-0*")  # as a sentinel leaves it that was killed
+    left = json.loads(status.read_text()) | {"state": 0, "phase": "the end", "phase_seconds": 99.0}
+    status.write_text(json.dumps(left) + "\n")
+    code, answer = why(tmp_path / "run")
+    assert (code, answer["standing"], answer["findings"]) == (0, "the run is complete", [])
 
 
 def test_a_stopped_rank_is_named_and_ended_and_the_run_goes_on_to_the_same_end(undisturbed, tmp_path):

@@ -81,6 +81,14 @@ TEST(MpirunCommand, AsksForABarOnATerminalAndForJsonElsewhere) {
   EXPECT_TRUE(contains(command_for(launch).argv, "LOCKSTEP_COLUMNS")) << "handed on to other hosts with -x";
 }
 
+TEST(MpirunCommand, HandsOnTheTextOfTheConfiguration) {
+  Launch launch = launch_of(1, 1);
+  EXPECT_EQ(value_of(command_for(launch), "LOCKSTEP_CONFIG_TEXT"), "not set");
+  launch.config_text = "[run]\nname = \"x\"\n";
+  EXPECT_EQ(value_of(command_for(launch), "LOCKSTEP_CONFIG_TEXT"), *launch.config_text);
+  EXPECT_TRUE(contains(command_for(launch).argv, "LOCKSTEP_CONFIG_TEXT")) << "to other hosts too";
+}
+
 TEST(MpirunCommand, SilencesTheBannersOfMpirunUnlessVerbose) {
   Launch launch = launch_of(1, 1);
   EXPECT_TRUE(contains(command_for(launch).argv, "--quiet"));

@@ -308,6 +308,20 @@ TEST(Files, ThatCannotBeReadAreSaid) {
             "/dev/zero: too large for a configuration (more than 256 KiB) check the path");
 }
 
+TEST(Files, ThatWereReadBeforeAreNotReadAgain) {
+  const auto resolved = load_content("/dev/fd/63", "[training]\nepochs = 7\n");
+  EXPECT_EQ(resolved.config.training.epochs, 7);
+  EXPECT_EQ(resolved.origin.at("training.epochs"), "/dev/fd/63:2:1");
+}
+
+TEST(Paths, BeginWithNoTilde) {
+  for (const char* key : {"run.output", "data.path", "model.pretrained", "distillation.teacher"}) {
+    const std::string text = problems("", {std::string(key) + "=~/x"});
+    EXPECT_TRUE(contains(text, "begins with '~' (only a shell puts a home folder there)")) << text;
+  }
+  EXPECT_EQ(load("[run]\noutput = \"./~\"\n").config.run.output, "./~");
+}
+
 TEST(Files, ThatAreNotTomlAreRefusedAtTheirPlace) {
   EXPECT_TRUE(problems("[training]\nepochs = \n").starts_with("FILE:2:10: not valid TOML ("));
   EXPECT_TRUE(problems("[training]\nepochs = 3\nepochs = 4\n").starts_with("FILE:3:"));
