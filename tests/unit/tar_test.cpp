@@ -76,6 +76,38 @@ TEST(Tar, IsRefusedWithAMemberThatItHoldsTwice) {
   expect_tar_refused(tar_of(twice), {"images.tar", names[1] + " twice", "tar -cf"});
 }
 
+/// A header block with its checksum, then the content in whole blocks.
+std::string member(const std::string& name, char type, const std::string& content) {
+  std::string header(block, '\0');
+  header.replace(0, name.size(), name).replace(100, 7, "0000644").replace(108, 7, "0000000");
+  header.replace(116, 7, "0000000")
+      .replace(136, 11, "00000000000")
+      .replace(257, 8,
+               std::string("ustar\0"
+                           "00",
+                           8));
+  char octal[12];
+  std::snprintf(octal, sizeof octal, "%011zo", content.size());
+  header.replace(124, 11, octal).replace(148, 8, 8, ' ')[156] = type;
+  unsigned sum = 0;
+  for (const char byte : header) sum += static_cast<unsigned char>(byte);
+  std::snprintf(octal, sizeof octal, "%06o", sum);
+  header.replace(148, 7, std::string(octal, 7));
+  return header + content + std::string((block - content.size() % block) % block, '\0');
+}
+
+TEST(Tar, HasNamesBeyondAsciiInPaxHeaders) {
+  std::string bytes;
+  for (const std::string name : {"train/cat/1.png", "train/\u732b/1.png", "test/cat/1.png"}) {
+    const auto length = name.size() + 9;  // "NN path=" and the line feed
+    bytes += member("header", 'x', std::to_string(length) + " path=" + name + "\n") + member("?", '0', "x");
+  }
+  bytes += std::string(2 * block, '\0');
+  const ScratchFolder folder;
+  const auto images = find_in_tar(folder.write("images.tar", bytes), 0, 0);
+  EXPECT_EQ(images.classes, (std::vector<std::string>{"cat", "\u732b"}));
+}
+
 TEST(Tar, LeavesOutWhatIsHidden) {
   auto more = names;
   for (const auto* name : {"train/.git/1.png", "train/cat/._1.png", "test/@eaDir/1.png"})

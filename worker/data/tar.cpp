@@ -2,6 +2,7 @@
 // lie.
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 
 #include <algorithm>
 #include <memory>
@@ -20,6 +21,25 @@ struct Free {
   void operator()(archive* reader) const { archive_read_free(reader); }
 };
 using Reader = std::unique_ptr<archive, Free>;
+
+/// While it lives, libarchive gives this thread names beyond ASCII in UTF-8: it converts those of pax headers
+/// to the locale, and in "C" refuses them.
+class Utf8Names {
+ public:
+  Utf8Names() : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+    if (locale_) before_ = uselocale(locale_);
+  }
+  ~Utf8Names() {
+    if (!locale_) return;
+    uselocale(before_);
+    freelocale(locale_);
+  }
+  Utf8Names(const Utf8Names&) = delete;
+  Utf8Names& operator=(const Utf8Names&) = delete;
+
+ private:
+  locale_t locale_, before_ = nullptr;
+};
 
 Error damaged(const MappedFile& file, const std::string& why) {
   return Error(ExitCode::io, "cannot use " + file.path(), why, "fetch or write the file again");
@@ -88,6 +108,7 @@ void require_once(const MappedFile& file, const std::vector<Member>& members) {
 }
 
 std::vector<Member> members_of(const MappedFile& file) {
+  const Utf8Names names;
   const auto reader = open_tar(file);
   std::vector<Member> members;
   archive_entry* entry = nullptr;
