@@ -9,8 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import cannot_run
-from ghost import IS_BUILT, WHY_NOT, counts_of, on_ghost
+from ghost import a_ghost_is_built, counts_of, on_ghost  # noqa: F401
 from launching import MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, mpirun, result_of, run, set_options
 
 TABLE = Path(__file__).parent / "gpu_counts.json"
@@ -58,12 +57,6 @@ RUNS = {
     "exact-statistics": CONVOLUTIONS | {"averaging.recompute_batch_norm": True},
     "audit-and-trace": CONVOLUTIONS | {"reliability.audit_every": 1, "run.trace": True},
     "checkpoints": CONVOLUTIONS | {"checkpoint.every_steps": 1}}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def needs_the_ghost():
-    if not IS_BUILT:
-        cannot_run(WHY_NOT)
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,7 @@
 import subprocess
 
 import pytest
-from conftest import cannot_run
-from ghost import IS_BUILT, RACE, WHY_NOT, on_ghost
+from ghost import IS_BUILT, RACE, a_ghost_is_built, on_ghost  # noqa: F401
 from launching import AS_ROOT, PROGRAMS, QUICKSTART, WORKER, mpirun, run, set_options
 
 MISTAKES = PROGRAMS / "ghost_mistakes"
@@ -17,12 +16,6 @@ SETTINGS = {"model.name": "resnet20", "data.train_samples": 96, "data.test_sampl
 # A line that is missing or wrong in the source, and what the report must name.
 PLANTED = {"worker_not_following": "messages over NCCL", "worker_not_finishing": "lane_kernel",
            "worker_marking_early": "messages over NCCL"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def needs_the_ghost():
-    if not IS_BUILT:
-        cannot_run(WHY_NOT)
 
 
 def test_there_are_mistakes_to_find():

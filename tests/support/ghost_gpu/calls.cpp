@@ -21,14 +21,6 @@ struct Count {
 };
 using Counts = std::map<std::string, Count>;
 
-std::string demangled(const std::string& name) {
-  int status = 0;
-  char* const text = abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status);
-  std::string words = text != nullptr ? text : name;
-  std::free(text);
-  return words;
-}
-
 /// LibTorch names the thread that runs backward: pt_autograd_0.
 std::string name_of_thread() {
   char name[16] = "";
@@ -123,6 +115,14 @@ Record& record() {
 std::recursive_mutex& lock() {
   static std::recursive_mutex mutex;
   return mutex;
+}
+
+std::string demangled(const std::string& name) {
+  int status = 0;
+  char* const text = abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status);
+  std::string words = text != nullptr ? text : name;
+  std::free(text);
+  return words;
 }
 
 long long number_from(const char* variable, long long otherwise) {

@@ -27,6 +27,8 @@ cudaError_t failure();
 void count(const std::string& what, double bytes = 0);
 /// As count(), under the heading of kernels.
 void count_kernel(const std::string& name);
+/// A function's or a kernel's name for people; as it is where it is no mangled one.
+std::string demangled(const std::string& name);
 /// An environment variable as a number; `otherwise` where it is not set.
 long long number_from(const char* variable, long long otherwise);
 

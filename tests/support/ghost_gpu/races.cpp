@@ -1,7 +1,6 @@
 // The race detector: happens-before by vector clocks (Lamport 1978; Fidge 1988; Flanagan and Freund,
 // FastTrack, 2009), per stream, event and thread, over ranges of memory. It does not depend on what ran when:
 // an order that nothing guarantees is found though the accesses happened in the right one.
-#include <cxxabi.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <execinfo.h>
@@ -25,6 +24,7 @@ namespace {
 
 constexpr int race_exit_code = 97;
 constexpr std::size_t frames_told = 6;
+constexpr std::size_t longest_name = 160;
 
 /// Who did something, and from where it was asked for.
 struct Place {
@@ -88,22 +88,14 @@ class OwnSymbols {
   std::map<std::uintptr_t, std::pair<std::uintptr_t, std::string>> functions_;
 };
 
-std::string demangled(const std::string& name) {
-  int status = 0;
-  char* const text = abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status);
-  std::string words = text != nullptr ? text : name;
-  std::free(text);
-  return words.substr(0, 160);
-}
-
 std::string function_at(void* address) {
   static const OwnSymbols own;
   Dl_info info{};
   if (dladdr(address, &info) == 0) return "";
-  if (info.dli_sname != nullptr) return demangled(info.dli_sname);
+  if (info.dli_sname != nullptr) return demangled(info.dli_sname).substr(0, longest_name);
   const auto offset =
       reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(info.dli_fbase);
-  return demangled(own.name_at(offset));
+  return demangled(own.name_at(offset)).substr(0, longest_name);
 }
 
 void tell(const char* heading, const Place& place) {
