@@ -4,6 +4,7 @@
 #include "configs/phrases.hpp"
 #include "configs/rules.hpp"
 #include "configs/text.hpp"
+#include "configs/versions.hpp"
 
 namespace lockstep {
 namespace {
@@ -23,6 +24,8 @@ std::string document_of(const Parameter& row) {
   std::string text = "\n### " + row.name() + "\n\n" + row.what + "\n\n";
   const std::string tuning = tuning_text(row);
   text += item(capitalised(domain_text(row)) + ". Default: `" + default_text(row) + "`.");
+  if (const std::string former = former_default_text(row); !former.empty())
+    text += item("Default in older files: " + former + ".");
   text += item(row.raise + " " + row.lower);
   if (!tuning.empty()) text += item("Searched over " + tuning + ".");
   text += item(capitalised(effect_text(row)) + ".");
@@ -37,7 +40,9 @@ std::string document_of_templates() {
          templates().front().name +
          "\"`, and `lockstep train FILE --template NAME` says it in its place: the\n"
          "template's values then stand between the defaults and those of the file, key by key. There are " +
-         joined(template_names()) + ";\n`lockstep template NAME` prints one.\n";
+         joined(template_names()) +
+         ";\n`lockstep template NAME` prints one. They flip and "
+         "crop images in files of config_version 2 and later.\n";
 }
 
 std::string document_of_features() {
@@ -82,7 +87,10 @@ std::string parameters_document() {
       "Above the sections a file may say `config_version = " +
       std::to_string(kConfigVersion) +
       "`, the version of this table it is written for; a file of a newer\n"
-      "version is refused. Without it the current version is meant.\n";
+      "version is refused. A file of an older version means what it meant when it was written, to the bit, "
+      "and one\n"
+      "without this line is of version " +
+      std::to_string(kUnnamedVersion) + ".\n";
   for (const Section& section : sections()) {
     text += "\n## " + section.name + "\n\n" + section.what + "\n";
     for (const Parameter* row : parameters_of(section.name)) text += document_of(*row);

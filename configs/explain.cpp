@@ -5,6 +5,7 @@
 #include "configs/json_value.hpp"
 #include "configs/phrases.hpp"
 #include "configs/text.hpp"
+#include "configs/versions.hpp"
 
 namespace lockstep {
 namespace {
@@ -37,6 +38,7 @@ std::string explanation(const Parameter& row, const ResolvedConfig& resolved, in
   add("range", bounds_text(row));
   add("unit", row.unit);
   add("default", toml_text(row.default_value, row.bounds.empty_is_auto));
+  add("formerly", former_default_text(row));
   const auto [up, down] = directions(row);
   add(up, row.raise);
   add(down, row.lower);

@@ -13,6 +13,7 @@
 #include "configs/templates.hpp"
 #include "configs/text.hpp"
 #include "configs/toml_value.hpp"
+#include "configs/versions.hpp"
 
 namespace lockstep {
 namespace {
@@ -82,6 +83,7 @@ class Loader {
  private:
   void read_override(std::size_t option, const Override& override_);
   void apply_template();
+  void apply_former_defaults();
   void check_rules();
   Place place_of(const BrokenRule& rule) const;
   void read_version(const toml::node& node, const Place& place);
@@ -99,6 +101,7 @@ class Loader {
   Config config_;
   std::map<std::string, std::string> origin_;
   std::map<std::string, Place> places_;  ///< of the values that the file and the options give
+  Integer version_ = kConfigVersion;     ///< of the file; without one, of the table
   const Template* template_ = nullptr;
   std::set<std::string> refused_;  ///< parameters whose given value was refused: rules on them would mislead
   bool understood_ = true;  ///< the file could be read; if not, rules on what else is given would mislead
@@ -131,11 +134,13 @@ void Loader::read_version(const toml::node& node, const Place& place) {
   const auto version = node.value_exact<Integer>();
   if (!version || *version < 1) {
     report(place, {"config_version is not a version", "versions are whole numbers, at present " + current,
-                   "write config_version = " + current + " or leave it out"});
+                   "write config_version = " + current});
   } else if (*version > kConfigVersion) {
     understood_ = false;
     report(place, {"config_version = " + std::to_string(*version) + " is newer than this lockstep",
                    "it reads versions up to " + current, "use the lockstep that the file was written for"});
+  } else {
+    version_ = *version;
   }
 }
 
@@ -151,6 +156,7 @@ void Loader::read_template(const toml::node& node, const Place& place) {
 }
 
 void Loader::read_table(const std::string& path, const toml::table& table) {
+  version_ = kUnnamedVersion;
   if (const auto version = table.find(kVersionKey); version != table.end()) {
     read_version(version->second, place_in(path, version->first.source().begin));
     if (!understood_) return;
@@ -236,9 +242,20 @@ void Loader::apply_template() {
   loader.read_table(origin, toml::parse(template_->text));
   const ResolvedConfig below = loader.result();
   for (const Parameter& row : parameters()) {
-    if (below.origin.at(row.name()) == "default" || places_.contains(row.name())) continue;
+    if (below.origin.at(row.name()) == "default" || places_.contains(row.name()) ||
+        is_new_in_templates(row.name(), version_))
+      continue;
     row.set(config_, row.get(below.config));
     origin_[row.name()] = origin;
+  }
+}
+
+/// For what neither the file nor its template gives.
+void Loader::apply_former_defaults() {
+  for (const FormerDefault& former : former_defaults(version_)) {
+    if (origin_.contains(former.name)) continue;
+    parameters_named(former.name).front()->set(config_, former.value);
+    origin_[former.name] = former_origin(former);
   }
 }
 
@@ -267,6 +284,7 @@ void Loader::check_rules() {
 
 ResolvedConfig Loader::result() {
   apply_template();
+  apply_former_defaults();
   check_rules();
   if (!problems_.empty()) {
     std::stable_sort(problems_.begin(), problems_.end(),

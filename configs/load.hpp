@@ -25,8 +25,8 @@ class ConfigError : public Error {
 /// A configuration and, for every parameter, where its value comes from.
 struct ResolvedConfig {
   Config config;
-  /// "training.batch_size" -> "configs/x.toml:12:1", "--set", "template balanced" or "default"; has an entry
-  /// for every row of the table.
+  /// "training.batch_size" -> "configs/x.toml:12:1", "--set", "template balanced", "default" or "default of
+  /// config_version 1" (configs/versions.hpp); has an entry for every row of the table.
   std::map<std::string, std::string> origin;
 };
 
@@ -44,7 +44,8 @@ Override parse_override(const std::string& text);
 /// Reads `path`, then applies `overrides` (a later one wins over an earlier one), puts the values of the
 /// template that one of them names, the last wins, where nothing else was given, and checks each value and
 /// the rules between values. An empty file gives the defaults. A file of a newer config_version is not looked
-/// into. Throws ConfigError with all problems.
+/// into; one of an older version, or of none, has the defaults of that time. Throws ConfigError with all
+/// problems.
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides = {});
 
 /// The same with what was read before; `path` is for messages and origins.

@@ -11,8 +11,8 @@
 namespace lockstep {
 
 /// The version of the table that the optional top-level key config_version of a file names. It rises when a
-/// key is renamed or changes its meaning, not when keys are added.
-inline constexpr Integer kConfigVersion = 1;
+/// key is renamed or changes its meaning or its default, not when keys are added.
+inline constexpr Integer kConfigVersion = 2;
 
 /// What a value may be. For lists it holds for each element.
 struct Bounds {

@@ -3,6 +3,7 @@
 #include "configs/json_value.hpp"
 #include "configs/phrases.hpp"
 #include "configs/templates.hpp"
+#include "configs/versions.hpp"
 
 namespace lockstep {
 namespace {
@@ -85,8 +86,10 @@ std::string configuration_schema() {
       {"type", "integer"},
       {"minimum", 1},
       {"maximum", kConfigVersion},
-      {"default", kConfigVersion},
-      {"description", "The version of the table of parameters that the file is written for."}};
+      {"default", kUnnamedVersion},
+      {"description",
+       "The version of the table of parameters that the file is written for; defaults of older versions "
+       "stay what they were."}};
   schema["properties"][kTemplateKey] = {{"type", "string"},
                                         {"enum", template_names()},
                                         {"description",

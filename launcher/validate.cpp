@@ -11,8 +11,10 @@ namespace lockstep {
 namespace {
 
 int validate(const Settings& settings) {
-  const auto origin = resolve(settings).origin;
-  const auto defaults = std::ranges::count(origin, "default", [](const auto& entry) { return entry.second; });
+  const auto resolved = resolve(settings);
+  const auto& origin = resolved.origin;
+  const auto defaults =
+      std::ranges::count_if(origin, [](const auto& entry) { return entry.second.starts_with("default"); });
   const auto set = static_cast<std::int64_t>(origin.size()) - defaults;
   if (terminal_columns()) {
     std::cout << settings.config << ": valid, " << origin.size() << " values, " << set << " set\n";

@@ -106,7 +106,7 @@ def test_the_configurations_of_the_repository_are_accepted():
 
 
 @pytest.mark.parametrize("text, place", [
-    ("config_version = 2\n", "config_version"), ("template = 'quick'\n", "template"),
+    ("config_version = 3\n", "config_version"), ("template = 'quick'\n", "template"),
     ("[training]\nbatchsize = 3\n", "training"),
     ("[trainig]\nepochs = 3\n", ""), ("epochs = 3\n", ""),
     ("training = 3\n", "training"), ("[[training]]\n", "training"), ("[training]\nepochs = '3'\n", "training.epochs"),

@@ -9,6 +9,7 @@ from lockstep_program import ROOT, lockstep
 from test_import import ACCURATE, BALANCED, FAST
 
 PLAN = {"fast": FAST, "balanced": BALANCED, "high_accuracy": ACCURATE}
+AUGMENTED = {"crop_padding": 4, "flip_probability": 0.5}  # beside the plan's, since config_version 2
 SECTIONS = [section for section in tomllib.loads(lockstep("template").stdout) if section != "config_version"]
 
 
@@ -39,13 +40,13 @@ def refused(*arguments):
 
 
 @pytest.mark.parametrize("name", PLAN)
-def test_a_template_is_the_plans_configuration_with_adamw(name, tmp_path):
+def test_a_template_is_the_plans_configuration_with_adamw_flips_and_crops(name, tmp_path):
     json_path = tmp_path / "plan.json"
-    json_path.write_text(json.dumps({**PLAN[name], "optimizer": "adamw"}))
+    json_path.write_text(json.dumps({**PLAN[name], **AUGMENTED, "optimizer": "adamw"}))
     imported = write(tmp_path, lockstep("import", json_path).stdout)
     assert values("--template", name) == values(imported)
     given = {key for key, (_, origin) in explained("--template", name).items() if origin == f"template {name}"}
-    assert {key.split(".")[1] for key in given - {"optimizer.name"}} == set(PLAN[name])
+    assert {key.split(".")[1] for key in given - {"optimizer.name"}} == set(PLAN[name] | AUGMENTED)
 
 
 @pytest.mark.parametrize("name", PLAN)
@@ -57,7 +58,7 @@ def test_a_template_is_printed_as_a_file_that_means_the_same(name, tmp_path):
     jsonschema.validate(tomllib.loads(text), json.loads(lockstep("schema").stdout), cls=jsonschema.Draft7Validator)
     path = write(tmp_path, text)
     answer = json.loads(lockstep("validate", path).stdout)
-    assert answer["set"] == len(PLAN[name]) + 1
+    assert answer["set"] == len(PLAN[name] | AUGMENTED) + 1
     assert values(path) == values("--template", name)
 
 

@@ -18,10 +18,13 @@ bool contains(const std::string& text, const std::string& part) {
 TEST(Load, TakesAnEmptyFileForTheDefaults) {
   for (const char* content : {"", "\n", "# nothing but a comment", "\xef\xbb\xbf", "[training]\n[run]\n"}) {
     const ResolvedConfig resolved = load(content);
-    EXPECT_EQ(resolved.config, Config{});
+    Config expected;
+    expected.optimizer.name = "sgd";  // before config_version 2
+    EXPECT_EQ(resolved.config, expected);
     EXPECT_EQ(resolved.origin.size(), parameters().size());
-    for (const auto& [name, origin] : resolved.origin) EXPECT_EQ(origin, "default") << name;
+    for (const auto& [name, origin] : resolved.origin) EXPECT_TRUE(origin.starts_with("default")) << name;
   }
+  EXPECT_EQ(load("config_version = 2").config, Config{});
 }
 
 TEST(Load, ReadsEveryType) {
@@ -331,20 +334,41 @@ TEST(Files, ThatAreNotTomlAreRefusedAtTheirPlace) {
 
 TEST(Files, ThatAreNotUnderstoodSilenceTheRules) {
   for (const char* content :
-       {"[training]\nepochs = 100\n[", "config_version = 2\n[training]\nepochs = 100\n"}) {
+       {"[training]\nepochs = 100\n[", "config_version = 3\n[training]\nepochs = 100\n"}) {
     const std::string text = problems(content, {"warmup_epochs=50"});
     EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 0) << text;
   }
 }
 
-TEST(ConfigVersion, MayBeTheCurrentOneOrLeftOut) {
-  EXPECT_EQ(load("config_version = 1\n[training]\nepochs = 3\n").config.training.epochs, 3);
+TEST(ConfigVersion, MayBeAnEarlierOneOrLeftOut) {
+  for (const char* version : {"", "config_version = 1\n", "config_version = 2\n"})
+    EXPECT_EQ(load(version + std::string("[training]\nepochs = 3\n")).config.training.epochs, 3);
+}
+
+TEST(ConfigVersion, OfAnOlderFileKeepsItsBitsAsThoseWithoutOneDo) {
+  for (const std::string old : {"", "config_version = 1\n"}) {
+    const auto resolved = load(old);
+    EXPECT_EQ(resolved.config.optimizer.name, "sgd");
+    EXPECT_EQ(resolved.origin.at("optimizer.name"), "default of config_version 1");
+    EXPECT_EQ(load(old + "[optimizer]\nname = 'lion'").config.optimizer.name, "lion");
+    EXPECT_EQ(load(old, {"optimizer.name=lion"}).config.optimizer.name, "lion");
+    const auto balanced = load(old + "template = 'balanced'").config;
+    EXPECT_EQ(balanced.optimizer.name, "adamw") << "as the template always was";
+    EXPECT_EQ(balanced.augmentation.crop_padding, 0);
+    EXPECT_EQ(balanced.augmentation.flip_probability, 0.0);
+    EXPECT_EQ(load(old, {"template=balanced"}).config, balanced);
+  }
+  EXPECT_EQ(load("config_version = 2\n").origin.at("optimizer.name"), "default");
+  const auto balanced = load("config_version = 2\ntemplate = 'balanced'").config;
+  EXPECT_EQ(balanced.augmentation.crop_padding, 4);
+  EXPECT_EQ(balanced.augmentation.flip_probability, 0.5);
+  EXPECT_EQ(load_defaults().config.optimizer.name, "adamw");
 }
 
 TEST(ConfigVersion, ThatIsNewerIsRefusedAndTheRestOfTheFileNotLookedAt) {
   EXPECT_EQ(
-      problems("# later\nconfig_version = 2\n[no_such_section]\na = 1\n"),
-      "FILE:2:1: config_version = 2 is newer than this lockstep (it reads versions up to 1) use the lockstep "
+      problems("# later\nconfig_version = 3\n[no_such_section]\na = 1\n"),
+      "FILE:2:1: config_version = 3 is newer than this lockstep (it reads versions up to 2) use the lockstep "
       "that the file was written for");
 }
 

@@ -36,7 +36,7 @@ TEST(Toml, LoadsAgainToTheSameConfiguration) {
   }
 }
 
-TEST(Toml, BeginsWithTheVersion) { EXPECT_TRUE(to_toml({}).starts_with("config_version = 1\n\n[")); }
+TEST(Toml, BeginsWithTheVersion) { EXPECT_TRUE(to_toml({}).starts_with("config_version = 2\n\n[")); }
 
 TEST(Toml, SaysWhereEachValueIsFromOnOneLineWhateverTheName) {
   ResolvedConfig resolved;

@@ -127,6 +127,7 @@ TEST(Rules, TheStepScheduleReachesItsFirstStep) {
 
 TEST(Rules, NesterovNeedsMomentum) {
   Config config;
+  config.optimizer.name = "sgd";
   config.optimizer.momentum = 0;
   expect_broken(config, {"optimizer.nesterov", "optimizer.momentum", "optimizer.name"},
                 "set nesterov = false or momentum = 0.9");
