@@ -12,6 +12,7 @@
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
 #include "configs/derive.hpp"
+#include "configs/usual_rates.hpp"
 #include "worker/averaging/ema.hpp"
 #include "worker/averaging/swa.hpp"
 #include "worker/gpu_report.hpp"
@@ -83,6 +84,7 @@ Plan Controller::make_plan() {
   const fs::path asked = run_folder(resolved.config, request_.output);
   const auto output = fs::absolute(asked).lexically_normal().string();
   if (request_.check) return {resolved.config, Task::check, output};
+  doubts_ = unusual_rates(resolved);
   folder_ = std::make_unique<RunFolder>(output, resolved, request_.fresh);
   return {resolved.config, folder_->finished(resolved.config) ? Task::nothing : Task::train, output};
 }
@@ -123,6 +125,7 @@ void Controller::open_for_watchers(const Workload& workload, const Plan& plan, s
 void Controller::begin(const Workload& workload, const Plan& plan, const TrainingState& state) {
   if (transport_.rank() != 0 || comparison_) return;
   warn_of_idle_ranks(workload);
+  std::ranges::for_each(doubts_, log_warning);
   folder_->rewind_metrics(state.step);
   for (const auto& line : lines_of(places_)) progress_->say(line);
   progress_->emit("map", {{"ranks", json_of(places_)}});
