@@ -9,6 +9,7 @@
 #include "configs/file.hpp"
 #include "configs/load.hpp"
 #include "configs/names.hpp"
+#include "configs/other_programs.hpp"
 #include "configs/text.hpp"
 
 namespace lockstep {
@@ -35,44 +36,10 @@ std::string letters_of(const std::string& word) {
   return letters;
 }
 
-/// Choices that other programs call by another word, or switch on and off; of several, the first that is a
-/// choice.
-const std::multimap<std::string, std::string> kOtherWords = {
-    {"cosineannealingwarmrestarts", "cosine_restarts"},
-    {"reducelronplateau", "plateau"},
-    {"poly", "polynomial"},
-    {"none", "constant"},
-    {"sophiag", "sophia"},
-    {"swish", "silu"},
-    {"bcewithlogitsloss", "bce"},
-    {"balanced", "inverse_frequency"},
-    {"vittinypatch16224", "vit_tiny"},
-    {"valloss", "loss"},
-    {"valacc", "accuracy"},
-    {"valaccuracy", "accuracy"},
-    {"float32", "none"},
-    {"fp32", "none"},
-    {"no", "none"},
-    {"bfloat16", "bf16"},
-    {"float16", "fp16"},
-    {"true", "channels_last"},
-    {"true", "auto"},
-    {"false", "contiguous"},
-    {"false", "none"},
-};
-
-/// Keys of other programs that are rows here; none of them is a name of the table.
-const std::map<std::string, std::string> kOtherKeys = {
-    {"gradient_clip", "training.gradient_clip_norm"},
-    {"clip_grad", "training.gradient_clip_norm"},
-    {"sched", "schedule.name"},
-};
-
-/// Keys that mean one thing in one program and another elsewhere, with what to write instead.
-const std::map<std::string, std::string> kAmbiguousKeys = {
-    {"augmentation", "give an object with the keys of [augmentation], such as {\"trivial_augment\": true}"},
-    {"cutmix", "give augmentation.cutmix_prob, how often, and augmentation.cutmix_alpha, its shape"},
-};
+/// What switches a feature of another program off.
+bool is_off(const json& value) {
+  return value.is_null() || value == json(false) || value == json(0) || value == json("");
+}
 
 /// A Text that is neither a choice nor a name: the path of a file or folder.
 bool is_path(const Parameter& row) {
@@ -89,7 +56,7 @@ std::string choice_spelled(const std::string& word, const std::vector<std::strin
       if (name == letters_of(choice) + ending) return choice;
     }
   }
-  for (auto [other, end] = kOtherWords.equal_range(name); other != end; ++other) {
+  for (auto [other, end] = other_words().equal_range(name); other != end; ++other) {
     if (std::ranges::count(choices, other->second) > 0) return other->second;
   }
   return word;
@@ -191,12 +158,15 @@ void Importer::read_group(const std::string& path, const std::string& section, c
 void Importer::read_key(const std::string& path, const std::string& section, const std::string& key,
                         const json& value) {
   auto rows = parameters_called(section, key);
-  if (const auto other = kOtherKeys.find(plain_name(key)); rows.empty() && other != kOtherKeys.end())
+  const auto& others = rows_of_other_keys();
+  if (const auto other = others.find(plain_name(key)); rows.empty() && other != others.end())
     rows = parameters_named(other->second);
   if (!section.empty()) std::erase_if(rows, [&](const Parameter* row) { return row->section != section; });
-  if (const auto ambiguous = kAmbiguousKeys.find(plain_name(key));
-      rows.empty() && ambiguous != kAmbiguousKeys.end())
-    return unknown_key(path, value, "it is a switch, a number or a name, by the program", ambiguous->second);
+  const auto advice = advice_on_other_keys().find(plain_name(key));
+  if (rows.empty() && advice != advice_on_other_keys().end()) {
+    if (is_off(value)) return note(path + " = " + value.dump() + " is off here too");
+    return unknown_key(path, value, "no row of the table means just this", advice->second);
+  }
   if (rows.empty()) {
     const std::string where =
         section.empty() ? "the table has no such key" : "[" + section + "] has no such key";

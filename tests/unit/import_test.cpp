@@ -142,6 +142,81 @@ TEST(Import, KnowsTheKeysOfOtherPrograms) {
       contains(refusal(R"({"augmentation": true})"), "give an object with the keys of [augmentation]"));
 }
 
+/// What timm's train.py writes to args.yaml, in part, as JSON: most of it is off.
+constexpr const char* timm_arguments = R"({"aa": null, "amp": true, "batch_size": 128, "bce_loss": false,
+    "checkpoint_hist": 10, "clip_grad": null, "cooldown_epochs": 0, "decay_epochs": 90, "decay_rate": 0.1, "drop": 0.0,
+    "drop_path": 0.1, "epochs": 300, "grad_accum_steps": 1, "hflip": 0.5, "lr": 0.005, "lr_cycle_mul": 1.0, "min_lr": 0,
+    "mixup": 0.0, "cutmix": 0.0, "model": "resnet50", "model_ema": false, "model_ema_decay": 0.9998, "momentum": 0.9,
+    "no_aug": false, "opt": "lamb", "opt_betas": null, "opt_eps": null, "reprob": 0.0, "sched": "cosine", "seed": 42,
+    "smoothing": 0.0, "warmup_epochs": 5, "weight_decay": 0.02, "workers": 4})";
+
+TEST(Import, ReadsTheArgumentsOfTimm) {
+  Config expected;
+  expected.run.seed = 42;
+  expected.training.batch_size = 128;
+  expected.training.epochs = 300;
+  expected.checkpoint.keep = 10;
+  expected.schedule.step_epochs = 90;
+  expected.schedule.restart_factor = 1;
+  expected.schedule.min_lr = 0;
+  expected.schedule.warmup_epochs = 5;
+  expected.model.name = "resnet50";
+  expected.model.drop_path = 0.1;
+  expected.augmentation.flip_probability = 0.5;
+  expected.averaging.model_ema_decay = 0.9998;
+  expected.optimizer.name = "lamb";
+  expected.optimizer.learning_rate = 0.005;
+  expected.optimizer.weight_decay = 0.02;
+  expected.data.loader_threads = 4;
+  const Import result = read(timm_arguments);
+  EXPECT_EQ(load(result.toml).config, expected);
+  EXPECT_EQ(std::ranges::count(result.notes, "bce_loss = false is off here too"), 1);
+}
+
+TEST(Import, ReadsTheArgumentsOfTorchvision) {
+  const Config config = imported(R"({"lr-scheduler": "cosineannealinglr", "lr-warmup-epochs": 5, "epochs": 90,
+      "lr-warmup-method": "linear", "label-smoothing": 0.1, "mixup-alpha": 0.2, "random-erase": 0.1, "amp": false,
+      "train-crop-size": 176, "weight-decay": 2e-5, "ra-magnitude": 9, "model-ema": true, "opt": "sgd_nesterov"})");
+  EXPECT_EQ(config.schedule.name, "cosine");
+  EXPECT_EQ(config.schedule.warmup_epochs, 5);
+  EXPECT_EQ(config.loss.label_smoothing, 0.1);
+  EXPECT_EQ(config.augmentation.mixup_alpha, 0.2);
+  EXPECT_EQ(config.augmentation.random_erasing, 0.1);
+  EXPECT_EQ(config.data.image_size, AutoInteger{176});
+  EXPECT_EQ(config.optimizer.name, "sgd");
+  EXPECT_TRUE(config.averaging.model_ema && config.optimizer.nesterov);
+}
+
+TEST(Import, SaysWhatToWriteForKeysThatMeanMoreThanOneRow) {
+  const std::pair<const char*, const char*> advised[] = {
+      {R"({"aa": "rand-m9-mstd0.5-inc1"})", "aa: has no counterpart"},
+      {R"({"aa": "rand-m9-mstd0.5-inc1"})", "\"rand_augment_magnitude\": 9"},
+      {R"({"auto-augment": "ta_wide"})", "{\"trivial_augment\": true}"},
+      {R"({"bce_loss": true})", "give loss.name = \"bce\""},
+      {R"({"optimizer": {"betas": [0.9, 0.95]}})", "give optimizer.beta1 and optimizer.beta2"},
+      {R"({"color_jitter": 0.4})", "give augmentation.brightness, contrast and saturation"},
+      {R"({"warmup_lr": 1e-6})", "a warm-up rises from 0 here"},
+      {R"({"scale": [0.08, 1.0]})", "resized_crop_min_scale"}};
+  for (const auto& [content, part] : advised)
+    EXPECT_TRUE(contains(refusal(content), part)) << refusal(content);
+  EXPECT_EQ(imported(R"({"aa": null, "bce_loss": false, "color_jitter": 0, "auto_augment": ""})"), Config{});
+}
+
+TEST(Import, RefusesValuesOfAnotherTypeWithTheirKeyAndNothingElse) {
+  const std::vector<std::string> values = {"true", "0.5", "-3",    "1e300",   "\"x\"",
+                                           "[]",   "[1]", "[[1]]", "[\"x\"]", "18446744073709551615"};
+  for (const Parameter& row : parameters()) {
+    for (const auto& value : values) {
+      const ConfigFile file("{\"" + row.section + "\": {\"" + row.key + "\": " + value + "}}");
+      try {
+        load(import_json(file.path(), false).toml);
+      } catch (const ConfigError& error) {
+        EXPECT_TRUE(contains(error.what(), row.key)) << error.what();
+      }
+    }
+  }
+}
+
 TEST(Import, UnderstandsTheClassNamesOfPyTorch) {
   const Import result = read(R"({"optimizer": "AdamW", "scheduler": "StepLR"})");
   const Config config = load(result.toml).config;
