@@ -39,6 +39,7 @@ void require_plain(const BatchJob& job) {
   require_one_line("--account", job.account);
   require_one_line("the run folder's name", job.output);
   for (const auto& option : job.more) require_one_line("an option of --sbatch", option);
+  for (const auto& line : job.setup) require_one_line("a line of --setup", line);
   for (const auto& word : job.command) require_one_line("an argument of the command", word);
 }
 
@@ -88,6 +89,13 @@ std::string array_of(const BatchJob& job) {
   return "0-" + last + (job.at_once ? "%" + std::to_string(*job.at_once) : "");
 }
 
+/// Each line as it was given, and the end of the job where it fails.
+std::string setup_of(const BatchJob& job) {
+  std::string lines;
+  for (const auto& line : job.setup) lines += line + "\ntest $? = 0 || exit 1\n";
+  return lines;
+}
+
 std::string in_shell(const std::vector<std::string>& words) { return shell_line({words, {}}); }
 
 /// In one pass: a value that looks like a placeholder stays as it is.
@@ -123,15 +131,19 @@ std::string batch_script(const BatchJob& job) {
   require_plain(job);
   std::vector<std::string> seeds;
   for (const auto seed : job.seeds) seeds.push_back(std::to_string(seed));
-  const std::map<std::string, std::string> values = {{"name", value_of(job.name)},
-                                                     {"nodes", std::to_string(job.nodes)},
-                                                     {"resources", resources_of(job)},
-                                                     {"log", value_of(log_of(job))},
-                                                     {"signal_seconds", std::to_string(notice_of(job))},
-                                                     {"array", seeds.empty() ? "" : array_of(job)},
-                                                     {"seeds", in_shell(seeds)},
-                                                     {"command", in_shell(job.command)},
-                                                     {"output", in_shell({job.output})}};
+  const std::map<std::string, std::string> values = {
+      {"name", value_of(job.name)},
+      // a login shell knows `module`
+      {"shell", job.setup.empty() ? "/bin/sh" : "/bin/bash -l"},
+      {"setup", setup_of(job)},
+      {"nodes", std::to_string(job.nodes)},
+      {"resources", resources_of(job)},
+      {"log", value_of(log_of(job))},
+      {"signal_seconds", std::to_string(notice_of(job))},
+      {"array", seeds.empty() ? "" : array_of(job)},
+      {"seeds", in_shell(seeds)},
+      {"command", in_shell(job.command)},
+      {"output", in_shell({job.output})}};
   return filled_in(seeds.empty() ? train_template : seeds_template, values);
 }
 

@@ -24,6 +24,7 @@ struct BatchJob {
   std::optional<int> at_once;            ///< how many runs of an array may run at a time
   bool requeue = true;
   std::optional<int> signal_seconds;  ///< the notice before the time limit; unset: what suits `time`
+  std::vector<std::string> setup;     ///< lines of shell before the command
   std::vector<std::string> command;   ///< without --output
   std::string output;                 ///< the run folder; those of an array end in -seed-S
 };

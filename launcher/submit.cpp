@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -7,7 +8,9 @@
 
 #include "common/error.hpp"
 #include "configs/derive.hpp"
+#include "configs/usual_rates.hpp"
 #include "launcher/batch_script.hpp"
+#include "launcher/before_submission.hpp"
 #include "launcher/commands.hpp"
 #include "launcher/output_of.hpp"
 #include "launcher/settings.hpp"
@@ -25,6 +28,7 @@ struct SubmitOptions {
   bool no_requeue = false;
   bool fresh = false;
   bool dry_run = false;
+  bool unchecked = false;
 };
 
 std::vector<std::string> command_of(const SubmitOptions& options) {
@@ -43,9 +47,18 @@ void require_lasting_file(const std::string& path) {
               "the job reads the configuration when Slurm starts it", "write it into a file, and give that");
 }
 
-BatchJob job_of(const SubmitOptions& options) {
-  require_lasting_file(options.settings.config);
-  const auto config = resolve(options.settings).config;
+/// The run folder of each seed, or the one.
+std::vector<std::pair<Config, std::string>> runs_of(const BatchJob& job, const Config& config) {
+  if (job.seeds.empty()) return {{config, job.output}};
+  std::vector<std::pair<Config, std::string>> runs;
+  for (const auto seed : job.seeds) {
+    runs.emplace_back(config, job.output + "-seed-" + std::to_string(seed));
+    runs.back().first.run.seed = seed;
+  }
+  return runs;
+}
+
+BatchJob job_of(const SubmitOptions& options, const Config& config) {
   auto job = options.job;
   if (job.name.empty()) job.name = config.run.name;
   job.output = run_folder(config, job.output);
@@ -55,23 +68,35 @@ BatchJob job_of(const SubmitOptions& options) {
   return job;
 }
 
-/// The job's id. sbatch reads the script from a file, which it copies.
-std::string submit_script(const std::string& script) {
-  char path[] = "/tmp/lockstep-submit-XXXXXX";
-  const int file = mkstemp(path);
+/// Writes the script beside the run folder, where its output will lie too; the path.
+std::string keep_script(const std::string& output, const std::string& script) {
+  constexpr const char* ending = ".sh";
+  // sbatch makes no folder for the output, and the job would fail without a word.
+  std::error_code failure;
+  if (const auto folder = fs::path(output).parent_path(); !folder.empty())
+    fs::create_directories(folder, failure);
+  if (failure) throw file_error("cannot create the folder of the run folder", output, failure.value());
+  auto path = output + "-XXXXXX" + ending;
+  const int file = mkstemps(path.data(), static_cast<int>(std::string(ending).size()));
   const bool written = file >= 0 && write(file, script.data(), script.size()) == ssize_t(script.size());
   const int error_number = errno;
   if (file >= 0) close(file);
-  const auto answer = written ? output_of({"sbatch", "--parsable", path}) : Output{};
-  if (file >= 0) unlink(path);
-  if (!written) throw file_error("cannot write the batch script", path, error_number);
+  if (written) return path;
+  if (file >= 0) unlink(path.c_str());
+  throw file_error("cannot write the batch script", path, error_number);
+}
+
+/// The job's id.
+std::string submit_script(const std::string& path) {
+  auto answer = output_of({"sbatch", "--parsable", path});
+  while (answer.text.ends_with('\n')) answer.text.pop_back();
   if (answer.status != 0) {
+    unlink(path.c_str());
     throw Error(ExitCode::config, "Slurm did not take the job", answer.text,
                 "change the options that it names; --dry-run prints the script");
   }
-  const auto line = answer.text.substr(0, answer.text.find_last_not_of('\n') + 1);
-  const auto last = line.substr(line.rfind('\n') + 1);  // after warnings, if there are any
-  return last.substr(0, last.find(';'));                // a cluster's name may follow
+  const auto last = answer.text.substr(answer.text.rfind('\n') + 1);  // after warnings, if there are any
+  return last.substr(0, last.find(';'));                              // a cluster's name may follow
 }
 
 std::string log_of_job(const BatchJob& job, const std::string& id) {
@@ -80,34 +105,45 @@ std::string log_of_job(const BatchJob& job, const std::string& id) {
   return log.replace(log.rfind(place), place.size(), id + (job.seeds.empty() ? "" : "_*"));
 }
 
-void tell(const BatchJob& job, const std::string& id) {
+/// Gives the script the name that its log has too, RUN-JOB; the new path.
+std::string name_after_job(const std::string& path, const std::string& output, const std::string& id) {
+  const auto name = output + "-" + id + ".sh";
+  return std::rename(path.c_str(), name.c_str()) == 0 ? name : path;
+}
+
+void tell(const BatchJob& job, const std::string& id, const std::string& script) {
   const auto log = log_of_job(job, id);
   if (!isatty(STDOUT_FILENO)) {
-    std::cout << nlohmann::ordered_json{{"event", "submitted"},
-                                        {"job", id},
-                                        {"log", log},
-                                        {"run", job.output},
-                                        {"seeds", job.seeds}}
+    std::cout << nlohmann::ordered_json{{"event", "submitted"}, {"job", id},         {"log", log},
+                                        {"script", script},     {"run", job.output}, {"seeds", job.seeds}}
               << "\n";
     return;
   }
   std::cout << "job " << id << ", " << job.name << "\n"
             << "  its output       tail -F " << log << "\n"
+            << "  its script       " << script << "\n"
             << "  its state        squeue -j " << id << "\n"
             << "  save and end it  scancel --batch --signal=INT " << id << "\n"
             << "  end it at once   scancel " << id << "\n";
 }
 
 int submit(const SubmitOptions& options) {
-  const auto job = job_of(options);
+  require_lasting_file(options.settings.config);
+  const auto resolved = resolve(options.settings);
+  const auto job = job_of(options, resolved.config);
   const auto script = batch_script(job);
+  for (const auto& warning : unusual_rates(resolved)) std::cerr << "warning: " << warning << "\n";
   if (options.dry_run) {
     std::cout << script;
     return 0;
   }
-  // sbatch makes no folder for the output, and the job would fail without a word.
-  if (const auto folder = fs::path(job.output).parent_path(); !folder.empty()) fs::create_directories(folder);
-  tell(job, submit_script(script));
+  if (!options.unchecked) {
+    for (const auto& [config, run] : runs_of(job, resolved.config))
+      require_ready_for_job(config, run, options.fresh);
+  }
+  const auto path = keep_script(job.output, script);
+  const auto id = submit_script(path);
+  tell(job, id, name_after_job(path, job.output, id));
   return 0;
 }
 
@@ -151,6 +187,13 @@ void add_behaviour(CLI::App& command, SubmitOptions& options) {
   command.add_flag("--fresh", options.fresh, "Start over in a new folder, and keep the old one");
   command.add_option("--network", options.network, "The network the hosts speak over, 10.0.0.0/8")
       ->check(given);
+  command
+      .add_option("--setup", job.setup,
+                  "A line of shell before the run: --setup 'module load cuda' (repeatable)")
+      ->allow_extra_args(false)
+      ->check(given);
+  command.add_flag("--unchecked", options.unchecked,
+                   "Submit although this host does not see the data, or another plan lies in the run folder");
   command.add_flag("--dry-run", options.dry_run, "Print the batch script, and submit nothing");
 }
 
@@ -167,7 +210,8 @@ void add_submit(CLI::App& app, int& status) {
       "  lockstep submit my.toml --nodes 4 --gpus-per-node 8 --time 2:00:00\n"
       "  lockstep submit my.toml --nodes 2 --ntasks-per-node 32 --time 1-00:00:00 --partition batch\n"
       "  lockstep submit my.toml --nodes 1 --gpus-per-node 8 --seeds 1,2,3 --at-once 2\n"
-      "  lockstep submit my.toml --nodes 4 --gpus-per-node 8 --dry-run\n"
+      "  lockstep submit my.toml --nodes 4 --gpus-per-node 8 --setup 'module load cuda' --dry-run\n"
+      "The script is kept beside the run folder, as RUN-JOB.sh.\n"
       "A job that Slurm ends before its time goes back to the queue, and on with its run (slurm/README.md).");
   command->callback([options, &status] { status = submit(*options); });
 }

@@ -190,6 +190,26 @@ BatchJob batch_job() {
   return job;
 }
 
+TEST(BatchScript, SetsUpInALoginShellAndEndsWhereALineFails) {
+  auto job = batch_job();
+  job.setup = {"module load cuda/13", ". /shared/{{name}}.sh"};
+  for (const bool array : {false, true}) {
+    if (array) job.seeds = {1, 2};
+    const auto script = batch_script(job);
+    EXPECT_TRUE(script.starts_with("#!/bin/bash -l\n")) << script;
+    expect_in(script,
+              "\nmodule load cuda/13\ntest $? = 0 || exit 1\n. /shared/{{name}}.sh\ntest $? = 0 || exit 1\n"
+              "export LOCKSTEP_SIGNAL_SECONDS=");
+  }
+}
+
+TEST(BatchScript, HasNoPlaceholderLeft) {
+  auto job = batch_job();
+  EXPECT_EQ(batch_script(job).find("{{"), std::string::npos);
+  job.seeds = {1};
+  EXPECT_EQ(batch_script(job).find("{{"), std::string::npos);
+}
+
 TEST(BatchScript, AsksForWhatWasAskedFor) {
   EXPECT_EQ(batch_script(batch_job()),
             "#!/bin/sh\n"
@@ -264,6 +284,7 @@ TEST(BatchScript, RefusesLineBreaksInEveryText) {
       [&](BatchJob& job) { job.account = text; },
       [&](BatchJob& job) { job.time = "10\n"; },
       [&](BatchJob& job) { job.output = text; },
+      [&](BatchJob& job) { job.setup = {text}; },
       [&](BatchJob& job) { job.more = {"--comment=" + text}; },
       [&](BatchJob& job) { job.command.push_back("run.name=\x1b[2J"); },
   };
