@@ -33,7 +33,8 @@ class Precision {
   std::optional<at::ScalarType> type_;
 };
 
-/// True when this machine's CPU multiplies matrices of bf16 in hardware (AMX).
+/// True when this machine's CPU multiplies matrices of bf16 in hardware (AMX). The dot products of
+/// AVX512_BF16 alone are no gain: with oneDNN held to them, float32 takes 0.70 to 0.79 times as long as bf16.
 bool cpu_has_amx();
 
 }  // namespace lockstep
