@@ -1,5 +1,7 @@
 #include "configs/rules.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
@@ -258,6 +260,16 @@ Broken patches_are_cut(const Config& config) {
                  "it does not cut images into patches", "leave it out"});
 }
 
+Broken address_is_one(const Config& config) {
+  const auto& address = config.run.prometheus_address;
+  in6_addr parsed;  // large enough for either
+  return unless(config.run.prometheus_port == 0 || inet_pton(AF_INET, address.c_str(), &parsed) == 1 ||
+                    inet_pton(AF_INET6, address.c_str(), &parsed) == 1,
+                {"run.prometheus_address = " + quoted(address) + " is not an address",
+                 "addresses are IPv4 or IPv6, without a port",
+                 "write \"127.0.0.1\" for this host alone, or \"0.0.0.0\" for all its addresses"});
+}
+
 }  // namespace
 
 const std::vector<Rule>& rules() {
@@ -346,6 +358,9 @@ const std::vector<Rule>& rules() {
       {{"model.patch_size", "model.name"},
        "model.patch_size is given only where model.name is vit_tiny or convnext_tiny.",
        patches_are_cut},
+      {{"run.prometheus_address", "run.prometheus_port"},
+       "run.prometheus_address is an IPv4 or IPv6 address where run.prometheus_port is not 0.",
+       address_is_one},
   };
   return list;
 }

@@ -66,6 +66,8 @@ void require_ready_for_job(const Config& config, const std::string& run, bool fr
   require_there("data.path", config.data.path);
   require_there("model.pretrained", config.model.pretrained);
   require_there("distillation.teacher", config.distillation.teacher);
+  if (config.run.prometheus_port != 0)
+    require_there("run.prometheus_token_file", config.run.prometheus_token_file);
   if (!fresh) require_same_plan(config, run);
   require_writable(run);
 }

@@ -85,6 +85,7 @@ Plan Controller::make_plan() {
   const auto output = fs::absolute(asked).lexically_normal().string();
   if (request_.check) return {resolved.config, Task::check, output};
   doubts_ = unusual_rates(resolved);
+  token_ = prometheus_token(resolved.config.run);
   folder_ = std::make_unique<RunFolder>(output, resolved, request_.fresh);
   return {resolved.config, folder_->finished(resolved.config) ? Task::nothing : Task::train, output};
 }
@@ -117,8 +118,7 @@ void Controller::note_places(std::vector<RankPlace> places) {
 void Controller::open_for_watchers(const Workload& workload, const Plan& plan, std::int64_t step) {
   const auto& settings = workload.config.run;
   if (settings.prometheus_port != 0)
-    endpoint_ =
-        std::make_unique<MetricsEndpoint>(settings.prometheus_port, transport_.world_size(), plan.output);
+    endpoint_ = std::make_unique<MetricsEndpoint>(settings, token_, transport_.world_size(), plan.output);
   if (settings.tensorboard) events_ = std::make_unique<EventFile>(plan.output + "/tensorboard", step);
 }
 

@@ -111,6 +111,7 @@ class Controller {
   Comparison* comparison_ = nullptr;
   std::vector<RankPlace> places_;
   std::vector<std::string> doubts_;            ///< about the configuration
+  std::string token_;                          ///< that readers of the endpoint send
   std::unique_ptr<MetricsEndpoint> endpoint_;  ///< with run.prometheus_port
   std::unique_ptr<EventFile> events_;          ///< with run.tensorboard
   Clock::time_point start_ = Clock::now();

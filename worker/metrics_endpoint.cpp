@@ -1,21 +1,30 @@
 #include "worker/metrics_endpoint.hpp"
 
+#include <arpa/inet.h>
 #include <prometheus/client_metric.h>
 #include <prometheus/collectable.h>
-#include <prometheus/exposer.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/build_identity.hpp"
+#include "common/error.hpp"
 #include "common/log.hpp"
 #include "common/rank_status.hpp"
+#include "configs/file.hpp"
+#include "configs/registry.hpp"
+#include "configs/text.hpp"
+#include "worker/metrics_server.hpp"
 
 namespace lockstep {
 
@@ -26,7 +35,7 @@ namespace {
 /// The GPUs of all ranks, as their sentinels have written last.
 class GpuFigures : public prometheus::Collectable {
  public:
-  explicit GpuFigures(std::string run) : run_(std::move(run)) {}
+  GpuFigures(std::string run, std::string name) : run_(std::move(run)), name_(std::move(name)) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override {
     const auto statuses = read_rank_statuses(run_);
@@ -37,8 +46,10 @@ class GpuFigures : public prometheus::Collectable {
         const auto& health = status.gpu.health;
         if (!status.gpu.exists() || !health.told) continue;
         prometheus::ClientMetric sample;
-        sample.label = {
-            {"rank", std::to_string(status.rank)}, {"host", status.host}, {"gpu", status.gpu.name()}};
+        sample.label = {{"run", name_},
+                        {"rank", std::to_string(status.rank)},
+                        {"host", status.host},
+                        {"gpu", status.gpu.name()}};
         sample.gauge.value = static_cast<double>(value(health));
         family.metric.push_back(std::move(sample));
       }
@@ -69,44 +80,96 @@ class GpuFigures : public prometheus::Collectable {
   }
 
  private:
-  std::string run_;
+  std::string run_, name_;
 };
+
+/// What the label "run" says: labels are UTF-8, whatever the folder's name is.
+std::string label_of(const std::string& run) {
+  return on_one_line(std::filesystem::path(run).filename().string());
+}
+
+bool is_loopback(const std::string& address) { return address == "::1" || address.starts_with("127."); }
 
 }  // namespace
 
+std::string prometheus_token(const Config::Run& settings) {
+  const auto& path = settings.prometheus_token_file;
+  if (path.empty() || settings.prometheus_port == 0) return "";
+  const std::string setting = "run.prometheus_token_file";
+  std::error_code none;
+  const auto content = std::filesystem::is_regular_file(path, none)
+                           ? read_small_file(path)
+                           : FileContent(Problem{"", "it is not a file", ""});
+  if (const auto* problem = std::get_if<Problem>(&content))
+    throw Error(ExitCode::config, setting + ": cannot read " + path + " on " + host_name(), problem->why,
+                "rank 0 reads it: write the token there, or name another file");
+  auto token = std::get<std::string>(content);
+  while (token.ends_with('\n') || token.ends_with('\r')) token.pop_back();
+  const bool is_token =
+      !token.empty() && std::ranges::all_of(token, [](unsigned char c) { return c > ' ' && c < 0x7f; });
+  if (!is_token)
+    throw Error(ExitCode::config, setting + ": " + path + " holds no token",
+                "it is one line of letters, digits and signs, without spaces",
+                "make one, for example with: openssl rand -hex 32 > " + path);
+  return token;
+}
+
 /// Every figure under its name; those with labels come up when they are first set.
 struct MetricsEndpoint::Served {
-  Served(std::int64_t port, const std::string& run)
-      : gpus(std::make_shared<GpuFigures>(run)), exposer("0.0.0.0:" + std::to_string(port)) {
-    exposer.RegisterCollectable(registry);
-    exposer.RegisterCollectable(gpus);
+  Served(const Config::Run& settings, const std::string& token, const std::string& run)
+      : name(label_of(run)),
+        gpus(run, name),
+        server(settings.prometheus_address, settings.prometheus_port, token, [this] { return text(); }) {}
+
+  void set(const char* figure, const char* help, double value, const Labels& labels = {}) {
+    prometheus::BuildGauge()
+        .Name(figure)
+        .Help(help)
+        .Labels({{"run", name}})
+        .Register(registry)
+        .Add(labels)
+        .Set(value);
   }
 
-  void set(const char* name, const char* help, double value, const Labels& labels = {}) {
-    prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add(labels).Set(value);
+  std::string text() const {
+    auto families = registry.Collect();
+    for (auto& family : gpus.Collect()) families.push_back(std::move(family));
+    std::ostringstream out;
+    prometheus::TextSerializer().Serialize(out, families);
+    return out.str();
   }
 
-  std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
-  std::shared_ptr<GpuFigures> gpus;
-  prometheus::Exposer exposer;
+  std::string name;
+  prometheus::Registry registry;
+  GpuFigures gpus;
   prometheus::Histogram& step_seconds =
       prometheus::BuildHistogram()
           .Name("lockstep_step_duration_seconds")
           .Help("How long steps took.")
-          .Register(*registry)
+          .Labels({{"run", name}})
+          .Register(registry)
           .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                                            0.5, 1, 2.5, 5, 10, 25, 50, 100});
+  MetricsServer server;  ///< last: it reads the others
 };
 
-MetricsEndpoint::MetricsEndpoint(std::int64_t port, int world_size, const std::string& run) {
+MetricsEndpoint::MetricsEndpoint(const Config::Run& settings, const std::string& token, int world_size,
+                                 const std::string& run) {
+  const auto& address = settings.prometheus_address;
   try {
-    served_ = std::make_unique<Served>(port, run);
-  } catch (const std::exception& failure) {
-    log_warning("nothing is served for Prometheus: cannot listen on port " + std::to_string(port) +
-                " (another process has it, or it is not allowed: " + failure.what() +
-                ") set run.prometheus_port to a free one");
+    served_ = std::make_unique<Served>(settings, token, run);
+  } catch (const std::system_error& failure) {
+    log_warning("nothing is served for Prometheus: cannot listen on port " +
+                std::to_string(settings.prometheus_port) + " of " + address + " (" +
+                failure.code().message() +
+                ") set run.prometheus_port to a free one, and run.prometheus_address to one of this host");
     return;
   }
+  if (token.empty() && !is_loopback(address))
+    log_warning(
+        "whoever reaches " + address + " of " + host_name() +
+        " reads the figures of this run (run.prometheus_token_file is empty) write a token into a file "
+        "and name it there");
   served_->set("lockstep_build_info", "The build that runs; always 1.", 1, {{"build", build_identity()}});
   served_->set("lockstep_world_size", "Ranks of the job.", world_size);
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "configs/config.hpp"
 #include "worker/checkpoint/saving.hpp"
 #include "worker/evaluate.hpp"
 #include "worker/phases.hpp"
@@ -20,12 +21,18 @@ struct StepFigures {
          images_per_second = 0;
 };
 
-/// Serves http://HOST:PORT/metrics from threads of its own; the loop only stores numbers for them. A port
-/// that cannot be had is a warning, and nothing is served.
+/// The token in run.prometheus_token_file; "" where there is no such file in the settings. Throws Error
+/// (config) where it cannot be read or holds no token: nothing may be served without one then.
+std::string prometheus_token(const Config::Run& settings);
+
+/// Serves http://ADDRESS:PORT/metrics from a thread of its own; the loop only stores numbers for it. A port
+/// that cannot be had is a warning, and nothing is served. Every figure has the label "run": the name of the
+/// run folder.
 class MetricsEndpoint {
  public:
   /// `run`: the run folder, where each rank's sentinel writes how its GPU fares; read when somebody asks.
-  MetricsEndpoint(std::int64_t port, int world_size, const std::string& run);
+  MetricsEndpoint(const Config::Run& settings, const std::string& token, int world_size,
+                  const std::string& run);
   ~MetricsEndpoint();
   MetricsEndpoint(const MetricsEndpoint&) = delete;
   MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;

@@ -247,13 +247,13 @@ def test_why_names_a_gpu_that_throttles(going_on, nvml):
 def test_prometheus_reads_how_the_gpus_fare(going_on, nvml):
     _, output, port = going_on
     nvml.tell("temperature 1 87", "reasons 1 0x40", "uncorrected 0 5", "xid 0 94")
-    labels = f'{{rank="1",host="{HOST}",gpu="{UUID(1)}"}}'
+    labels = f'{{run="run",rank="1",host="{HOST}",gpu="{UUID(1)}"}}'
     text = ""
     while f"lockstep_gpu_throttles{labels} 1\n" not in text or "lockstep_gpu_last_xid" not in text or " 94\n" not in text:
         assert why(output)[1]["under_way"]
         text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode()
     assert f"lockstep_gpu_temperature_celsius{labels} 87\n" in text, text
-    zero = f'{{rank="0",host="{HOST}",gpu="{UUID(0)}"}}'
+    zero = f'{{run="run",rank="0",host="{HOST}",gpu="{UUID(0)}"}}'
     assert f"lockstep_gpu_uncorrected_errors{zero} 5\n" in text and f"lockstep_gpu_throttles{zero} 0\n" in text
     assert f"lockstep_gpu_power_watts{zero} 250\n" in text and f"lockstep_gpu_sm_clock_hertz{zero} 1980000000\n" in text
 

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import urllib.error
 import urllib.request
 from datetime import datetime
 
@@ -28,9 +29,10 @@ def port():
         return listening.getsockname()[1]
 
 
-def samples_at(port):
+def samples_at(port, token):
     """{(name, labels): value} of Prometheus' text format."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain")
         lines = answer.read().decode().splitlines()
     typed = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE")}
@@ -69,17 +71,30 @@ def test_every_line_of_a_log_for_people_has_rank_and_host(settings, tmp_path):
     assert lines and all(f" rank 0@{socket.gethostname()} " in line for line in lines)
 
 
+TOKEN = "tell-nobody-of-this"
+
+
 def test_prometheus_reads_the_run_while_it_goes_on(settings, tmp_path, port):
+    (tmp_path / "token").write_text(TOKEN + "\n")
     long = settings | {"training.max_steps": 0, "training.epochs": 1000, "averaging.model_ema": True,
-                       "run.prometheus_port": port}
-    with Started(train_command(tmp_path, 2, long)) as started:
+                       "run.prometheus_port": port, "run.prometheus_token_file": str(tmp_path / "token")}
+    with Started(train_command(tmp_path / "mine", 2, long)) as started:
         started.wait_for_event("evaluation")
         idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]  # who never ask
         event = started.wait_for_event("checkpoint")
         [connection.close() for connection in idle]
-        samples = samples_at(port)
+        samples = samples_at(port, TOKEN)
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            samples_at(port, "another")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port))  # which all addresses would answer
         os.kill(started.process_of_rank(0), signal.SIGTERM)
-        assert started.finish().exit_code == 128 + signal.SIGTERM
+        outcome = started.finish()
+        assert outcome.exit_code == 128 + signal.SIGTERM
+    assert {dict(labels)["run"] for _, labels in samples} == {"mine"}
+    samples = {(name, labels - {("run", "mine")}): value for (name, labels), value in samples.items()}
+    said = [path.read_text() for path in (tmp_path / "mine").rglob("*") if path.suffix in (".json", ".jsonl", ".toml", ".log")]
+    assert len(said) > 5 and not any(TOKEN in text for text in [*said, outcome.stdout, outcome.stderr])
     plain = {name: value for (name, labels), value in samples.items() if not labels}
     assert plain["lockstep_step"] >= event["step"] and plain["lockstep_checkpoint_step"] >= event["step"]
     assert plain["lockstep_world_size"] == 2 and plain["lockstep_epoch"] >= 1
@@ -100,6 +115,15 @@ def test_a_port_that_is_taken_is_a_warning(settings, tmp_path):
         assert f"cannot listen on port {taken.getsockname()[1]}" in outcome.stderr
     train(tmp_path / "none", 1, settings)
     assert result_of(tmp_path / "taken")["state_hash"] == result_of(tmp_path / "none")["state_hash"]
+
+
+def test_a_token_that_cannot_be_read_ends_the_start_and_nothing_is_served_without_it(settings, tmp_path, port):
+    for content, words in ((None, "cannot read"), ("\n", "holds no token"), ("two words\n", "holds no token")):
+        if content is not None:
+            (tmp_path / "token").write_text(content)
+        outcome = run(train_command(tmp_path / "run", 1, settings | {
+            "run.prometheus_port": port, "run.prometheus_token_file": str(tmp_path / "token")}))
+        assert outcome.exit_code == 2 and words in outcome.stderr and str(tmp_path / "token") in outcome.stderr, outcome.output
 
 
 TAGS = {"train/loss": "loss", "train/accuracy": "train_accuracy", "train/learning_rate": "learning_rate",

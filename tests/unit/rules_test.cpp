@@ -125,6 +125,18 @@ TEST(Rules, TheStepScheduleReachesItsFirstStep) {
   expect_kept(config);
 }
 
+TEST(Rules, PrometheusIsReadAtAnAddress) {
+  Config config;
+  config.run.prometheus_address = "localhost";
+  expect_kept(config);
+  config.run.prometheus_port = 9464;
+  expect_broken(config, {"run.prometheus_address", "run.prometheus_port"}, "write \"127.0.0.1\"");
+  for (const char* address : {"0.0.0.0", "::", "::1", "10.1.2.3", "fe80::1"}) {
+    config.run.prometheus_address = address;
+    expect_kept(config);
+  }
+}
+
 TEST(Rules, NesterovNeedsMomentum) {
   Config config;
   config.optimizer.name = "sgd";
