@@ -119,7 +119,9 @@ void Controller::open_for_watchers(const Workload& workload, const Plan& plan, s
   const auto& settings = workload.config.run;
   if (settings.prometheus_port != 0)
     endpoint_ = std::make_unique<MetricsEndpoint>(settings, token_, transport_.world_size(), plan.output);
-  if (settings.tensorboard) events_ = std::make_unique<EventFile>(plan.output + "/tensorboard", step);
+  if (!settings.tensorboard) return;
+  events_ = std::make_unique<EventFile>(plan.output, step);
+  events_->add_settings(workload.config);
 }
 
 void Controller::begin(const Workload& workload, const Plan& plan, const TrainingState& state) {
@@ -320,6 +322,7 @@ void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t
   result["run"] = plan.output;
   if (comparison_) return comparison_->result(result);
   folder_->write_result(result);
+  if (events_) events_->end(steps_done);
   progress_->emit("result", result);
   show_result(result);
 }

@@ -12,6 +12,9 @@ from datetime import datetime
 import pytest
 from launching import Started, metrics_of, result_of, run, train, train_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import metadata as hparams
 
 SAMPLE = re.compile(r'(\w+)(?:\{(.*)\})? (\S+)')
 LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -126,35 +129,48 @@ def test_a_token_that_cannot_be_read_ends_the_start_and_nothing_is_served_withou
         assert outcome.exit_code == 2 and words in outcome.stderr and str(tmp_path / "token") in outcome.stderr, outcome.output
 
 
-TAGS = {"train/loss": "loss", "train/accuracy": "train_accuracy", "train/learning_rate": "learning_rate",
-        "train/gradient_norm": "gradient_norm", "speed/images_per_second": "images_per_second",
-        "phases/backward_ms": "backward_ms", "test/accuracy": "test_accuracy", "test/ema_accuracy": "ema_test_accuracy"}
+TAGS = {"loss/train": "loss", "accuracy/train": "train_accuracy", "optimizer/learning_rate": "learning_rate",
+        "optimizer/gradient_norm": "gradient_norm", "speed/images_per_second": "images_per_second",
+        "time/backward_ms": "backward_ms", "accuracy/test": "test_accuracy", "accuracy/test_ema": "ema_test_accuracy"}
 
 
 def test_tensorboard_shows_every_step_once_across_a_kill_and_a_resume(settings, tmp_path):
     settings = settings | {"run.tensorboard": True, "averaging.model_ema": True, "training.max_steps": 100,
                            "training.epochs": 25, "checkpoint.every_steps": 5, "checkpoint.every_epochs": 0}
-    with Started(train_command(tmp_path, 2, settings)) as started:
+    output = tmp_path / "runs" / "mine"
+    with Started(train_command(output, 2, settings)) as started:
         started.wait_for_event("start")
         victim = started.process_of_rank(1)
         started.wait_for_event("checkpoint", step=10)  # written beside the next steps
         started.wait_for_event("step")
         os.kill(victim, signal.SIGKILL)
         started.finish()
-    train(tmp_path, 3, settings)
-    assert len(list((tmp_path / "tensorboard").iterdir())) == 2
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    train(output, 3, settings)
+    assert len(list(output.glob("events.out.tfevents.*"))) == 2
+    runs = EventMultiplexer().AddRunsFromDirectory(str(tmp_path / "runs"))
+    assert runs.Reload().Runs().keys() == {"mine"}
+    events = EventAccumulator(str(output))
     events.Reload()
+    expect_settings_once(events)
+    groups = [tag.split("/")[0] for tag in sorted(events.Tags()["scalars"])]
+    assert list(dict.fromkeys(groups)) == ["accuracy", "loss", "optimizer", "progress", "speed", "time"]
     for tag, column in TAGS.items():
-        lines = [line for line in metrics_of(tmp_path) if column in line]
+        lines = [line for line in metrics_of(output) if column in line]
         shown = [(event.step, event.value) for event in events.Scalars(tag)]
         assert [step for step, _ in shown] == [line["step"] for line in lines]
         assert [value for _, value in shown] == pytest.approx([line[column] for line in lines], rel=1e-6)
-    assert [event.step for event in events.Scalars("train/loss")] == list(range(1, 101))
+    assert [event.step for event in events.Scalars("loss/train")] == list(range(1, 101))
 
 
-def test_events_that_cannot_be_written_are_a_warning(settings, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run/tensorboard").write_text("in the way")
-    outcome = train(tmp_path / "run", 1, settings | {"run.tensorboard": True})
-    assert "no events for TensorBoard" in outcome.stderr
+def expect_settings_once(events):
+    """As the plugin HParams reads them."""
+    for tag in (hparams.SESSION_START_INFO_TAG, hparams.SESSION_END_INFO_TAG):
+        assert len(events.Tensors(tag)) == 1
+    content = {tag: events.SummaryMetadata(tag).plugin_data.content for tag in events.PluginTagToContent("hparams")}
+    started = hparams.parse_session_start_info_plugin_data(content[hparams.SESSION_START_INFO_TAG])
+    values = started.hparams
+    assert values["optimizer.learning_rate"].number_value == 0.2 and values["training.epochs"].number_value == 25
+    assert values["optimizer.name"].string_value == "sgd" and values["averaging.model_ema"].bool_value is True
+    assert values["model.hidden_sizes"].string_value == "[16]" and "run.name" not in values
+    ended = hparams.parse_session_end_info_plugin_data(content[hparams.SESSION_END_INFO_TAG])
+    assert ended.status == api_pb2.STATUS_SUCCESS and ended.end_time_secs >= started.start_time_secs

@@ -43,6 +43,13 @@ TEST(EventFile, SortsAfterOneThatIsAheadOfTheClock) {
   EXPECT_TRUE(second.starts_with("events.out.tfevents.8000000001.")) << second;
 }
 
+TEST(EventFile, ThatCannotBeWrittenIsAWarning) {
+  EventFile file("/dev/null/events", 0);
+  file.add_settings(Config{});
+  file.add({{"step", 1}, {"loss", 0.5}});
+  file.end(1);
+}
+
 TEST(EventFile, IsOpenedBesideTimesThatNoClockHas) {
   const ScratchFolder folder;
   for (const auto* stamp : {"9999999999", "99999999999999999999999999", "-5", "9999999998", "12345678901"})
