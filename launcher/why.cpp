@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -11,6 +12,7 @@
 
 #include "common/diagnosis.hpp"
 #include "common/error.hpp"
+#include "common/refused_start.hpp"
 #include "launcher/commands.hpp"
 #include "launcher/machine.hpp"
 #include "launcher/post_mortem.hpp"
@@ -67,6 +69,31 @@ bool is_complete(const std::string& run) {
   }
 }
 
+double seconds_of(fs::file_time_type time) {
+  return std::chrono::duration<double>(std::chrono::file_clock::to_sys(time).time_since_epoch()).count();
+}
+
+/// The last start, where it was refused after all that the folder tells of otherwise.
+std::optional<RefusedStart> refused_last(const std::string& run, const std::vector<RankStatus>& ranks) {
+  auto refused = read_refused_start(run);
+  std::error_code none;
+  const auto result = fs::last_write_time(run + "/result.json", none);
+  const bool newer_result = !none && seconds_of(result) > refused.value_or(RefusedStart{}).time;
+  // The sentinels of the refused start itself write until its ranks have ended.
+  const bool went_on =
+      std::ranges::any_of(ranks, [](const auto& rank) { return rank.step > 0; }) &&
+      std::ranges::any_of(ranks, [&](const auto& rank) { return refused && rank.written > refused->time; });
+  return newer_result || went_on ? std::nullopt : refused;
+}
+
+std::string in_words(const RefusedStart& refused) {
+  const auto seconds = static_cast<std::time_t>(refused.time);
+  char when[64] = "";
+  std::strftime(when, sizeof when, "%F %T", std::localtime(&seconds));
+  return "the last start, at " + std::string(when) + ", was refused with exit code " +
+         std::to_string(refused.exit_code) + ": " + refused.text;
+}
+
 /// How the run stands where nobody holds it up.
 std::string standing(const std::string& run, bool under_way, const std::vector<RankStatus>& ranks) {
   if (under_way) {
@@ -80,10 +107,20 @@ std::string standing(const std::string& run, bool under_way, const std::vector<R
   return ranks.empty() ? "no rank has begun" : "the run is not under way, and nothing tells of a failure";
 }
 
-void print_for_people(const WhyOptions& options, bool under_way, const std::vector<Finding>& findings,
-                      const std::vector<RankStatus>& ranks) {
-  for (const auto& finding : findings) std::cout << describe(finding, options.run) << "\n";
-  if (findings.empty()) std::cout << standing(options.run, under_way, ranks) << "\n";
+/// All that is told of a run.
+struct Answer {
+  bool under_way = false;
+  std::vector<RankStatus> ranks;
+  std::optional<RefusedStart> refused = {};
+  std::vector<Finding> findings = {};  ///< none of a start that was refused: its error says it all
+  std::string standing = {};           ///< empty where the rest says it
+};
+
+void print_for_people(const WhyOptions& options, const Answer& answer) {
+  const auto& ranks = answer.ranks;
+  for (const auto& finding : answer.findings) std::cout << describe(finding, options.run) << "\n";
+  if (!answer.standing.empty()) std::cout << answer.standing << "\n";
+  if (answer.refused) std::cout << in_words(*answer.refused) << "\n";
   if (ranks.empty()) return;
   const bool gpus = std::ranges::any_of(ranks, [](const auto& rank) { return rank.gpu.exists(); });
   std::printf("\n%5s  %-16s %-8s %8s  %-11s %9s  %-8s%s\n", "rank", "host", "state", "step", "phase", "for",
@@ -95,21 +132,26 @@ void print_for_people(const WhyOptions& options, bool under_way, const std::vect
       awaits += (awaits.empty() ? "" : ",") + (peer == RankStatus::many ? "many" : std::to_string(peer));
     std::printf("%5d  %-16s %-8s %8lld  %-11s %7.0f s  %-8s%s\n", rank.rank, rank.host.c_str(),
                 name_of(rank.state).c_str(), static_cast<long long>(rank.step), rank.phase.c_str(),
-                rank.phase_seconds, awaits.c_str(), (gpus ? "  " + gpu_in_words(rank.gpu) : "").c_str());
+                rank.phase_seconds, awaits.c_str(),
+                (gpus ? std::string("  ") + gpu_in_words(rank.gpu) : "").c_str());
   }
 }
 
-void print_for_machines(const WhyOptions& options, bool under_way, const std::vector<Finding>& findings,
-                        const std::vector<RankStatus>& ranks) {
-  ordered_json line = {{"run", options.run}, {"under_way", under_way}, {"findings", ordered_json::array()}};
-  for (const auto& finding : findings) {
+void print_for_machines(const WhyOptions& options, const Answer& answer) {
+  ordered_json line = {
+      {"run", options.run}, {"under_way", answer.under_way}, {"findings", ordered_json::array()}};
+  for (const auto& finding : answer.findings) {
     line["findings"].push_back({{"trouble", name_of(finding.trouble)},
                                 {"ranks", finding.ranks},
                                 {"host", finding.host},
                                 {"text", finding.text}});
   }
-  if (findings.empty()) line["standing"] = standing(options.run, under_way, ranks);
-  for (const auto& rank : ranks) {
+  if (!answer.standing.empty()) line["standing"] = answer.standing;
+  if (answer.refused) {
+    const auto& [time, exit_code, text] = *answer.refused;
+    line["refused"] = {{"time", time}, {"exit_code", exit_code}, {"text", text}};
+  }
+  for (const auto& rank : answer.ranks) {
     line["ranks"].push_back({{"rank", rank.rank},
                              {"host", rank.host},
                              {"state", name_of(rank.state)},
@@ -126,15 +168,22 @@ void print_for_machines(const WhyOptions& options, bool under_way, const std::ve
 }
 
 /// Statuses outlive their ranks: of a complete run they tell how it stood before its end.
-std::vector<Finding> findings_on(const std::string& run, bool under_way,
-                                 const std::vector<RankStatus>& before,
-                                 const std::vector<RankStatus>& ranks) {
-  if (under_way) return diagnose(before, ranks, seconds_between_looks);
-  return is_complete(run) ? std::vector<Finding>{} : failures_in(ranks);
+Answer answer_on(const std::string& run, const std::vector<RankStatus>& before,
+                 const std::vector<RankStatus>& ranks) {
+  Answer answer{is_under_way(before, ranks), ranks};
+  if (answer.under_way) {
+    answer.findings = diagnose(before, ranks, seconds_between_looks);
+  } else {
+    answer.refused = refused_last(run, ranks);
+    if (!answer.refused && !is_complete(run)) answer.findings = failures_in(ranks);
+  }
+  const bool said = !answer.findings.empty() || (answer.refused && !is_complete(run));
+  if (!said) answer.standing = standing(run, answer.under_way, ranks);
+  return answer;
 }
 
 int why(const WhyOptions& options) {
-  if (!fs::exists(options.run + "/plan.json")) {
+  if (!fs::exists(options.run + "/plan.json") && !read_refused_start(options.run)) {
     throw Error(ExitCode::config, options.run + " is not a run folder", "it has no plan.json",
                 "give the folder that `lockstep train` named");
   }
@@ -146,11 +195,10 @@ int why(const WhyOptions& options) {
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds_between_looks));
     ranks = read_rank_statuses(options.run);
   }
-  const bool under_way = is_under_way(before, ranks);
-  const auto findings = findings_on(options.run, under_way, before, ranks);
-  (options.json || !terminal_columns() ? print_for_machines : print_for_people)(options, under_way, findings,
-                                                                                ranks);
-  return static_cast<int>(findings.empty() ? ExitCode::success : ExitCode::peer_lost);
+  const auto answer = answer_on(options.run, before, ranks);
+  (options.json || !terminal_columns() ? print_for_machines : print_for_people)(options, answer);
+  const bool held_up = !answer.findings.empty() || answer.standing.empty();
+  return static_cast<int>(held_up ? ExitCode::peer_lost : ExitCode::success);
 }
 
 }  // namespace
@@ -167,7 +215,7 @@ void add_why(CLI::App& app, int& status) {
       "It looks for 3 seconds at what each rank's sentinel writes into RUN/status, from any host that sees "
       "the\n"
       "folder, and names what is dead, stopped, stuck, slow to compute, or behind a slow\n"
-      "link, and GPUs that have failed or throttle.\n"
+      "link, GPUs that have failed or throttle, and the error of a start that was refused.\n"
       "Exit status: 0 nothing holds the run up, 3 something does or did, 2 no such run.");
   command->callback([options, &status] { status = why(*options); });
 }

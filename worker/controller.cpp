@@ -11,6 +11,7 @@
 #include "collectives/broadcast.hpp"
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
+#include "common/refused_start.hpp"
 #include "configs/derive.hpp"
 #include "configs/usual_rates.hpp"
 #include "worker/averaging/ema.hpp"
@@ -86,6 +87,7 @@ Plan Controller::make_plan() {
   if (request_.check) return {resolved.config, Task::check, output};
   doubts_ = unusual_rates(resolved);
   token_ = prometheus_token(resolved.config.run);
+  starting_ = output;
   folder_ = std::make_unique<RunFolder>(output, resolved, request_.fresh);
   return {resolved.config, folder_->finished(resolved.config) ? Task::nothing : Task::train, output};
 }
@@ -94,6 +96,12 @@ Plan Controller::plan() {
   auto plan = share_plan(transport_, [this] { return make_plan(); });
   if (transport_.rank() == 0) progress_ = std::make_unique<Progress>();
   return plan;
+}
+
+void Controller::note_refused(ExitCode code, const std::string& text) const {
+  if (starting_.empty()) return;
+  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+  keep_refused_start(starting_, {now.count(), static_cast<int>(code), text});
 }
 
 void Controller::warn_of_idle_ranks(const Workload& workload) const {
@@ -126,6 +134,7 @@ void Controller::open_for_watchers(const Workload& workload, const Plan& plan, s
 
 void Controller::begin(const Workload& workload, const Plan& plan, const TrainingState& state) {
   if (transport_.rank() != 0 || comparison_) return;
+  forget_refused_start(std::exchange(starting_, ""));
   warn_of_idle_ranks(workload);
   std::ranges::for_each(doubts_, log_warning);
   folder_->rewind_metrics(state.step);

@@ -63,6 +63,9 @@ class Controller {
   /// Collective: rank 0 reads, checks and opens; all ranks get the plan (share_plan).
   Plan plan();
 
+  /// Rank 0: keeps the error with which the process ends, unless a step of the run has been under way.
+  void note_refused(ExitCode code, const std::string& text) const;
+
   /// Rank 0: from now on nothing is written, and `comparison` gets what would be; null: no longer.
   void compare_with(Comparison* comparison) { comparison_ = comparison; }
   Comparison* comparison() const { return comparison_; }  ///< null on all other ranks
@@ -107,6 +110,7 @@ class Controller {
   Transport& transport_;
   Request request_;
   std::unique_ptr<RunFolder> folder_;
+  std::string starting_;  ///< the run folder, until the run has begun
   std::unique_ptr<Progress> progress_;
   Comparison* comparison_ = nullptr;
   std::vector<RankPlace> places_;

@@ -42,10 +42,8 @@ bool started_by_mpi() {
   return false;
 }
 
-int run(MpiTransport& host, const Request& request) {
-  if (request.check) return check_hosts(host, request);
+int run(MpiTransport& host, const Request& request, Controller& controller) {
   require_same_programs(host, request.command_line);
-  Controller controller(host, request);
   const auto plan = controller.plan();
   if (plan.task == Task::train) {
     const auto hang_seconds = plan.config.reliability.hang_timeout_seconds;
@@ -71,6 +69,20 @@ int run(MpiTransport& host, const Request& request) {
     return 0;
   } catch (const Interrupted& interrupted) {
     return 128 + interrupted.signal;
+  }
+}
+
+/// The same, and `lockstep why` learns of a start that is refused.
+int run(MpiTransport& host, const Request& request) {
+  if (request.check) return check_hosts(host, request);
+  Controller controller(host, request);
+  try {
+    return run(host, request, controller);
+  } catch (const CollectiveError&) {  // another rank is missing, and its status tells of it
+    throw;
+  } catch (const Error& error) {
+    controller.note_refused(error.exit_code(), error.what());
+    throw;
   }
 }
 

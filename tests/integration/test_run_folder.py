@@ -5,12 +5,14 @@ import re
 import shutil
 import time
 import tomllib
+from pathlib import Path
 
 import pytest
 from launching import (LOCKSTEP, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, result_of, run, set_options,
-                       train, train_command)
+                       train, train_command, why)
 
 STEPS, STEPS_PER_EPOCH, LOG_EVERY = 20, 8, 3
+REFUSED = Path("status/refused_start.json")
 HASH = re.compile(r"[0-9a-f]{32}")
 
 
@@ -176,7 +178,26 @@ def test_other_settings_are_refused_and_named(output, settings, key):
     assert outcome.exit_code == 2, outcome.output
     for words in (str(output), "another plan", key, "--output", "--fresh"):
         assert words in outcome.stderr, outcome.output
-    assert files_of(output) == before
+    after = files_of(output)
+    refused = json.loads(after.pop(REFUSED))
+    assert after == before
+    assert refused["exit_code"] == 2 and key in refused["text"] and refused["text"] in outcome.stderr
+
+
+def test_why_tells_the_error_of_a_refused_start_until_a_later_one_begins(output, settings, tmp_path):
+    assert run(train_command(output, 2, settings | {"run.seed": 7})).exit_code == 2
+    code, answer = why(output)
+    assert (code, answer["standing"], answer["refused"]["exit_code"]) == (0, "the run is complete", 2)
+    assert "run.seed: 0 -> 7" in answer["refused"]["text"]
+    moved = settings | {"data.path": str(tmp_path / "data")}
+    assert run(train_command(tmp_path / "moved", 2, moved)).exit_code == 4
+    code, answer = why(tmp_path / "moved")
+    assert (code, answer["findings"], answer["refused"]["exit_code"]) == (3, [], 4)
+    assert str(tmp_path / "data") in answer["refused"]["text"] and "standing" not in answer
+    shutil.copytree(settings["data.path"], tmp_path / "data")
+    train(tmp_path / "moved", 2, moved)
+    code, answer = why(tmp_path / "moved")
+    assert (code, answer["standing"]) == (0, "the run is complete") and "refused" not in answer
 
 
 def test_all_settings_that_differ_are_named_at_once(output, settings):
