@@ -2,15 +2,14 @@
 
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 #include <iostream>
-#include <sstream>
+#include <variant>
 
 #include "common/error.hpp"
 #include "common/visible_gpus.hpp"
+#include "configs/file.hpp"
 #include "launcher/machine.hpp"
 #include "launcher/preemption.hpp"
 #include "launcher/process.hpp"
@@ -51,16 +50,15 @@ std::vector<std::string> variables_for_ranks() {
   return names;
 }
 
-std::string text_of_file(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file) throw file_error("cannot read the hostfile", path, errno);
-  return text.str();
+std::string text_of_hostfile(const std::string& path) {
+  const auto content = read_small_file(path);
+  if (const auto* problem = std::get_if<Problem>(&content))
+    throw Error(ExitCode::io, "cannot read the hostfile " + path, problem->why, problem->suggestion);
+  return std::get<std::string>(content);
 }
 
 std::vector<Host> hosts_asked_for(const LaunchOptions& options) {
-  if (!options.hostfile.empty()) return parse_hostfile(text_of_file(options.hostfile), options.hostfile);
+  if (!options.hostfile.empty()) return parse_hostfile(text_of_hostfile(options.hostfile), options.hostfile);
   return options.hosts.empty() ? std::vector<Host>{} : parse_hosts(options.hosts);
 }
 

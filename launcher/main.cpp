@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 
 #include "common/build_identity.hpp"
@@ -57,6 +58,10 @@ int main(int argc, char** argv) {
     std::cerr << error.what() << "\n";
     return static_cast<int>(error.exit_code());
   } catch (const lockstep::Error& error) {
+    std::cerr << "lockstep: " << error.what() << "\n";
+    return static_cast<int>(error.exit_code());
+  } catch (const std::filesystem::filesystem_error& failure) {  // of links in a circle, names too long, ...
+    const auto error = lockstep::file_error("cannot use", failure.path1().string(), failure.code().value());
     std::cerr << "lockstep: " << error.what() << "\n";
     return static_cast<int>(error.exit_code());
   } catch (const std::exception& error) {
