@@ -150,7 +150,8 @@ class Supervisor {
 
   bool set_aside(const std::map<std::string, std::string>& out) {
     for (const auto& [host, why] : out) {
-      const auto gone = std::erase_if(launch_.hosts, [&](const auto& h) { return h.name == host; });
+      const auto gone =
+          std::erase_if(launch_.hosts, [&, &name = host](const auto& h) { return h.name == name; });
       if (gone > 0) say("setting " + host + " aside (" + why + ")");
     }
     const int room = total_slots(launch_.hosts);
