@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests configure build train test bench bench-all ablation docs format clean
+.PHONY: help setup setup-tests configure build train test fuzz bench bench-all ablation docs format clean
 
 ARGS ?=
 CONFIG ?= configs/quickstart.toml
@@ -44,6 +44,10 @@ test: setup-tests ## build everything and run all tests
 	@echo "build: programs and tests"
 	@ninja -C build $(NINJA_QUIET)
 	@ctest --test-dir build --output-on-failure --no-tests=error -j 2
+
+SECONDS ?= 60
+fuzz: setup-tests ## try the readers of files with libFuzzer, SECONDS for each (TARGETS)
+	@.venv/bin/python3 tests/fuzz/fuzzing.py --seconds $(SECONDS) $(TARGETS)
 
 docs: setup ## write what is derived from the table of parameters (docs/parameters.md, the schema)
 	@$(MAKE) --no-print-directory configure

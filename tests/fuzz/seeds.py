@@ -1,0 +1,223 @@
+"""Writes small sound inputs for each target, which fuzzers and fuzz_replay then change: seeds.py FOLDER."""
+import gzip
+import io
+import json
+import struct
+import sys
+import tarfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/integration"))
+
+from idx_files import idx  # noqa: E402
+from image_files import encoded, picture  # noqa: E402
+from PIL import Image  # noqa: E402
+
+RECORD = struct.Struct("<16sq3Q3Q")
+
+
+def idx_folders():
+    images, labels = idx([3, 4, 4], bytes(range(48))), idx([3], bytes([0, 1, 0]))
+    for flag, files in ((0, (images, labels)), (1, (gzip.compress(images), gzip.compress(labels)))):
+        yield bytes([flag]) + struct.pack("<H", len(files[0])) + b"".join(files)
+
+
+def cifar():
+    yield bytes([3, 3]) + bytes(200)
+    yield bytes([2, 1, 99]) + b"apple\nbaby\n" * 9
+    yield bytes([1]) + b"airplane\n" * 3
+
+
+def packed(height, width, channels, labels, train, names=b""):
+    """As docs/data_format.md says, but for the hash, which the target makes right."""
+    records_at = (104 + len(names) + 7) // 8 * 8
+    pixels_at = (records_at + 72 * len(labels) + 4095) // 4096 * 4096
+    header = b"lockpack" + struct.pack("<10Q", 1, height, width, channels, train, len(labels) - train, 2, len(names),
+                                       records_at, pixels_at) + bytes(16)
+    area = height * width
+    sums = [128 * area if c < channels else 0 for c in range(3)]
+    squares = [128 * 128 * area if c < channels else 0 for c in range(3)]
+    records = b"".join(RECORD.pack(bytes(16), label, *sums, *squares) for label in labels)
+    return ((header + names).ljust(records_at, b"\0") + records).ljust(pixels_at, b"\0")
+
+
+def packed_files():
+    yield packed(2, 2, 1, [0, 1, 0, 1, 0], 3)
+    yield packed(1, 3, 3, [0, 1, 0], 2, b"a\nb\n")
+
+
+def tar(format_, members):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=format_) as archive:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            if content is None:
+                member.type = tarfile.DIRTYPE
+                archive.addfile(member)
+            elif isinstance(content, str):
+                member.type, member.linkname = tarfile.SYMTYPE, content
+                archive.addfile(member)
+            else:
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return file.getvalue().rstrip(b"\0").ljust(512, b"\0") + bytes(1536)
+
+
+def tars():
+    members = [("train/a/1.png", b"x"), ("train/b/1.png", b"y"), ("test/a/1.png", b"z"), ("test/b/2.jpg", b"")]
+    for format_ in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        yield tar(format_, members)
+    deep = [("r/train", None), *(("r/" + name, content) for name, content in members)]
+    yield tar(tarfile.GNU_FORMAT, deep + [("r/train/a/" + "x" * 120 + ".png", b"w")])
+    yield tar(tarfile.PAX_FORMAT, deep + [("r/train/a/" + "ä" * 80 + ".png", b"w")])
+    yield tar(tarfile.GNU_FORMAT, members + [("train/a/l.png", "../b/1.png")])
+
+
+def images():
+    colours, grey = picture(1, 20, 24), picture(2, 9, 7, grey=True)
+    for quality, subsampling in ((10, 0), (95, 2)):
+        yield encoded(colours, "jpg", quality=quality, subsampling=subsampling)
+    yield encoded(colours, "jpg", progressive=True)
+    yield encoded(colours, "jpg", restart_marker_blocks=2)
+    yield encoded(grey, "jpg")
+    yield encoded(Image.new("CMYK", (9, 8)), "jpg")
+    for image in (colours, grey, colours.convert("RGBA"), grey.convert("1"), grey.convert("I;16")):
+        yield encoded(image, "png")
+    yield encoded(colours.convert("P"), "png", transparency=3)
+
+
+def image_folders():
+    yield b"train/a/1.jpg\ntrain/b/2.PNG\ntest/a/1.jpeg\ntest/b/\n"
+    yield b"train/a/x/1.png\ntrain/.git/1.png\nval/a/1.png\nval/a/notes.txt\n"
+    yield b"train/a/1.png\ntrain/a/again -> .\ntest/a/gone.png -> nothing\n"
+
+
+def configurations():
+    for path in sorted((ROOT / "configs").glob("**/*.toml")):
+        yield path.read_bytes()
+    yield b'template = "fast"\nconfig_version = 1\n[data]\nmean = [0.5, 1e-1]\n[model]\nhidden_sizes = []\n'
+    yield b"training.epochs = 3\ntraining = 3\nlearning_rate = inf\n[optimizer]\nlr = 0x10\nname.x.y = 1979-05-27\n"
+
+
+def overrides():
+    yield b"training.batch_size=3\nmodel.name=resnet18\ndata.mean=[0.5,0.2]\nema,mixup"
+    yield b"learning_rate=1e-3\ntemplate=fast\nschedule.milestones=[1,2]\nlearnin_rate"
+    yield b"optimizer.momentum='x'\nrun.output=\"a\\u00e4\"\ndata.path=\"\"\"x\"\"\"\ntraining.epoch"
+
+
+def plans():
+    yield b'{"training":{"epochs":3},"model":{"hidden_sizes":[1,2],"name":"mlp"},"run":{"trace":false}}'
+    yield b'{"run":{"seed":1.5},"data":{"mean":[0.5,1e300]},"optimizer":{"learning_rate":"auto"}}'
+
+
+def imports():
+    advanced = {"adam": {"beta1": 0.9}}
+    yield b"\0" + json.dumps({"hyperparameters": {"learning_rate": 0.001, "optimizer": "AdamW", "batch_size": 64.0,
+                                                  "optimizer_advanced": advanced},
+                              "model": {"name": "resnet18"}, "schedule": {"milestones": [1, 2]}}).encode()
+    yield b"\1" + json.dumps({"x": {"y": [1, 2, {"z": None}]}, "epochs": 3, "lr": 1e-3, "dataset": "/data",
+                              "scheduler": "CosineAnnealingLR", "swa": True, "gradient_clip": 1}).encode()
+
+
+def statuses():
+    gpu = {"index": 0, "uuid": "GPU-1", "address": "0000:18:00", "host_gpus": ["GPU-1", "GPU-2"], "shown": "0",
+           "health": {"told": True, "temperature_celsius": 80.5, "throttling": ["thermal"], "xids": [79]}}
+    status = {"rank": 0, "host": "n1", "pid": 7, "beat": 9, "written": 1.5, "state": 0, "step": 4, "phase": "forward",
+              "phase_seconds": 2.5, "usual_seconds": 0.1, "awaits": [-1, 1], "ready": True, "cores": 0.5,
+              "step_ms": 30.0, "usual_step_ms": 10.0, "compute_ms": 4.0}
+    later = status | {"beat": 12, "phase_seconds": 500.0}
+    other = {"rank": 1, "host": "n2", "state": 2, "exit_code": 9, "signal": 0, "gpu": gpu, "gpu_failure": "lost"}
+    lines = [status, later, other, other, status | {"rank": 2, "state": 1, "on_disk": True},
+             later | {"rank": 2, "state": 2, "signal": 9, "out_of_memory": True}]
+    yield "\n".join(map(json.dumps, lines)).encode()
+    yield "\n".join(json.dumps(line | {"awaits": [2]}) for line in lines).encode()
+
+
+def set_asides():
+    yield json.dumps({"hosts": [{"host": "n1", "rank": 3, "step": 5, "why": "computes wrong"}],
+                      "gpus": [{"host": "n1.cluster", "uuid": "GPU-1", "address": "0000:18:00", "rank": 0, "step": 2,
+                                "why": "lost", "host_gpus": ["GPU-1", "GPU-2"], "shown": "0,1", "shown_alone": False,
+                                "launched_as": "localhost"}]}).encode()
+
+
+def manifests():
+    yield json.dumps({"arrays": {"weights": "0" * 32}, "config": {"run": {"seed": 1}}, "format": 1, "step": 4,
+                      "decisions": {"best": 0.5}, "manifest_hash": "0" * 32}).encode()
+    yield b'{"format":1,"step":null,"x":[[[{}]]]}'
+
+
+def safetensors():
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+                         "b": {"dtype": "I64", "shape": [], "data_offsets": [16, 24]},
+                         "__metadata__": {"format": "pt"}}).encode()
+    yield bytes([24 << 1 | 1]) + header + bytes(24)
+    yield b"\0" + struct.pack("<Q", len(header)) + header + bytes(24)
+
+
+def metrics():
+    lines = [{"step": step, "epoch": 1, "loss": 0.5, "learning_rate": 1e-3} for step in range(1, 5)]
+    yield "".join(json.dumps(line) + "\n" for line in lines + [{"step": 4, "test_accuracy": 0.5}]).encode()
+    yield json.dumps({"epochs": 3, "max_steps": 0, "steps": 12, "state_hash": "0" * 32}).encode()
+
+
+def hosts():
+    yield b"a:8,b:8"
+    yield b"n-1.cluster,10.0.0.2:1048575"
+
+
+def hostfiles():
+    yield b"a slots=8\nb:2 max_slots=3 # c\n\nc\nc\n"
+
+
+def slurm_variables():
+    yield b"\1\x10SLURM_TASKS_PER_NODE=2(x2)\nSLURM_JOB_CPUS_PER_NODE=16,8\nSLURM_GPUS_PER_NODE=h100:8\n"
+    yield b"\0\x61SLURM_ARRAY_JOB_ID=5\nSLURM_ARRAY_TASK_ID=2\nSLURM_NTASKS=2\nSLURM_RESTART_COUNT=1\nn:1"
+    yield b"\3\0SLURM_GPUS=16\nSLURM_STEP_NUM_TASKS=2\n"
+
+
+def scontrol():
+    yield b"JobState=PREEMPTED BatchFlag=1 Requeue=1 PreemptTime=None Reason=TimeLimit"
+    yield b"KillWait = 30 sec\nPreemptType = preempt/qos\nGraceTime=60 PreemptMode=REQUEUE"
+
+
+def batch_jobs():
+    yield b"\1name\0" + b"1-12:30:00\0gpu\0runs/1\0--constraint=h100\0train\0--x\0a b"
+    yield b"\6" + b"\0".join([b"{{output}}", b"90:00", b"", b"runs/$(id) 'x'", b"--comment=\"a\" # b"])
+
+
+def visible_gpus():
+    yield b"0,1, 7x,GPU-8f6c,MIG-1/2"
+
+
+MADE = {"batch_job": batch_jobs, "cifar": cifar, "hostfile": hostfiles, "hosts": hosts, "idx": idx_folders,
+        "image": images, "image_folder": image_folders, "import": imports, "manifest": manifests, "metrics": metrics,
+        "overrides": overrides, "packed": packed_files, "plan": plans, "safetensors": safetensors,
+        "scontrol": scontrol, "set_aside": set_asides, "slurm_variables": slurm_variables, "statuses": statuses,
+        "tar": tars, "toml": configurations, "visible_gpus": visible_gpus}
+
+
+# What walks a value does so recursively: too deep for the stack, as a whole and below each key that is looked at.
+DEEP = b"[" * 100_000 + b"]" * 100_000
+DEEPER_THAN_A_STACK = {
+    "import": [b"\0" + DEEP, b'\1{"x":' + DEEP + b"}"],
+    "overrides": [b"data.mean=" + DEEP, b"x." * 100_000 + b"x=1"],
+    "plan": [DEEP, b'{"run":' + DEEP + b"}"],
+    "safetensors": [b"\1" + DEEP, b'\1{"a":{"dtype":"F32","shape":' + DEEP + b',"data_offsets":[0,0]}}'],
+    "set_aside": [DEEP, b'{"hosts":[{"host":' + DEEP + b"}]}"],
+    "statuses": [b"\n" + DEEP, b'\n{"rank":' + DEEP + b"}"],
+    "toml": [b"[data]\nmean = " + DEEP, b"a." * 100_000 + b"a = 1", b"[" + b"a." * 100_000 + b"a]",
+             b"a = " + b"{a = " * 40_000],
+}
+
+
+def write(folder):
+    """A folder for each target, with a file for each seed."""
+    for target, made in MADE.items():
+        (folder / target).mkdir(parents=True, exist_ok=True)
+        for number, content in enumerate([*made(), *DEEPER_THAN_A_STACK.get(target, [])]):
+            (folder / target / f"seed-{number}").write_bytes(content)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
