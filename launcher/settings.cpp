@@ -84,8 +84,9 @@ ResolvedConfig resolve(const Settings& settings, std::optional<std::string>* tex
 
 ResolvedConfig resolved_of_run(const std::string& run) {
   const auto path = std::filesystem::path(run) / "resolved.toml";
-  if (!std::filesystem::exists(path)) {
-    throw Error(ExitCode::config, run + " is not a run folder", "it has no resolved.toml",
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(path, none)) {
+    throw Error(ExitCode::config, run + " is not a run folder", "it has no file resolved.toml",
                 "give the folder that `lockstep train` named at its end");
   }
   return load_config(path);
