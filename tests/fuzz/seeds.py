@@ -201,6 +201,8 @@ MADE = {"batch_job": batch_jobs, "cifar": cifar, "hostfile": hostfiles, "hosts":
 DEEP = b"[" * 100_000 + b"]" * 100_000
 DEEPER_THAN_A_STACK = {
     "import": [b"\0" + DEEP, b'\1{"x":' + DEEP + b"}"],
+    "manifest": [DEEP, b'{"format":' + DEEP + b"}", b'{"manifest_hash":' + DEEP + b"}"],
+    "metrics": [b'{"step":' + DEEP + b"}", b'{"epochs":' + DEEP + b"}"],
     "overrides": [b"data.mean=" + DEEP, b"x." * 100_000 + b"x=1"],
     "plan": [DEEP, b'{"run":' + DEEP + b"}"],
     "safetensors": [b"\1" + DEEP, b'\1{"a":{"dtype":"F32","shape":' + DEEP + b',"data_offsets":[0,0]}}'],

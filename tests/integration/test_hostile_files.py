@@ -5,16 +5,17 @@ Never a crash, an "internal error" (exit code 5), want of memory (8) or a hang.
 
 import os
 import resource
+import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from image_files import encoded, picture, write_folder
-from launching import LOCKSTEP, last_lines
+from launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, last_lines, set_options, train
 
 SECONDS, BYTES = 10, 1 << 30
 DOCUMENTED = {0, 1, 2, 3, 4, 6, 7}
-AT_ONCE = 8  # some of them wait for a FIFO, or for two beats of a sentinel
 DEEP = 100_000
 
 
@@ -87,12 +88,15 @@ class Ending:
         return f"{self.what}: exit code {self.exit_code} after {self.seconds:.1f} s\n{end}"
 
 
-def faults_of(commands):
-    """Runs {what: command or (command, environment)}, some at a time; the faults of all."""
+def faults_of(commands, at_once=8):
+    """Runs {what: command or (command, environment)}; the faults of all.
+
+    Several at a time: some wait for a FIFO, or for two beats of a sentinel.
+    """
     def one(item):
         what, command = item
         return Ending(what, *command).fault() if isinstance(command, tuple) else Ending(what, command, {}).fault()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         waiting_first = sorted(commands.items(), key=lambda item: "FIFO" not in item[0])
         return [fault for fault in pool.map(one, waiting_first) if fault]
 
@@ -169,3 +173,54 @@ def test_data_can_be_anything(tmp_path):
     pack("images that are anything", folder)
     commands["and skipped"] = commands["images that are anything"] + ["--set", "data.damaged_images=skip"]
     assert not (faults := faults_of(commands)), "\n".join(faults)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, mlp):
+    output = tmp_path_factory.mktemp("finished") / "run"
+    train(output, 1, mlp | {"training.max_steps": 2, "checkpoint.every_steps": 1, "checkpoint.keep": 2})
+    return output
+
+
+def copies(finished, folder, name, kinds):
+    """{kind: a copy of the run in which the file `name` is that}."""
+    runs = {}
+    for number, (kind, make) in enumerate(kinds.items()):
+        run = shutil.copytree(finished, folder / f"{name.replace('/', '-')}-{number}")
+        (run / name).unlink(missing_ok=True)
+        make(run / name)
+        runs[kind] = run
+    return runs
+
+
+def test_why_can_read_anything_in_a_run_folder(tmp_path, finished):
+    commands = {}
+    for name in ("plan.json", "result.json", "status/rank-0.json", "status/rank-1.json", "status/set_aside.json"):
+        for kind, run in copies(finished, tmp_path, name, JSON).items():
+            commands[f"{name}: {kind}"] = [LOCKSTEP, "why", run]
+    for kind, run in copies(finished, tmp_path, "resolved.toml", TOML).items():
+        commands[f"resolved.toml: {kind}"] = [LOCKSTEP, "why", run]
+        commands[f"eval, resolved.toml: {kind}"] = [LOCKSTEP, "eval", run, "--dry-run"]
+        commands[f"verify, resolved.toml: {kind}"] = [LOCKSTEP, "verify", run, "--dry-run"]
+    assert not (faults := faults_of(commands)), "\n".join(faults)
+
+
+MANIFEST, WEIGHTS = (f"checkpoint/step-00000002/{name}" for name in ("manifest.json", "weights.safetensors"))
+# (what reads it, the file in the run's folder, what lies there)
+IN_A_RUN = [
+    ("resume", "metrics.jsonl", "numbers where objects are"), ("resume", "metrics.jsonl", "a FIFO"),
+    ("resume", "plan.json", "a large file"), ("resume", "status/set_aside.json", "numbers where objects are"),
+    ("resume", MANIFEST, "deep below what is read"), ("resume", WEIGHTS, "a folder"),
+    ("--eval", MANIFEST, "a FIFO"), ("--eval", "plan.json", "deep below what is read"),
+    ("--verify", "result.json", "deep below what is read"), ("--verify", "metrics.jsonl", "a large file"),
+    ("--verify", MANIFEST, "numbers where objects are")]
+
+
+def test_a_run_goes_on_or_is_refused_whatever_lies_in_its_folder(tmp_path, finished, mlp):
+    settings = set_options(mlp | {"training.max_steps": 3, "checkpoint.every_steps": 1, "checkpoint.keep": 2})
+    commands = {}
+    for number, (task, name, kind) in enumerate(IN_A_RUN):
+        [run] = copies(finished, tmp_path / str(number), name, {kind: JSON[kind]}).values()
+        words = [QUICKSTART, *settings, "--output", run] if task == "resume" else [task, run]
+        commands[f"{task}, {name}: {kind}"] = ([WORKER, *words], MPI_ENVIRONMENT)
+    assert not (faults := faults_of(commands, at_once=os.cpu_count())), "\n".join(faults)
