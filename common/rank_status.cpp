@@ -32,7 +32,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RankStatus, rank, host, pid, bea
 
 bool RankStatus::failed() const {
   if (state != State::ended || asked) return false;
-  return signal != 0 || (exit_code != 0 && exit_code != peer_lost && exit_code < by_signal);
+  return (signal != 0 && signal != SIGPIPE) ||
+         (exit_code != 0 && exit_code != peer_lost && exit_code < by_signal);
 }
 
 bool RankStatus::left_in_order() const {
@@ -41,7 +42,8 @@ bool RankStatus::left_in_order() const {
 }
 
 bool RankStatus::lost_its_starter() const {
-  return state == State::ended && !asked && signal == 0 && exit_code > by_signal && !left_in_order();
+  if (state != State::ended || asked) return false;
+  return signal == SIGPIPE || (signal == 0 && exit_code > by_signal && !left_in_order());
 }
 
 std::string status_folder(const std::string& run) { return run + "/status"; }

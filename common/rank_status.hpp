@@ -50,7 +50,8 @@ struct RankStatus {
   bool failed() const;
   /// A signal had asked it or another rank to end: 128 + that signal.
   bool left_in_order() const;
-  /// Open MPI ended it with an exit code of its own, above 128, because mpirun or its daemon had gone.
+  /// mpirun or its daemon had gone: Open MPI ended it with an exit code of its own, above 128, or it wrote to
+  /// them (SIGPIPE).
   bool lost_its_starter() const;
 };
 

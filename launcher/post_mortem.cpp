@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <deque>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -45,6 +47,18 @@ std::vector<Finding> lost_hosts(const std::vector<RankStatus>& statuses) {
   return findings;
 }
 
+std::string signal_in_words(int signal) {
+  return "signal " + std::to_string(signal) + ", " + strsignal(signal);
+}
+
+/// `status` says in what.
+std::string lost_in_words(const std::string& program, const RankStatus* status, const std::string& why) {
+  const bool in_step = status && status->phase != "start-up" && status->phase != "the end";
+  return program + " was lost, in " + (status ? status->phase : "start-up") +
+         (in_step ? " of step " + std::to_string(status->step + 1) : "") +
+         ": it was killed or has crashed (" + why + ")";
+}
+
 /// Where ranks have lost what started them: the daemon of their host, or mpirun itself if all have.
 std::vector<Finding> lost_starter(const std::vector<RankStatus>& statuses) {
   Finding finding{Trouble::host_lost, {}, "", ""};
@@ -59,11 +73,25 @@ std::vector<Finding> lost_starter(const std::vector<RankStatus>& statuses) {
   if (!first) return {};
   const bool all = finding.ranks.size() == statuses.size();
   if (!all && hosts.size() == 1) finding.host = *hosts.begin();
-  finding.text = (all ? "mpirun was lost" : "mpirun's daemon on " + first->host + " was lost") +
-                 std::string(", in ") + first->phase + " of step " + std::to_string(first->step + 1) +
-                 ": it was killed or has crashed (exit code " + std::to_string(first->exit_code) +
-                 " of Open MPI in rank " + std::to_string(first->rank) + ")";
+  const auto in_rank = " in rank " + std::to_string(first->rank);
+  finding.text = lost_in_words(
+      all ? "mpirun" : "mpirun's daemon on " + first->host, first,
+      first->signal != 0 ? signal_in_words(first->signal) + in_rank
+                         : "exit code " + std::to_string(first->exit_code) + " of Open MPI" + in_rank);
   return {finding};
+}
+
+/// Without mpirun ranks come to an end in many ways, and may be killed; only their own errors say more.
+std::vector<Finding> without_starter(std::vector<RankStatus> statuses, const Ending& ending) {
+  const auto* first = statuses.empty() ? nullptr : &statuses.front();
+  std::vector<Finding> findings = {
+      {Trouble::host_lost, {}, "", lost_in_words(ending.program, first, signal_in_words(ending.own_signal))}};
+  for (const auto& status : statuses) findings[0].ranks.push_back(status.rank);
+  std::erase_if(statuses, [](const auto& status) {
+    return status.state != RankStatus::State::ended || (status.signal == SIGKILL && !status.out_of_memory);
+  });
+  std::ranges::move(diagnose({}, statuses, 0), std::back_inserter(findings));
+  return findings;
 }
 
 }  // namespace
@@ -87,17 +115,18 @@ std::vector<RankStatus> statuses_since(const std::string& run, const std::vector
   return statuses;
 }
 
-std::vector<Finding> failures_in(const std::vector<RankStatus>& statuses) {
+std::vector<Finding> failures_in(const std::vector<RankStatus>& statuses, const Ending& ending) {
+  if (ending.was_lost()) return without_starter(statuses, ending);
   if (auto findings = diagnose({}, statuses, 0); !findings.empty()) return findings;
   if (auto findings = lost_starter(statuses); !findings.empty()) return findings;
   return lost_hosts(statuses);
 }
 
-bool stopped_in_order(const std::vector<RankStatus>& statuses, int status_of_starter) {
+bool stopped_in_order(const std::vector<RankStatus>& statuses, const Ending& ending) {
   constexpr int killed = 128 + SIGKILL;
   const auto lost = [](const auto& status) { return status.failed() || status.lost_its_starter(); };
   // mpirun's daemons ask the ranks to end before they go themselves; who asked shows in what else was lost.
-  if (status_of_starter == killed || std::ranges::any_of(statuses, lost)) return false;
+  if (ending.was_lost() || ending.status == killed || std::ranges::any_of(statuses, lost)) return false;
   return std::ranges::any_of(statuses, [](const auto& status) { return status.left_in_order(); });
 }
 

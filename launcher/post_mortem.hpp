@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/diagnosis.hpp"
+#include "launcher/process.hpp"
 
 namespace lockstep {
 
@@ -16,11 +17,11 @@ std::vector<RankStatus> statuses_since(const std::string& run, const std::vector
 
 /// Once the ranks have ended: the first failure, then those that are no consequence of it; or that mpirun or
 /// a daemon of it was lost (its host; "" for mpirun); or the hosts that were lost. Empty where the statuses
-/// tell of none.
-std::vector<Finding> failures_in(const std::vector<RankStatus>& statuses);
+/// tell of none, nor `ending`, how mpirun or srun ended.
+std::vector<Finding> failures_in(const std::vector<RankStatus>& statuses, const Ending& ending = {});
 
-/// Whether the ranks left because a signal had asked one of them to, and saved: none was lost, and mpirun or
-/// srun, which ended with `status_of_starter`, was not killed.
-bool stopped_in_order(const std::vector<RankStatus>& statuses, int status_of_starter);
+/// Whether the ranks left because a signal had asked one of them to, and saved: none was lost, nor mpirun or
+/// srun, which ended so.
+bool stopped_in_order(const std::vector<RankStatus>& statuses, const Ending& ending);
 
 }  // namespace lockstep

@@ -116,11 +116,13 @@ int status_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status
 /// on.
 Ending wait_for(pid_t pid, const Command& command, const sigset_t& waited) {
   Ending ending;
+  ending.program = command.argv[0];
   Clock::time_point asked;
   const timespec poll{0, 200'000'000};  // bounds how late the grace is seen to be over
   for (int status = 0;;) {
     if (waitpid(pid, &status, WNOHANG) == pid) {
       ending.status = status_code(status);
+      ending.own_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
       return ending;
     }
     const int number = sigtimedwait(&waited, nullptr, &poll);

@@ -9,6 +9,11 @@ namespace lockstep {
 struct Ending {
   int status = 0;            ///< its exit code, or 128 + the signal that ended it
   int forwarded_signal = 0;  ///< the first signal that was passed on to it; 0 when there was none
+  int own_signal = 0;        ///< the one that ended the program itself; 0 where it left by itself
+  std::string program = {};  ///< its name
+
+  /// It was killed or has crashed, and not by us.
+  bool was_lost() const { return own_signal != 0 && forwarded_signal == 0; }
 };
 
 /// Starts `command` in its own process group, without standard input, and waits for its end. SIGINT, SIGTERM,

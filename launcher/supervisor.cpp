@@ -60,9 +60,9 @@ class Supervisor {
       if (is_final(ending) || supervision_.run.empty()) return ending;
       const auto statuses = statuses_since(supervision_.run, earlier);
       const bool never_began = statuses.empty() && restarts_ == 0;
-      if ((never_began && !killed_at_start(ending)) || stopped_in_order(statuses, ending.status))
+      if ((never_began && !killed_at_start(ending)) || stopped_in_order(statuses, ending))
         return ending;
-      const auto failures = failures_in(statuses);
+      const auto failures = failures_in(statuses, ending);
       const auto silent = hosts_without_answer(launch_);
       const bool progress = newest_checkpoint(supervision_.run) != before;
       if (!may_go_on(ending, failures, silent, progress) || shown_none_that_works(ending, statuses))

@@ -228,6 +228,8 @@ Request parse(CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace lockstep;
+  // Whoever reads what this prints may end first, and mpirun may be killed: neither is to end the run.
+  std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("lockstep-worker: one rank of a data-parallel training run.", "lockstep-worker");
   Request request;
   try {

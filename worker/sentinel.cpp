@@ -332,7 +332,6 @@ void ignore_what_is_for_the_rank() {
   action.sa_handler = pass_on;
   action.sa_flags = SA_RESTART;
   for (const int number : ending_signals) sigaction(number, &action, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
 }
 
 /// Ends this process as the rank has ended.

@@ -54,6 +54,15 @@ TEST(Diagnosis, NamesTheRankThatWasKilledAndNotThoseThatMissIt) {
   EXPECT_EQ(findings[0].text, "rank 2 on n3 was ended by signal 9 (Killed) in forward of step 11");
 }
 
+TEST(Diagnosis, BlamesNoRankForWhomMpirunWasGone) {
+  auto now = ranks(2);
+  for (auto& status : now) status.state = State::ended;
+  now[0].signal = 13;
+  EXPECT_TRUE(diagnose_now(now).empty());
+  now[1].signal = 11;
+  expect_one(diagnose_now(now), Trouble::dead, {1}, "n2");
+}
+
 TEST(Diagnosis, PassesOverRanksThatWereAskedToEnd) {
   auto now = ranks(3);
   for (auto& status : now) status.state = State::ended, status.signal = 15, status.asked = true;
