@@ -76,6 +76,20 @@ def test_grey_jpegs_are_those_of_pillow(tmp_path, note):
     assert found.max() <= 1 and np.mean(found > 0) < 0.01
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpegs_of_inks_are_those_of_pillow(tmp_path, note, progressive):
+    """CMYK and YCCK, with and without the mark of Adobe."""
+    scenes = [Image.merge("CMYK", (*scene(number, 40, 33).split(), scene(9 + number, 40, 33, grey=True)))
+              for number in range(4)]
+    contents = [encoded(image, quality=90, progressive=progressive) for image in scenes]
+    adobe = contents[0].index(b"Adobe")
+    contents.append(contents[0][:adobe + 11] + b"\2" + contents[0][adobe + 12:])  # the same bytes as YCCK
+    contents.append(contents[0][:adobe - 4] + contents[0][adobe + 12:])
+    found = differences(packed(tmp_path, contents), [as_pillow(content) for content in contents])
+    note(f"{np.mean(found > 0):.1e} of the levels differ, by {found.max()} at most")
+    assert found.max() <= 1 and np.mean(found > 0) < 0.01
+
+
 def png_kinds():
     image, grey = scene(1, 40, 50), scene(2, 40, 50, grey=True)
     transparent = image.copy()

@@ -150,6 +150,45 @@ TEST(Decoder, DoesNotTakeTheScansOfAThumbnailForThoseOfTheImage) {
   EXPECT_EQ(scans_in(bytes_of(file)), scans_in(bytes_of(jpeg)));
 }
 
+/// Flat areas of 16 x 16 pixels, of cyan, magenta, yellow and black as they are stored.
+std::string jpeg_of_inks(const std::vector<std::array<std::uint8_t, 4>>& areas, int subsampling) {
+  const auto width = static_cast<int>(16 * areas.size());
+  std::vector<std::uint8_t> inks;
+  for (int y = 0; y < 16; ++y)
+    for (int x = 0; x < width; ++x) inks.insert(inks.end(), areas[x / 16].begin(), areas[x / 16].end());
+  const auto handle = tjInitCompress();
+  unsigned char* data = nullptr;
+  unsigned long size = 0;
+  tjCompress2(handle, inks.data(), width, 0, 16, TJPF_CMYK, &data, &size, subsampling, 100,
+              TJFLAG_ACCURATEDCT);
+  std::string file(reinterpret_cast<const char*>(data), size);
+  tjFree(data);
+  tjDestroy(handle);
+  return file;
+}
+
+TEST(Decoder, TurnsInksIntoColoursAsPillowDoes) {
+  // Image.frombytes("CMYK;I" of these).convert("RGB") of Pillow 13
+  const std::vector<std::array<std::uint8_t, 4>> stored{
+      {255, 255, 255, 255}, {0, 0, 0, 0}, {0, 255, 255, 255}, {245, 155, 225, 250}, {40, 90, 200, 128}};
+  const std::vector<std::array<int, 3>> colours{
+      {255, 255, 255}, {0, 0, 0}, {0, 255, 255}, {240, 152, 221}, {20, 45, 100}};
+  const auto file = jpeg_of_inks(stored, TJSAMP_444);
+  EXPECT_EQ(Decoder().shape_of(bytes_of(file)), (PixelShape{16, 80, 3}));
+  std::vector<std::uint8_t> out(16 * 80 * 3);
+  Decoder decoder;
+  decoder.decode(bytes_of(file), {16, 80, 3}, true, out.data());
+  for (std::size_t area = 0; area < colours.size(); ++area)
+    for (std::size_t c = 0; c < 3; ++c)
+      EXPECT_NEAR(out[(8 * 80 + 16 * area + 8) * 3 + c], colours[area][c], 2) << area << " " << c;
+  const auto usual = progressive_jpeg(noise(16, 80, 3));  // with the same decoder, after it
+  decoder.decode(bytes_of(usual), {16, 80, 3}, true, out.data());
+  std::vector<std::uint8_t> small(4 * 20 * 3);
+  decoder.decode(bytes_of(file), {8, 8, 3}, false, small.data());
+  EXPECT_THROW(decoder.decode(bytes_of(file.substr(0, file.size() / 2)), {16, 80, 3}, true, out.data()),
+               DamagedImage);
+}
+
 TEST(Decoder, TakesTheLevelsOfAPngAsTheyAreStored) {
   const auto picture = noise(16, 12, 3);
   const auto file = png_of(picture);

@@ -122,11 +122,15 @@ Decoder::~Decoder() = default;
 
 void Decoder::Free::operator()(void* handle) const { tjDestroy(handle); }
 
-/// After an error the handle may take the next file for one without a picture: it is made anew.
-void Decoder::damaged_jpeg() {
-  const auto why = std::string("JPEG: ") + tjGetErrorStr2(jpeg_.get());
+/// After an error the handle may take the next file for one without a picture.
+void Decoder::renew() {
   jpeg_.reset(tjInitDecompress());
   if (!jpeg_) throw std::bad_alloc();
+}
+
+void Decoder::damaged_jpeg() {
+  const auto why = std::string("JPEG: ") + tjGetErrorStr2(jpeg_.get());
+  renew();
   throw DamagedImage(why);
 }
 
@@ -137,18 +141,46 @@ PixelShape Decoder::shape_of(std::span<const std::byte> file) {
                           &colours) != 0)
     damaged_jpeg();
   if (width == 0 || height == 0) throw DamagedImage("JPEG: it ends before its picture begins");
-  if (colours == TJCS_CMYK || colours == TJCS_YCCK) throw DamagedImage("it is a JPEG of CMYK colours");
   require_decodable(height, width);
   require_few_scans(file, std::int64_t{height} * width);
   return {height, width, colours == TJCS_GRAY ? 1 : 3};
+}
+
+bool Decoder::is_of_inks(std::span<const std::byte> file) {
+  int width = 0, height = 0, subsampling = 0, colours = 0;
+  if (tjDecompressHeader3(jpeg_.get(), begin_of_jpeg(file), file.size(), &width, &height, &subsampling,
+                          &colours) != 0)
+    damaged_jpeg();
+  return colours == TJCS_CMYK || colours == TJCS_YCCK;
+}
+
+/// Cyan, magenta, yellow and black to red, green and blue, as Pillow's convert("RGB") does it: files hold the
+/// complements of the inks, as Adobe's programs write them.
+void Decoder::decode_inks(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out) {
+  std::vector<std::uint8_t> inks(static_cast<std::size_t>(as.height * as.width * 4));
+  if (tjDecompress2(jpeg_.get(), begin_of_jpeg(file), file.size(), inks.data(), static_cast<int>(as.width), 0,
+                    static_cast<int>(as.height), TJPF_CMYK, TJFLAG_ACCURATEDCT) != 0)
+    damaged_jpeg();
+  for (std::size_t at = 0; at < inks.size(); at += 4) {
+    const int black = inks[at + 3];
+    for (std::size_t c = 0; c < 3; ++c) {
+      const int product = (255 - inks[at + c]) * black + 128;
+      const int share = ((product >> 8) + product) >> 8;  // of 255, rounded
+      *out++ = static_cast<std::uint8_t>(std::max(black - share, 0));
+    }
+  }
 }
 
 void Decoder::decode_jpeg(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out) {
   const auto width = static_cast<int>(as.width), height = static_cast<int>(as.height);
   const int format = as.channels == 3 ? TJPF_RGB : TJPF_GRAY;
   if (tjDecompress2(jpeg_.get(), begin_of_jpeg(file), file.size(), out, width, 0, height, format,
-                    TJFLAG_ACCURATEDCT) != 0)
-    damaged_jpeg();
+                    TJFLAG_ACCURATEDCT) == 0)
+    return;
+  const DamagedImage damage(std::string("JPEG: ") + tjGetErrorStr2(jpeg_.get()));
+  renew();
+  if (as.channels == 3 && is_of_inks(file)) return decode_inks(file, as, out);
+  throw damage;
 }
 
 void Decoder::decode_to(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out) {

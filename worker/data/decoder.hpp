@@ -48,8 +48,11 @@ class Decoder {
   std::vector<std::uint8_t> pixels;
 
  private:
+  void renew();
   [[noreturn]] void damaged_jpeg();
   void decode_jpeg(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out);
+  void decode_inks(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out);
+  bool is_of_inks(std::span<const std::byte> file);
   void decode_to(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out);
 
   struct Free {
