@@ -26,6 +26,13 @@ std::string remedy(int error_number) {
       return "check the path";
     case ENOTDIR:
       return "a part of the path is a file: check it, or choose another --output";
+    case EMFILE:
+    case ENFILE:
+      return "raise the limit of open files with `ulimit -n 4096`, then run the same command again";
+    case ELOOP:
+      return "a link leads back to itself: remove it";
+    case ENAMETOOLONG:
+      return "give a shorter name";
     default:
       return "check the device and the file system";
   }

@@ -11,6 +11,7 @@
 #include "common/visible_gpus.hpp"
 #include "configs/file.hpp"
 #include "launcher/machine.hpp"
+#include "launcher/open_files.hpp"
 #include "launcher/preemption.hpp"
 #include "launcher/process.hpp"
 #include "launcher/settings.hpp"
@@ -179,6 +180,7 @@ int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
     return 0;
   }
   if (launch.starter == Starter::mpirun) require_mpirun();
+  require_open_files(launch.hosts.empty() ? launch.ranks : 1);
   if (launch.root)
     std::cerr << "lockstep: running as root, which Open MPI is told to allow (OMPI_ALLOW_RUN_AS_ROOT)\n";
   supervision.for_people = launch.terminal_columns.has_value();

@@ -181,6 +181,14 @@ def test_data_that_cannot_be_used_is_refused_with_its_file_and_a_remedy(tmp_path
     assert str(tmp_path / "data") in outcome.stderr
 
 
+def test_a_limit_of_open_files_is_raised_or_named(tmp_path, mlp):
+    """With 32 of them mpirun would wait for ever."""
+    command = train_command(tmp_path / "run", 2, mlp | {"training.max_steps": 1})
+    expect_refused(run(["prlimit", "--nofile=32:32", *command]), CONFIG, ["only 32 files", "need 80", "ulimit -n 4096"])
+    outcome = run(["prlimit", "--nofile=32:1024", *command])
+    assert outcome.exit_code == 0, outcome.output
+
+
 @pytest.mark.parametrize("starter", STARTERS)
 def test_a_batch_larger_than_the_data_set_is_refused(tmp_path, mlp, starter):
     """Only the ranks can see it, as the configuration does not say how many samples there are."""
