@@ -1,12 +1,29 @@
 #include "worker/agreement.hpp"
 
+#include <algorithm>
+#include <array>
 #include <iostream>
 
 #include "collectives/all_gather.hpp"
 #include "collectives/broadcast.hpp"
+#include "common/filesystem_error.hpp"
 #include "common/log.hpp"
+#include "worker/block_sums.hpp"
+#include "worker/interruption.hpp"
 
 namespace lockstep {
+namespace {
+
+constexpr int by_signal = 128;  // added to the signal, as in exit codes
+
+/// The exit code, a blank and the message.
+std::string in_words(const Transport& transport, const Error& error) {
+  const auto place =
+      transport.rank() == 0 ? "" : "on rank " + std::to_string(transport.rank()) + " (" + host_name() + "): ";
+  return std::to_string(static_cast<int>(error.exit_code())) + " " + place + error.what();
+}
+
+}  // namespace
 
 std::vector<std::string> gather_texts(Transport& transport, const std::string& text) {
   std::vector<std::string> texts;
@@ -17,7 +34,7 @@ std::vector<std::string> gather_texts(Transport& transport, const std::string& t
 }
 
 void on_all_ranks(Transport& transport, const std::function<void()>& action) {
-  std::string failure;  // "" or the exit code, a blank and the message
+  std::string failure;  // "" or that of in_words()
   try {
     action();
   } catch (const CollectiveError&) {
@@ -26,16 +43,25 @@ void on_all_ranks(Transport& transport, const std::function<void()>& action) {
     throw;
   } catch (const Error& error) {
     if (error.exit_code() == ExitCode::out_of_memory) throw;
-    const auto place = transport.rank() == 0
-                           ? ""
-                           : "on rank " + std::to_string(transport.rank()) + " (" + host_name() + "): ";
-    failure = std::to_string(static_cast<int>(error.exit_code())) + " " + place + error.what();
+    failure = in_words(transport, error);
+  } catch (const std::filesystem::filesystem_error& error) {
+    failure = in_words(transport, file_error(error));
+  } catch (const Interrupted& interrupted) {
+    failure = std::to_string(by_signal + interrupted.signal) + " ";
   }
   for (const auto& text : gather_texts(transport, failure)) {
     if (text.empty()) continue;
     const auto blank = text.find(' ');
-    throw Error(static_cast<ExitCode>(std::stoi(text.substr(0, blank))), text.substr(blank + 1));
+    const int code = std::stoi(text.substr(0, blank));
+    if (code > by_signal) throw Interrupted{code - by_signal};
+    throw Error(static_cast<ExitCode>(code), text.substr(blank + 1));
   }
+}
+
+void leave_if_asked(Transport& transport) {
+  const auto signals = gather_numbers(transport, std::array{static_cast<double>(asked_to_end())});
+  const auto signal = static_cast<int>(*std::ranges::max_element(signals));
+  if (signal != 0) throw Interrupted{signal};
 }
 
 void say_alone(int rank, const Error& error) {

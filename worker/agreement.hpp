@@ -11,11 +11,14 @@
 
 namespace lockstep {
 
-/// Collective: runs `action` on this rank. When it throws Error on any rank, every rank throws the error of
-/// the lowest such rank, its message led by that rank and host when it is not rank 0. A CollectiveError
-/// passes through at once, and so do a GpuFailure and an Error (out_of_memory), with which this rank leaves
-/// alone.
+/// Collective: runs `action` on this rank. When it throws Error, filesystem_error (which becomes an Error) or
+/// Interrupted on any rank, every rank throws what the lowest such rank has thrown, an Error's message led by
+/// that rank and host when it is not rank 0. A CollectiveError passes through at once, and so do a GpuFailure
+/// and an Error (out_of_memory), with which this rank leaves alone.
 void on_all_ranks(Transport& transport, const std::function<void()>& action);
+
+/// Collective: throws Interrupted on all ranks when any has been asked to end. Throws CollectiveError.
+void leave_if_asked(Transport& transport);
 
 /// "error: on rank R (HOST): ..." on standard error.
 void say_alone(int rank, const Error& error);

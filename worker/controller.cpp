@@ -304,6 +304,14 @@ void Controller::note_stopped(std::int64_t steps_done, int signal) {
               "; the same command goes on from there");
 }
 
+void Controller::note_stopped_early(int signal) {
+  if (transport_.rank() != 0) return;
+  progress_->emit("stopped", {{"signal", signal}});
+  progress_->say("");
+  log_warning("stopped by signal " + std::to_string(signal) + " (" + strsignal(signal) +
+              ") before there was anything to save; the same command begins again");
+}
+
 void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t steps_done,
                         const StateHashes& hashes, const Accuracy& accuracy, const Exchanged& exchanged,
                         const nlohmann::ordered_json& phases) {

@@ -94,6 +94,8 @@ class Controller {
               const Accuracy& accuracy, const Exchanged& exchanged, const nlohmann::ordered_json& phases);
   /// Rank 0: says that a signal stopped the run.
   void note_stopped(std::int64_t steps_done, int signal);
+  /// Rank 0: a signal has ended it before there was anything to save.
+  void note_stopped_early(int signal);
   /// Rank 0: an event for machines, and a line for people.
   void tell(const std::string& event, const nlohmann::ordered_json& fields, const std::string& text);
   /// Rank 0: shows the result of a run that was complete before.

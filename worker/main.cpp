@@ -62,12 +62,15 @@ int run(MpiTransport& host, const Request& request, Controller& controller) {
   if (host.rank() == memory.group().first && !memory.why_not().empty())
     log_warning("gradients go through MPI on " + host_name() + " too, which is slower (" + memory.why_not() +
                 ")");
-  if (plan.task == Task::train) return train(memory, compute, controller, plan);
   try {
+    leave_if_asked(host);
+    if (plan.task == Task::train) return train(memory, compute, controller, plan);
     if (plan.task == Task::verify) return verify_run(memory, compute, controller, plan, request);
     evaluate_run(memory, compute, controller, plan);
     return 0;
   } catch (const Interrupted& interrupted) {
+    leave_in_order_only();
+    controller.note_stopped_early(interrupted.signal);
     return 128 + interrupted.signal;
   }
 }
@@ -148,6 +151,9 @@ int run_ranks(const Request& request) {
     leave_at_once(error.exit_code());
   } catch (const GpuFailure& failure) {
     leave_without_gpu(rank, failure);
+  } catch (const Interrupted& interrupted) {  // a check
+    leave_in_order_only();
+    return 128 + interrupted.signal;
   } catch (const ConfigError& error) {  // one problem a line, each with its place in front
     if (rank == 0) std::cerr << error.what() << std::endl;
     code = error.exit_code();

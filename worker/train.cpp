@@ -50,9 +50,11 @@ std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, con
 
 /// The manifest of the checkpoint that `state` has been filled from; nothing where it is to begin anew.
 std::optional<nlohmann::json> load_state(Transport& host, TrainingState& state, const Plan& plan) {
-  if (plan.task != Task::verify) return load_newest_checkpoint(host, state, checkpoints_of(plan));
+  const auto checkpoints = checkpoints_of(plan);
+  const BusyWith reading(checkpoints.c_str());
+  if (plan.task != Task::verify) return load_newest_checkpoint(host, state, checkpoints);
   if (plan.segment.from.empty()) return std::nullopt;
-  return load_checkpoint(host, state, checkpoints_of(plan) + "/" + plan.segment.from);
+  return load_checkpoint(host, state, checkpoints + "/" + plan.segment.from);
 }
 
 /// Room for the state of the run.
@@ -72,7 +74,10 @@ void fill_state(HostMemory& memory, const Compute& compute, const Workload& work
   if (manifest) {
     compare_with_checkpoint(*manifest, conditions_of(workload, compute, plan), plan, host.rank() == 0);
   } else {
-    on_all_ranks(host, [&] { load_pretrained(*workload.model, plan.config.model.pretrained); });
+    on_all_ranks(host, [&] {
+      const BusyWith weights(plan.config.model.pretrained.c_str());
+      load_pretrained(*workload.model, plan.config.model.pretrained);
+    });
     const auto initial = at::zeros({workload.layout.size()});
     store(*workload.model, workload.layout, initial);
     const auto hash = hash_bytes(initial.data_ptr(), initial.nbytes());
@@ -136,6 +141,8 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
   auto state = empty_state(memory, compute, *workload, plan);
   const auto bits = FixedMicroBatch(compute.device, *workload).compute();
   fill_state(memory, compute, *workload, plan, bits, state);
+  leave_if_asked(host);
+  if (plan.task == Task::train) leave_in_order_only();
   controller.begin(*workload, plan, state);
   const auto& config = plan.config;
   auto& transport = compute.transport(host);  // of the gradients and the weights

@@ -5,10 +5,13 @@ import os
 import resource
 import signal
 import subprocess
+import time
 
 import pytest
+from image_files import encoded, write_folder
 from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, mpirun,
                        result_of, set_options, train, train_command, why)
+from PIL import Image
 
 OUT_OF_MEMORY = 8
 SENTINEL = "lockstep-watch"
@@ -200,6 +203,28 @@ def test_a_signal_before_the_first_step_stops_in_order(saved_at_the_end_only, tm
         outcome = started.finish()
     assert outcome.exit_code == 128 + signal.SIGUSR1, outcome.output
     expect_complete(train(run, 3, settings), run, settings, state_hash)
+
+
+def test_a_signal_to_one_rank_while_images_are_decoded_stops_all_in_order(resnet, tmp_path):
+    """They would take a quarter of a minute."""
+    image = encoded(Image.new("RGB", (1000, 700)), "png")
+    first = write_folder(tmp_path / "data", {"train/cat/0.png": image}) / "train/cat/0.png"
+    for folder, count in (("train/cat", 1000), ("train/dog", 1000), ("test/cat", 1), ("test/dog", 1)):
+        (tmp_path / "data" / folder).mkdir(parents=True, exist_ok=True)
+        for number in range(1, count + 1):
+            os.link(first, tmp_path / "data" / folder / f"{number}.png")
+    settings = resnet | {"data.path": str(tmp_path / "data"), "data.image_size": 32, "data.train_samples": 0}
+    with Started(train_command(tmp_path / "run", 2, settings)) as started:
+        while not (tmp_path / "run" / "log" / "rank-1.log").exists():  # it opens the data next
+            assert started.process.poll() is None, started.finish().output
+        asked = time.monotonic()
+        os.kill(started.process_of_rank(1), signal.SIGTERM)
+        outcome = started.finish()
+    assert time.monotonic() - asked < 6
+    assert outcome.exit_code == 128 + signal.SIGTERM, outcome.output
+    assert outcome.event("stopped")["signal"] == signal.SIGTERM
+    assert "before there was anything to save; the same command begins again" in outcome.stderr
+    assert "starting again" not in outcome.stderr
 
 
 def test_without_the_launcher_the_sentinel_of_rank_0_names_the_culprit(undisturbed, tmp_path):

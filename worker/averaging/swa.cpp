@@ -5,6 +5,7 @@
 
 #include "collectives/reduce_scatter.hpp"
 #include "configs/derive.hpp"
+#include "worker/agreement.hpp"
 #include "worker/gradient_tree.hpp"
 #include "worker/interruption.hpp"
 #include "worker/models/batch_statistics.hpp"

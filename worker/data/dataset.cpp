@@ -1,12 +1,16 @@
 #include "worker/data/dataset.hpp"
 
 #include <algorithm>
+#include <array>
 #include <variant>
 
+#include "common/clock.hpp"
 #include "common/error.hpp"
 #include "worker/agreement.hpp"
+#include "worker/block_sums.hpp"
 #include "worker/data/examination.hpp"
 #include "worker/data/find_data.hpp"
+#include "worker/interruption.hpp"
 
 namespace lockstep {
 namespace {
@@ -121,6 +125,22 @@ Images sound_images(const std::shared_ptr<const EncodedImages>& encoded, const S
   return images;
 }
 
+constexpr double seconds_of_a_stretch = 0.25;  // after which ranks look whether any has been asked to end
+
+/// Collective: calls loop(what is left of `own`, pause), which returns how far it has come, until all ranks
+/// have come to the end of theirs. Throws as on_all_ranks() and leave_if_asked().
+template <class Loop>
+void in_stretches(Transport& host, Range own, const Loop& loop) {
+  for (bool all_done = false; !all_done;) {
+    const auto begin = Clock::now();
+    const Pause pause = [&] { return asked_to_end() != 0 || seconds_since(begin) > seconds_of_a_stretch; };
+    on_all_ranks(host, [&] { own.begin = loop(own, pause); });
+    leave_if_asked(host);
+    const auto left = gather_numbers(host, std::array{static_cast<double>(own.size())});
+    all_done = std::ranges::all_of(left, [](double images) { return images == 0; });
+  }
+}
+
 /// Every image is decoded once, for the records and to see whether it is damaged: as many as fit stay in
 /// memory. The ranks of the host each do a share of it.
 Dataset open_encoded(Transport& host, HostMemory& memory, std::shared_ptr<EncodedImages> images,
@@ -129,13 +149,16 @@ Dataset open_encoded(Transport& host, HostMemory& memory, std::shared_ptr<Encode
   const auto block = shared_block(memory, count * static_cast<std::int64_t>(sizeof(Examined)));
   const std::span table(reinterpret_cast<Examined*>(block->data()), static_cast<std::size_t>(count));
   const auto own = share_of(memory, count);
-  on_all_ranks(host, [&] { look_at_headers(*images, own, table, threads); });
+  in_stretches(host, own, [&](Range left, const Pause& pause) {
+    return look_at_headers(*images, left, table, threads, pause);
+  });
   memory.meet();
   on_all_ranks(host, [&] { choose_shape(*images, table, settings); });
   const auto decoded = images_to_keep(settings, memory, *images);
   const auto slots = shared_block(memory, decoded * images->shape.bytes());
-  on_all_ranks(host, [&] {
-    examine(*images, own, {reinterpret_cast<std::uint8_t*>(slots->data()), decoded}, table, threads);
+  in_stretches(host, own, [&](Range left, const Pause& pause) {
+    return examine(*images, left, {reinterpret_cast<std::uint8_t*>(slots->data()), decoded}, table, threads,
+                   pause);
   });
   memory.meet();
   Dataset data;

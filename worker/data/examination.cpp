@@ -5,6 +5,7 @@
 
 #include "common/error.hpp"
 #include "worker/data/threads.hpp"
+#include "worker/interruption.hpp"
 
 namespace lockstep {
 namespace {
@@ -52,9 +53,10 @@ void require_samples(const EncodedImages& images, std::span<const Examined> tabl
 
 }  // namespace
 
-void look_at_headers(const EncodedImages& images, Range own, std::span<Examined> table,
-                     std::int64_t threads) {
-  for_each_on_threads<Decoder>(own, threads, [&](std::int64_t i, Decoder& decoder) {
+std::int64_t look_at_headers(const EncodedImages& images, Range own, std::span<Examined> table,
+                             std::int64_t threads, const Pause& pause) {
+  const auto look = [&](std::int64_t i, Decoder& decoder) {
+    const BusyWith image(images.samples[static_cast<std::size_t>(i)].name.c_str());
     try {
       const auto shape = images.shape_of(i, decoder);
       table[i].height = static_cast<std::int32_t>(shape.height);
@@ -63,7 +65,8 @@ void look_at_headers(const EncodedImages& images, Range own, std::span<Examined>
     } catch (const DamagedImage& damage) {
       enter_damage(table[i], damage);
     }
-  });
+  };
+  return for_each_on_threads_until<Decoder>(own, threads, look, pause);
 }
 
 void choose_shape(EncodedImages& images, std::span<const Examined> table, const Config::Data& settings) {
@@ -90,11 +93,12 @@ void choose_shape(EncodedImages& images, std::span<const Examined> table, const 
       other == table.end() && first->height == images.shape.height && first->width == images.shape.width;
 }
 
-void examine(const EncodedImages& images, Range own, Slots slots, std::span<Examined> table,
-             std::int64_t threads) {
+std::int64_t examine(const EncodedImages& images, Range own, Slots slots, std::span<Examined> table,
+                     std::int64_t threads, const Pause& pause) {
   const auto bytes = images.shape.bytes();
-  for_each_on_threads<Decoder>(own, threads, [&](std::int64_t i, Decoder& decoder) {
+  const auto look = [&](std::int64_t i, Decoder& decoder) {
     if (!table[i].sound()) return;
+    const BusyWith image(images.samples[static_cast<std::size_t>(i)].name.c_str());
     decoder.pixels.resize(static_cast<std::size_t>(bytes));
     auto* pixels = i < slots.count ? slots.pixels + i * bytes : decoder.pixels.data();
     try {
@@ -103,7 +107,8 @@ void examine(const EncodedImages& images, Range own, Slots slots, std::span<Exam
     } catch (const DamagedImage& damage) {
       enter_damage(table[i], damage);
     }
-  });
+  };
+  return for_each_on_threads_until<Decoder>(own, threads, look, pause);
 }
 
 void refuse_damaged(const EncodedImages& images, std::span<const Examined> table,

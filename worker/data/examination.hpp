@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,17 +29,23 @@ struct Slots {
   std::int64_t count;
 };
 
-/// Enters the sizes of the images `own` into the table, or their damage. Throws Error (io) when a file cannot
-/// be read at all: that is not for the images to blame.
-void look_at_headers(const EncodedImages& images, Range own, std::span<Examined> table, std::int64_t threads);
+/// Whether to pause between two images.
+using Pause = std::function<bool()>;
+inline bool never() { return false; }
+
+/// Enters the sizes of the images `own` into the table, or their damage. Returns where it has paused, or the
+/// end. Throws Error (io) when a file cannot be read at all: that is not for the images to blame.
+std::int64_t look_at_headers(const EncodedImages& images, Range own, std::span<Examined> table,
+                             std::int64_t threads, const Pause& pause = never);
 
 /// Decides the shape that all images get: 3 channels if any has colours; data.image_size, or the size that
 /// all have. Throws Error (config) when they differ, or none is sound.
 void choose_shape(EncodedImages& images, std::span<const Examined> table, const Config::Data& settings);
 
 /// Decodes the images `own`, enters their records or damage, and leaves their pixels where there is a slot.
-void examine(const EncodedImages& images, Range own, Slots slots, std::span<Examined> table,
-             std::int64_t threads);
+/// Returns as look_at_headers().
+std::int64_t examine(const EncodedImages& images, Range own, Slots slots, std::span<Examined> table,
+                     std::int64_t threads, const Pause& pause = never);
 
 /// Throws Error (io) that names damaged images where data.damaged_images is "error"; Error (config) when
 /// leaving them out would leave a part or a class of the training set empty.

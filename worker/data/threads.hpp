@@ -12,10 +12,11 @@
 
 namespace lockstep {
 
-/// Calls work(i, own) once for every i of `range`, on `threads` threads, each of which has an `own` Own. When
-/// a call throws, what has not begun is left out and the exception of the lowest i that threw comes out.
-template <class Own, class Work>
-void for_each_on_threads(Range range, std::int64_t threads, Work work) {
+/// Calls work(i, own) once for every i of `range`, on `threads` threads, each of which has an `own` Own,
+/// until stop() says so: all calls before the i that it returns are done, and none from there on. When a call
+/// throws, what has not begun is left out and the exception of the lowest i that threw comes out.
+template <class Own, class Work, class Stop>
+std::int64_t for_each_on_threads_until(Range range, std::int64_t threads, Work work, Stop stop) {
   std::atomic<std::int64_t> next = range.begin;
   std::mutex mutex;
   std::exception_ptr failure;
@@ -23,7 +24,7 @@ void for_each_on_threads(Range range, std::int64_t threads, Work work) {
   const auto loop = [&] {
     try {
       Own own;
-      for (std::int64_t i; (i = next++) < range.end;) {
+      for (std::int64_t i; !stop() && (i = next++) < range.end;) {
         try {
           work(i, own);
         } catch (...) {
@@ -46,6 +47,12 @@ void for_each_on_threads(Range range, std::int64_t threads, Work work) {
   loop();
   others.clear();
   if (failure) std::rethrow_exception(failure);
+  return std::min(next.load(), range.end);
+}
+
+template <class Own, class Work>
+void for_each_on_threads(Range range, std::int64_t threads, Work work) {
+  for_each_on_threads_until<Own>(range, threads, work, [] { return false; });
 }
 
 }  // namespace lockstep
