@@ -72,6 +72,46 @@ TEST(Idx, RefusesACompressedFileThatCannotHoldWhatItsHeaderSays) {
   expect_refused(ExitCode::io, [&] { find_idx(folder.path()); }, {path, "ends before its header says"});
 }
 
+std::string gzipped(const std::string& bytes) {
+  const ScratchFolder folder;
+  const auto path = folder.path() + "/file.gz";
+  const auto file = gzopen(path.c_str(), "wb");
+  gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
+  gzclose(file);
+  std::ifstream back(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(back), {}};
+}
+
+/// Reads the training images out of these bytes.
+void read_images(const std::string& compressed) {
+  const Folder folder;
+  std::filesystem::remove(folder.path() + "/train-images-idx3-ubyte");
+  folder.write("train-images-idx3-ubyte.gz", compressed);
+  const auto files = find_idx(folder.path());
+  std::vector<std::uint8_t> pixels(72), labels(12);
+  read_idx(files.train, files.shape, pixels.data(), labels.data());
+}
+
+TEST(Idx, RefusesWhatFollowsItsCompressedData) {
+  const auto file = gzipped(idx({12, 3, 2}, 72));
+  for (const auto& rest : {std::string("x"), std::string(3, '\0') + "x", std::string(1 << 19, '\0') + "x"}) {
+    const auto at = std::to_string(file.size() + rest.size() - 1);
+    expect_refused(
+        ExitCode::io, [&] { read_images(file + rest); },
+        {"train-images-idx3-ubyte.gz", "follows the end of its compressed data at byte " + at, "again"});
+  }
+  expect_refused(ExitCode::config, [&] { read_images(file + gzipped("x")); },
+                 {"longer than its header says"});
+  for (std::size_t size = file.size() - 1; size > 0; --size)
+    EXPECT_THROW(read_images(file.substr(0, size)), Error) << size;
+}
+
+TEST(Idx, TakesGzipsZerosAndMembers) {
+  const auto bytes = idx({12, 3, 2}, 72);
+  read_images(gzipped(bytes) + std::string(5000, '\0'));
+  read_images(gzipped(bytes.substr(0, 40)) + gzipped("") + gzipped(bytes.substr(40)));
+}
+
 TEST(Idx, RefusesOtherNumbersOfImagesThanLabels) {
   expect_images_refused(ExitCode::config, idx({11, 3, 2}, 66), "11 images but 12 labels");
   expect_images_refused(ExitCode::config, idx({13, 3, 2}, 78), "13 images but 12 labels");

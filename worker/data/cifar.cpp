@@ -1,7 +1,8 @@
 // CIFAR-10 and CIFAR-100 in their binary versions: records of one label byte (CIFAR-100: a coarse one, then
 // the fine one, which counts) and 3 x 32 x 32 bytes, all red values before all green before all blue.
+#include <algorithm>
 #include <filesystem>
-#include <fstream>
+#include <sstream>
 
 #include "common/error.hpp"
 #include "worker/data/encoded_images.hpp"
@@ -52,13 +53,24 @@ void add_file(EncodedImages& images, const std::string& name, const Version& ver
 }
 
 std::vector<std::string> class_names(const fs::path& path, std::size_t classes) {
-  if (const auto kind = not_regular(path); !kind.empty())
-    throw Error(ExitCode::config, "cannot read " + path.string(), kind, "remove it, or fetch it again");
-  std::ifstream file(path);
+  constexpr std::size_t most = 1 << 20;
   std::vector<std::string> names;
+  std::istringstream file(fs::exists(path) ? first_bytes(path, most) : "");
   for (std::string name; names.size() < classes && file >> name;) names.push_back(name);
   while (names.size() < classes) names.push_back(std::to_string(names.size()));
   return names;
+}
+
+/// The parts of the training set are of one size, unless one of them has been cut where a record ends.
+void note_smaller_files(EncodedImages& images) {
+  const auto bytes = [](const auto& file) { return file->bytes().size(); };
+  const auto largest = bytes(*std::ranges::max_element(images.files, {}, bytes));
+  for (const auto& file : images.files) {
+    if (bytes(file) == largest) continue;
+    images.notes.push_back(file->path() + " has fewer images than the other files of the training set (" +
+                           std::to_string(bytes(file)) + " bytes of " + std::to_string(largest) +
+                           ") if it was cut short, fetch it again");
+  }
 }
 
 void keep_first(EncodedImages& images, std::int64_t begin, std::int64_t most) {
@@ -77,6 +89,7 @@ EncodedImages find_cifar(const std::string& folder, std::int64_t train_samples, 
   images.planar = true;
   images.classes = class_names(fs::path(folder) / version.names, version.classes);
   for (const auto& name : version.train) add_file(images, name, version);
+  note_smaller_files(images);
   keep_first(images, 0, train_samples);
   images.train_count = images.count();
   for (const auto& name : version.test) add_file(images, name, version);

@@ -8,6 +8,7 @@
 #include "common/error.hpp"
 #include "worker/agreement.hpp"
 #include "worker/block_sums.hpp"
+#include "worker/data/class_notes.hpp"
 #include "worker/data/examination.hpp"
 #include "worker/data/find_data.hpp"
 #include "worker/interruption.hpp"
@@ -40,11 +41,14 @@ Images images_of(std::span<const ImageRecord> records, const PixelShape& shape) 
 }
 
 Dataset dataset_of(std::span<const ImageRecord> train, std::span<const ImageRecord> test,
-                   const PixelShape& shape, std::int64_t classes) {
+                   const PixelShape& shape, std::int64_t classes, const std::vector<std::string>& names,
+                   const Config::Data& settings) {
   Dataset data;
   data.train = images_of(train, shape);
   data.test = images_of(test, shape);
   data.classes = classes;
+  data.class_names = names;
+  data.notes = notes_on_classes(train, test, classes, names, settings.train_samples, settings.test_samples);
   data.statistics = channel_statistics(train, shape);
   data.hash = hash_of_hashes(std::vector{content_hash(train, shape), content_hash(test, shape)});
   return data;
@@ -80,7 +84,8 @@ Dataset open_idx(Transport& host, HostMemory& memory, const IdxFiles& files, con
     const auto classes = count_classes(train, files.folder);
     check_test_labels(test, classes, files.folder);
     data = dataset_of(train.first(kept(files.train.count, settings.train_samples)),
-                      test.first(kept(files.test.count, settings.test_samples)), files.shape, classes);
+                      test.first(kept(files.test.count, settings.test_samples)), files.shape, classes, {},
+                      settings);
   });
   data.train.pixels = bytes_at(block, 0);
   data.test.pixels = bytes_at(block, files.train.count * bytes);
@@ -92,8 +97,7 @@ Dataset open_idx(Transport& host, HostMemory& memory, const IdxFiles& files, con
 Dataset open_packed(const PackedFile& file, const Config::Data& settings) {
   const auto train = file.train().first(kept(std::ssize(file.train()), settings.train_samples));
   const auto test = file.test().first(kept(std::ssize(file.test()), settings.test_samples));
-  auto data = dataset_of(train, test, file.shape(), file.classes());
-  data.class_names = file.class_names();
+  auto data = dataset_of(train, test, file.shape(), file.classes(), file.class_names(), settings);
   data.train.pixels = file.pixels(0);
   data.test.pixels = file.pixels(std::ssize(file.train()));
   data.train.decoded = std::ssize(file.train());
@@ -166,11 +170,11 @@ Dataset open_encoded(Transport& host, HostMemory& memory, std::shared_ptr<Encode
     refuse_damaged(*images, table, settings);
     const auto train = sound_among(table, {0, images->train_count});
     const auto test = sound_among(table, {images->train_count, count});
-    data = dataset_of(train.records, test.records, images->shape, std::ssize(images->classes));
+    data = dataset_of(train.records, test.records, images->shape, std::ssize(images->classes),
+                      images->classes, settings);
     data.train = sound_images(images, train, slots, decoded);
     data.test = sound_images(images, test, slots, decoded);
-    data.class_names = images->classes;
-    data.notes = notes_on(*images, table);
+    std::ranges::copy(notes_on(*images, table), std::back_inserter(data.notes));
   });
   return data;
 }

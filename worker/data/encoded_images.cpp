@@ -34,6 +34,17 @@ void read_file(const std::string& path, std::vector<std::byte>& to) {
 
 std::string class_of(const FoundImage& image) { return image.path.substr(0, image.path.find('/')); }
 
+void require_finished(const std::string& place, const FoundImages& found) {
+  if (found.unfinished.empty()) return;
+  const auto& first = *std::ranges::min_element(found.unfinished);
+  throw Error(ExitCode::io, place + " has not been copied to its end",
+              first + " has the name of a file that is still being copied or downloaded" +
+                  (found.unfinished.size() > 1
+                       ? ", and so have " + std::to_string(found.unfinished.size() - 1) + " more"
+                       : ""),
+              "finish the copy, or remove such files");
+}
+
 using ByClass = std::map<std::string, std::vector<FoundImage>>;
 
 ByClass by_class(std::vector<FoundImage> images) {
@@ -89,8 +100,49 @@ bool is_hidden(const std::string& path) {
   return false;
 }
 
+bool is_unfinished(const std::string& name) {
+  for (const auto* ending : {".part", ".partial", ".crdownload", ".filepart", ".aria2", ".opdownload"})
+    if (name.ends_with(ending)) return true;
+  if (name == ".~tmp~" || name == ".rsync-partial") return true;
+  constexpr std::size_t suffix = 7;  // a dot and six letters
+  return name.starts_with('.') && name.size() > suffix + 1 && name[name.size() - suffix] == '.' &&
+         has_image_name(name.substr(1, name.size() - suffix - 1));
+}
+
+std::string test_folder(const std::string& place, const Part& train, const Part& test, const Part& val,
+                        std::vector<std::string>& notes) {
+  const auto has_classes = [&](const Part& part) {
+    return std::ranges::any_of(part.folders, [&](const auto& name) { return train.folders.contains(name); });
+  };
+  if (!test.there && !val.there) {
+    throw Error(ExitCode::config, "found no test images in " + place, "it has neither test/ nor val/",
+                "put them there, as test/CLASS/NAME.jpg");
+  }
+  const auto holds_any = [](const Part& part) { return part.loose_images || !part.folders.empty(); };
+  if (has_classes(test)) {
+    if (holds_any(val))
+      notes.push_back("val/ of " + place +
+                      " is not used, as test/ is tested on (rename test/ to test on val/)");
+    return "test";
+  }
+  if (has_classes(val)) {
+    if (holds_any(test))
+      notes.push_back("test/ of " + place +
+                      " is not used, as it has no folder of a class of train/; val/ is tested on");
+    return "val";
+  }
+  const bool by_val = !test.there || (test.folders.empty() && val.there);
+  const auto& part = by_val ? val : test;
+  const std::string name = by_val ? "val" : "test";
+  if (!part.folders.empty() || !part.loose_images) return name;
+  throw Error(ExitCode::config, "the images in " + place + "/" + name + " are of no class",
+              "they lie in no folders of classes, as those of train/ do",
+              "move each into the folder of its class, " + name + "/CLASS/NAME.jpg");
+}
+
 void set_samples(EncodedImages& images, FoundImages found, std::int64_t train_samples,
                  std::int64_t test_samples) {
+  require_finished(images.place, found);
   for (const auto& [folder, list] :
        {std::pair{found.train_folder, &found.train}, {found.test_folder, &found.test}}) {
     if (!list->empty()) continue;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@ struct EncodedImages {
   std::vector<std::string> classes;   ///< in the order of labels
   bool planar = false;                ///< all red values, all green, all blue: CIFAR's own form
   std::vector<std::string> left_out;  ///< names of files that are no images by their name
+  std::vector<std::string> notes;     ///< what else people are told of what was found
 
   /// What decode() makes of every image; whether all have that size already.
   PixelShape shape;
@@ -59,11 +61,24 @@ struct FoundImages {
   std::string train_folder, test_folder;  ///< "train"; "test" or "val"
   std::vector<FoundImage> train, test;
   std::vector<std::string> empty_classes;  ///< folders below train/ without an image
+  std::vector<std::string> unfinished;     ///< files with a name that is_unfinished()
 };
+
+/// What lies at the top of train/, test/ or val/, less what is_hidden().
+struct Part {
+  bool there = false;
+  std::set<std::string> folders;
+  bool loose_images = false;  ///< in no folder
+};
+
+/// "test" or "val": the part to test on, which has classes of the training set. Notes which one is left out.
+/// Throws Error (config) when there is none, or its images lie in no folders of classes.
+std::string test_folder(const std::string& place, const Part& train, const Part& test, const Part& val,
+                        std::vector<std::string>& notes);
 
 /// Orders `found` and makes its class names labels, in the order of their bytes. Keeps the first
 /// `train_samples` and `test_samples` (0: all). Throws Error (config) when there are no images, or classes
-/// that only one part has.
+/// of the test set alone, (io) when files are unfinished.
 void set_samples(EncodedImages& images, FoundImages found, std::int64_t train_samples,
                  std::int64_t test_samples);
 
@@ -73,6 +88,10 @@ bool has_image_name(const std::string& path);
 /// Whether a part of the path is what programs leave beside images: names that begin with a dot (.git,
 /// .ipynb_checkpoints, ._1.jpg), @eaDir, #recycle, __MACOSX.
 bool is_hidden(const std::string& path);
+
+/// Whether programs give such a name to what they have not copied or downloaded to its end: 1.jpg.part,
+/// .1.jpg.Ab12Cd of rsync.
+bool is_unfinished(const std::string& name);
 
 /// Each throws Error (config, io) when what is there cannot be used.
 EncodedImages find_in_folder(const std::string& folder, std::int64_t train_samples,

@@ -138,10 +138,11 @@ SoundImages sound_among(std::span<const Examined> table, Range range) {
 }
 
 std::vector<std::string> notes_on(const EncodedImages& images, std::span<const Examined> table) {
-  std::vector<std::string> notes;
+  std::vector<std::string> notes = images.notes;
+  const auto before = notes.size();
   for (const auto i : damaged_in(table)) notes.push_back("left out " + damage_text(images, table, i));
-  if (!notes.empty()) {
-    notes.push_back(std::to_string(notes.size()) + " of " + std::to_string(images.count()) +
+  if (notes.size() > before) {
+    notes.push_back(std::to_string(notes.size() - before) + " of " + std::to_string(images.count()) +
                     " images are damaged and left out (data.damaged_images = \"skip\")");
   }
   if (!images.left_out.empty()) {

@@ -1,12 +1,10 @@
 #include "worker/data/find_data.hpp"
 
-#include <array>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 
-#include "common/error.hpp"
+#include "common/filesystem_error.hpp"
 #include "worker/data/regular_file.hpp"
+#include "worker/interruption.hpp"
 
 namespace lockstep {
 namespace {
@@ -17,7 +15,6 @@ constexpr const char* looked_for =
     "looked for train-images-idx3-ubyte[.gz], train/CLASS/*.jpg or .png, data_batch_1.bin, train.bin, and "
     "for a "
     "tar file or one that `lockstep pack` has written";
-constexpr const char* remedy = "set data.path to what holds the images, or install dataset-fashion-mnist";
 
 bool has_any(const fs::path& folder, std::initializer_list<const char*> names) {
   for (const auto* name : names)
@@ -33,12 +30,11 @@ bool has_idx(const fs::path& folder) {
 }
 
 bool is_tar(const std::string& path) {
-  std::array<char, 512> block{};
-  std::ifstream(path, std::ios::binary).read(block.data(), block.size());
-  return std::memcmp(block.data() + 257, "ustar", 5) == 0;
+  const auto block = first_bytes(path, 512);
+  return block.size() == 512 && block.compare(257, 5, "ustar") == 0;
 }
 
-FoundData find_in_file(const Config::Data& settings) {
+FoundData find_in_file(const Config::Data& settings, const std::string& remedy) {
   const auto& path = settings.path;
   if (const auto kind = not_regular(path); !kind.empty())
     throw Error(ExitCode::config, "cannot use data.path = " + path, kind, remedy);
@@ -70,16 +66,16 @@ void refuse_other_size(const Config::Data& settings, const PixelShape& shape) {
               "leave image_size out");
 }
 
-FoundData find(const Config::Data& settings) {
+FoundData find(const Config::Data& settings, const std::string& remedy) {
   const auto& path = settings.path;
   std::error_code failure;
   const auto status = fs::status(path, failure);
   if (!fs::exists(status))
     throw Error(ExitCode::io, "cannot find data.path = " + path,
-                std::string("there is nothing; ") + looked_for, remedy);
-  if (!fs::is_directory(status)) return find_in_file(settings);
+                "there is nothing at " + fs::absolute(path).string() + "; " + looked_for, remedy);
+  if (!fs::is_directory(status)) return find_in_file(settings, remedy);
   if (has_idx(path)) {
-    auto files = find_idx(path);
+    auto files = find_idx(path, remedy);
     refuse_other_size(settings, files.shape);
     return files;
   }
@@ -93,11 +89,12 @@ FoundData find(const Config::Data& settings) {
 
 }  // namespace
 
-FoundData find_data(const Config::Data& settings) {
+FoundData find_data(const Config::Data& settings, const std::string& remedy) {
+  const BusyWith data(settings.path.c_str());
   try {
-    return find(settings);
+    return find(settings, remedy);
   } catch (const fs::filesystem_error& failure) {
-    throw file_error("cannot read", failure.path1().string(), failure.code().value());
+    throw file_error(failure);
   }
 }
 

@@ -1,50 +1,138 @@
 // A folder of images: train/CLASS/*.jpg and test/CLASS/*.jpg, or val/ in the place of test/.
-#include <algorithm>
-#include <filesystem>
-#include <system_error>
+#include <sys/stat.h>
 
-#include "common/error.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "common/filesystem_error.hpp"
 #include "worker/data/encoded_images.hpp"
+#include "worker/interruption.hpp"
 
 namespace lockstep {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// All files below `root/part/name`, and below its folders: they belong to the class `name`.
-std::size_t add_class(const fs::path& root, const std::string& part, const std::string& name,
-                      std::vector<FoundImage>& to, std::vector<std::string>& left_out) {
-  const auto before = to.size();
-  const auto folder = root / part;
-  fs::recursive_directory_iterator entry(folder / name, fs::directory_options::follow_directory_symlink);
-  for (; entry != fs::recursive_directory_iterator(); ++entry) {
-    const auto path = entry->path().lexically_relative(folder).string();
-    const bool hidden = is_hidden(entry->path().filename().string());
-    if (entry->is_directory()) {
-      if (hidden) entry.disable_recursion_pending();
-      if (hidden) left_out.push_back(part + "/" + path + "/");
-    } else if (has_image_name(path) && !hidden) {
-      to.push_back({path, {}});
-    } else {
-      left_out.push_back(part + "/" + path);
-    }
-  }
-  return to.size() - before;
+/// What is copied without what its links point to is not whole.
+void require_target(const fs::directory_entry& entry) {
+  if (!entry.is_symlink() || entry.exists()) return;
+  throw Error(ExitCode::io, "cannot use " + entry.path().string(),
+              "it is a link to " + fs::read_symlink(entry.path()).string() + ", which is not there",
+              "restore that, or remove the link");
 }
 
-void add_part(const fs::path& root, const std::string& part, std::vector<FoundImage>& to,
-              std::vector<std::string>& empty, std::vector<std::string>& left_out) {
-  for (const auto& entry : fs::directory_iterator(root / part)) {
+/// Whether it is a folder; of links, what they point to.
+bool is_folder(const fs::directory_entry& entry) {
+  require_target(entry);
+  return entry.is_directory();
+}
+
+/// The folders that lie in one another on the way to where one looks, by the numbers the kernel gives them.
+class Way {
+ public:
+  /// Goes into `folder`, which lies in the first `depth` of the way. Throws Error (io) where a link leads
+  /// back to one of them: everything in it would be found again and again.
+  void enter(const fs::path& folder, std::size_t depth) {
+    struct stat about {};
+    if (stat(folder.c_str(), &about) != 0) throw file_error("cannot read", folder.string(), errno);
+    const Number number{about.st_dev, about.st_ino};
+    numbers_.resize(depth);
+    if (std::ranges::find(numbers_, number) != numbers_.end()) {
+      throw Error(ExitCode::io, "cannot use " + folder.string(),
+                  "a link leads back to a folder that it lies in", "remove the link");
+    }
+    numbers_.push_back(number);
+  }
+
+ private:
+  using Number = std::pair<dev_t, ino_t>;
+  std::vector<Number> numbers_;
+};
+
+/// Looks through one part of the data.
+class Search {
+ public:
+  Search(const std::string& root, const std::string& part, EncodedImages& images, FoundImages& found)
+      : folder_(fs::path(root) / part), part_(part), images_(images), found_(found) {
+    way_.enter(root, 0);
+    way_.enter(folder_, 1);
+  }
+
+  /// The names of folders without an image.
+  std::vector<std::string> run(std::vector<FoundImage>& to) {
+    std::vector<std::string> empty;
+    for (const auto& entry : fs::directory_iterator(folder_)) {
+      const auto name = entry.path().filename().string();
+      if (pass_over(entry)) continue;
+      if (!is_folder(entry)) {
+        images_.left_out.push_back(part_ + "/" + name);
+      } else if (const auto before = to.size(); add_class(entry.path(), to), to.size() == before) {
+        empty.push_back(name);
+      }
+    }
+    std::ranges::sort(empty);
+    return empty;
+  }
+
+ private:
+  /// True for what is hidden or unfinished, which it notes.
+  bool pass_over(const fs::directory_entry& entry) {
+    stop_if_asked();
     const auto name = entry.path().filename().string();
-    if (!entry.is_directory()) {
-      left_out.push_back(part + "/" + name);
-    } else if (is_hidden(name)) {
-      left_out.push_back(part + "/" + name + "/");
-    } else if (add_class(root, part, name, to, left_out) == 0) {
-      empty.push_back(name);
+    const auto path = part_ + "/" + entry.path().lexically_relative(folder_).string();
+    const bool unfinished = is_unfinished(name), hidden = is_hidden(name);
+    if (unfinished) found_.unfinished.push_back(path);
+    if (hidden && !unfinished) images_.left_out.push_back(path + (is_real_folder(entry) ? "/" : ""));
+    return unfinished || hidden;
+  }
+
+  static bool is_real_folder(const fs::directory_entry& entry) {
+    std::error_code none;  // nobody needs what is hidden
+    return entry.is_directory(none);
+  }
+
+  /// All files below the folder of a class, and below its folders.
+  void add_class(const fs::path& folder, std::vector<FoundImage>& to) {
+    way_.enter(folder, 2);
+    fs::recursive_directory_iterator entry(folder, fs::directory_options::follow_directory_symlink);
+    for (; entry != fs::recursive_directory_iterator(); ++entry) {
+      const auto path = entry->path().lexically_relative(folder_).string();
+      if (pass_over(*entry)) {
+        entry.disable_recursion_pending();
+      } else if (is_folder(*entry)) {
+        way_.enter(entry->path(), 3 + static_cast<std::size_t>(entry.depth()));
+      } else if (has_image_name(path)) {
+        to.push_back({path, {}});
+      } else {
+        images_.left_out.push_back(part_ + "/" + path);
+      }
     }
   }
-  std::ranges::sort(empty);
+
+  fs::path folder_;
+  std::string part_;
+  EncodedImages& images_;
+  FoundImages& found_;
+  Way way_;
+};
+
+Part look_at(const fs::path& folder) {
+  Part part;
+  const fs::directory_entry itself(folder);
+  part.there = is_folder(itself);
+  if (!part.there) return part;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const auto name = entry.path().filename().string();
+    stop_if_asked();
+    if (is_hidden(name) || is_unfinished(name)) continue;
+    if (is_folder(entry)) {
+      part.folders.insert(name);
+    } else if (has_image_name(name)) {
+      part.loose_images = true;
+    }
+  }
+  return part;
 }
 
 }  // namespace
@@ -55,18 +143,15 @@ EncodedImages find_in_folder(const std::string& folder, std::int64_t train_sampl
   images.place = folder;
   try {
     FoundImages found;
+    const fs::path root(folder);
     found.train_folder = "train";
-    found.test_folder = fs::is_directory(fs::path(folder) / "test") ? "test" : "val";
-    if (!fs::is_directory(fs::path(folder) / found.test_folder)) {
-      throw Error(ExitCode::config, "found no test images in " + folder, "it has neither test/ nor val/",
-                  "put them there, as test/CLASS/NAME.jpg");
-    }
-    std::vector<std::string> empty_in_test;  // which is no harm
-    add_part(folder, found.train_folder, found.train, found.empty_classes, images.left_out);
-    add_part(folder, found.test_folder, found.test, empty_in_test, images.left_out);
+    found.test_folder = test_folder(folder, look_at(root / "train"), look_at(root / "test"),
+                                    look_at(root / "val"), images.notes);
+    found.empty_classes = Search(folder, found.train_folder, images, found).run(found.train);
+    Search(folder, found.test_folder, images, found).run(found.test);  // an empty class there is no harm
     set_samples(images, std::move(found), train_samples, test_samples);
   } catch (const fs::filesystem_error& failure) {
-    throw file_error("cannot read", failure.path1().string(), failure.code().value());
+    throw file_error(failure);
   }
   std::ranges::sort(images.left_out);
   return images;

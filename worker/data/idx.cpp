@@ -2,90 +2,27 @@
 // number of dimensions, each dimension as a big-endian 32-bit number, then the data.
 #include "worker/data/idx.hpp"
 
-#include <unistd.h>
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <filesystem>
 #include <vector>
 
 #include "common/error.hpp"
-#include "worker/data/regular_file.hpp"
+#include "worker/data/gzip_file.hpp"
 
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t most_deflated = 1032;  // bytes that one byte of a deflated file can stand for
 constexpr std::int64_t most_bytes = std::int64_t{1} << 40;
 constexpr std::int64_t most_pixels = std::int64_t{1} << 28;  // of an image, as in a packed file
 
-class GzipFile {
- public:
-  explicit GzipFile(const std::string& path) : path_(path) {
-    const int file = open_regular(path);
-    file_ = gzdopen(file, "rb");  // which then closes it
-    if (!file_) {
-      close(file);
-      throw file_error("cannot open", path, ENOMEM);
-    }
-    gzbuffer(file_, 1 << 18);
-  }
-  ~GzipFile() { gzclose(file_); }
-  GzipFile(const GzipFile&) = delete;
-  GzipFile& operator=(const GzipFile&) = delete;
-
-  void read(void* data, std::size_t size) {
-    auto* to = static_cast<std::uint8_t*>(data);
-    while (size > 0) {
-      const int got = gzread(file_, to, static_cast<unsigned>(std::min<std::size_t>(size, 1 << 30)));
-      if (got <= 0) cut_short();
-      to += got;
-      size -= static_cast<std::size_t>(got);
-    }
-  }
-
-  /// Of a file that is to hold `size` bytes: whether it can, before memory is taken for them.
-  void require_size(std::int64_t size) {
-    const auto stored = static_cast<std::int64_t>(std::filesystem::file_size(path_));
-    if (gzdirect(file_) ? stored < size : stored < size / most_deflated) cut_short();
-    if (gzdirect(file_) && stored > size) too_long();
-  }
-
-  /// Reads on to the end, so that the checksum in a gzip trailer is looked at.
-  void finish() {
-    std::uint8_t byte;
-    const int got = gzread(file_, &byte, 1);
-    if (got < 0) cut_short();
-    if (got > 0) too_long();
-  }
-
- private:
-  [[noreturn]] void too_long() {
-    throw Error(ExitCode::config, "cannot use " + path_, "it is longer than its header says",
-                "fetch the file again");
-  }
-  [[noreturn]] void cut_short() {
-    int code = 0;
-    const std::string reason = gzerror(file_, &code);
-    throw Error(
-        ExitCode::io, "cannot read " + path_,
-        code == Z_OK || reason.empty() ? "it ends before its header says" : "damaged or cut short: " + reason,
-        "fetch the file again");
-  }
-
-  std::string path_;
-  gzFile file_;
-};
-
-std::string existing(const std::string& folder, const std::string& name) {
+std::string existing(const std::string& folder, const std::string& name, const std::string& remedy) {
   for (const auto* ending : {"", ".gz"}) {
     const auto path = std::filesystem::path(folder) / (name + ending);
     if (std::filesystem::exists(path)) return path;
   }
   throw Error(ExitCode::io, "cannot find " + (std::filesystem::path(folder) / name).string() + "[.gz]",
-              "no such file", "set data.path to the folder that holds it, or install dataset-fashion-mnist");
+              "no such file", remedy);
 }
 
 [[noreturn]] void impossible(const std::string& path) {
@@ -134,9 +71,10 @@ void read_content(const std::string& path, std::vector<std::int64_t> shape, std:
 }
 
 /// Finds one part, whose images have the shape `shape`, or gives it its first value.
-IdxPart find_part(const std::string& folder, const std::string& prefix, PixelShape& shape) {
-  IdxPart part{existing(folder, prefix + "-images-idx3-ubyte"),
-               existing(folder, prefix + "-labels-idx1-ubyte"), 0};
+IdxPart find_part(const std::string& folder, const std::string& prefix, const std::string& remedy,
+                  PixelShape& shape) {
+  IdxPart part{existing(folder, prefix + "-images-idx3-ubyte", remedy),
+               existing(folder, prefix + "-labels-idx1-ubyte", remedy), 0};
   const auto images = shape_in(part.image_path, 3), labels = shape_in(part.label_path, 1);
   if (images[0] != labels[0]) {
     throw Error(ExitCode::config, "cannot use " + part.image_path + " with " + part.label_path,
@@ -155,11 +93,11 @@ IdxPart find_part(const std::string& folder, const std::string& prefix, PixelSha
 
 }  // namespace
 
-IdxFiles find_idx(const std::string& folder) {
+IdxFiles find_idx(const std::string& folder, const std::string& remedy) {
   IdxFiles files;
   files.folder = folder;
-  files.train = find_part(folder, "train", files.shape);
-  files.test = find_part(folder, "t10k", files.shape);
+  files.train = find_part(folder, "train", remedy, files.shape);
+  files.test = find_part(folder, "t10k", remedy, files.shape);
   return files;
 }
 

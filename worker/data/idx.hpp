@@ -20,9 +20,10 @@ struct IdxFiles {
   PixelShape shape;
 };
 
-/// Reads the headers of the four files in `folder`. Throws Error: ExitCode::io when a file is missing or cut
-/// short, ExitCode::config when its content cannot be used (wrong magic, sizes that disagree).
-IdxFiles find_idx(const std::string& folder);
+/// Reads the headers of the four files in `folder`. Throws Error: ExitCode::io when a file is missing, with
+/// `remedy`, or cut short, ExitCode::config when its content cannot be used (wrong magic, sizes that
+/// disagree).
+IdxFiles find_idx(const std::string& folder, const std::string& remedy = "");
 
 /// Reads all of one part: pixels uint8 [count][height][width], labels uint8 [count]. Throws as find_idx().
 void read_idx(const IdxPart& part, const PixelShape& shape, std::uint8_t* pixels, std::uint8_t* labels);

@@ -8,6 +8,7 @@
 #include "common/error.hpp"
 #include "common/log.hpp"
 #include "configs/load.hpp"
+#include "worker/data/class_notes.hpp"
 #include "worker/data/examination.hpp"
 #include "worker/data/find_data.hpp"
 #include "worker/progress.hpp"
@@ -21,7 +22,7 @@ constexpr std::int64_t stretch = 2048;  // images between two looks at the bar
 struct Packed {
   std::vector<ImageRecord> records;
   std::int64_t train_count = 0, classes = 0;
-  std::vector<std::string> notes;
+  std::vector<std::string> class_names, notes;
 };
 
 void show(Progress& progress, std::int64_t done, std::int64_t count) {
@@ -53,7 +54,7 @@ Packed pack_encoded(EncodedImages& images, const Config::Data& settings, std::in
   const auto sound = sound_among(table, {0, count});
   move_together(sound.places, images.shape.bytes(), writer->pixels());
   const auto train = std::ranges::lower_bound(sound.places, images.train_count) - sound.places.begin();
-  return {sound.records, train, std::ssize(images.classes), notes_on(images, table)};
+  return {sound.records, train, std::ssize(images.classes), images.classes, notes_on(images, table)};
 }
 
 Packed pack_idx(const IdxFiles& files, const Config::Data& settings, const std::string& target,
@@ -76,7 +77,7 @@ Packed pack_idx(const IdxFiles& files, const Config::Data& settings, const std::
   check_test_labels(std::span(records).subspan(static_cast<std::size_t>(train)), classes, files.folder);
   records.resize(static_cast<std::size_t>(train + kept(files.test.count, settings.test_samples)));
   show(progress, std::ssize(records), std::ssize(records));
-  return {records, train, classes, {}};
+  return {records, train, classes, {}, {}};
 }
 
 Config::Data settings_for(const std::string& source, const std::vector<std::string>& settings) {
@@ -136,7 +137,12 @@ void pack(const std::string& source, const std::string& target, const std::vecto
                 "use it as data.path");
   }
   writer->finish(packed.records, packed.train_count, packed.classes);
-  for (const auto& note : packed.notes) log_warning(note);
+  const auto train = static_cast<std::size_t>(packed.train_count);
+  const auto notes =
+      notes_on_classes(std::span(packed.records).first(train), std::span(packed.records).subspan(train),
+                       packed.classes, packed.class_names, data.train_samples, data.test_samples);
+  std::ranges::for_each(notes, log_warning);
+  std::ranges::for_each(packed.notes, log_warning);
   report(target, shape, packed, progress);
 }
 

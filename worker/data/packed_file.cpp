@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
+#include <filesystem>
 #include <sstream>
 
 #include "common/error.hpp"
+#include "worker/data/regular_file.hpp"
+#include "worker/interruption.hpp"
 
 namespace lockstep {
 namespace {
@@ -107,12 +109,11 @@ void check_names(const PackedFile& file) {
 }  // namespace
 
 bool is_packed_file(const std::string& path) {
-  std::array<char, 8> begin{};
-  std::ifstream(path, std::ios::binary).read(begin.data(), begin.size());
-  return begin == magic;
+  return first_bytes(path, magic.size()) == std::string(magic.begin(), magic.end());
 }
 
 PackedFile::PackedFile(const std::string& path) : file_(std::make_shared<MappedFile>(path)) {
+  const BusyWith file(path.c_str());
   const auto bytes = file_->bytes();
   Header header{};
   if (bytes.size() < sizeof header) throw damaged(path, "it is cut short");

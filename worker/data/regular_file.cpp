@@ -44,4 +44,15 @@ int open_regular(const std::string& path) {
   refuse(path, kind);
 }
 
+std::string first_bytes(const std::string& path, std::size_t count) {
+  const int file = open_regular(path);
+  std::string bytes(count, '\0');
+  const auto got = pread(file, bytes.data(), count, 0);
+  const int error_number = errno;
+  close(file);
+  if (got < 0) throw file_error("cannot read", path, error_number);
+  bytes.resize(static_cast<std::size_t>(got));
+  return bytes;
+}
+
 }  // namespace lockstep

@@ -13,4 +13,7 @@ std::string not_regular(const std::string& path);
 /// cannot be opened or is no regular file.
 int open_regular(const std::string& path);
 
+/// At most `count` bytes from the beginning of `path`. Throws as open_regular().
+std::string first_bytes(const std::string& path, std::size_t count);
+
 }  // namespace lockstep

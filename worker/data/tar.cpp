@@ -11,6 +11,7 @@
 
 #include "common/error.hpp"
 #include "worker/data/encoded_images.hpp"
+#include "worker/interruption.hpp"
 
 namespace lockstep {
 namespace {
@@ -115,6 +116,7 @@ std::vector<Member> members_of(const MappedFile& file) {
   std::size_t end = 0;  // of the last member, in bytes
   int status;
   while ((status = archive_read_next_header(reader.get(), &entry)) == ARCHIVE_OK) {
+    stop_if_asked();
     const char* name = archive_entry_pathname(entry);
     std::string path = name ? name : "";
     while (path.starts_with("./")) path.erase(0, 2);
@@ -153,6 +155,21 @@ std::string root_of(const std::vector<Member>& members) {
   return has(first + "/train") ? first + "/" : "";
 }
 
+Part part_in(const std::vector<Member>& members, const std::string& folder) {
+  Part part;
+  for (const auto& member : members) {
+    const auto inner = below(member.path, folder);
+    part.there = part.there || !inner.empty() || (member.folder && member.path == folder);
+    if (inner.empty() || is_hidden(inner)) continue;
+    if (member.folder || inner.find('/') != std::string::npos) {
+      part.folders.insert(inner.substr(0, inner.find('/')));
+    } else if (has_image_name(inner)) {
+      part.loose_images = true;
+    }
+  }
+  return part;
+}
+
 }  // namespace
 
 EncodedImages find_in_tar(const std::string& path, std::int64_t train_samples, std::int64_t test_samples) {
@@ -161,13 +178,15 @@ EncodedImages find_in_tar(const std::string& path, std::int64_t train_samples, s
   images.files.push_back(std::make_unique<MappedFile>(path));
   const auto members = members_of(*images.files.front());
   const auto root = root_of(members);
-  const bool has_test =
-      std::ranges::any_of(members, [&](const Member& m) { return !below(m.path, root + "test").empty(); });
-  FoundImages found{root + "train", root + (has_test ? "test" : "val"), {}, {}, {}};
+  const auto tested = test_folder(path, part_in(members, root + "train"), part_in(members, root + "test"),
+                                  part_in(members, root + "val"), images.notes);
+  FoundImages found{root + "train", root + tested, {}, {}, {}, {}};
   std::set<std::string> folders, used;
   for (const auto& member : members) {
     const auto in_train = below(member.path, found.train_folder);
     const auto inner = in_train.empty() ? below(member.path, found.test_folder) : in_train;
+    if (!inner.empty() && is_unfinished(inner.substr(inner.rfind('/') + 1)))
+      found.unfinished.push_back(member.path);
     const bool hidden = is_hidden(inner);
     const bool in_class = inner.find('/') != std::string::npos;
     if (member.folder) {

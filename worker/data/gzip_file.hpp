@@ -1,0 +1,50 @@
+// A file that may be compressed, read once from its beginning to its end.
+#pragma once
+
+#include <zlib.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "worker/interruption.hpp"
+
+namespace lockstep {
+
+/// As it is, or inflated where it begins as gzip's files do. All throw Error (io, config) that says what is
+/// wrong with the file, and Interrupted when this rank is asked to end.
+class GzipFile {
+ public:
+  explicit GzipFile(const std::string& path);
+  ~GzipFile();
+  GzipFile(const GzipFile&) = delete;
+  GzipFile& operator=(const GzipFile&) = delete;
+
+  /// Throws when the file holds fewer bytes.
+  void read(void* data, std::size_t size);
+
+  /// Of a file that is to hold `size` bytes: throws unless it can, before memory is taken for them.
+  void require_size(std::int64_t size);
+
+  /// Throws unless all has been read, the checksum of gzip is right, and nothing follows it but zeros or more
+  /// of gzip's.
+  void finish();
+
+ private:
+  std::size_t read_some(std::uint8_t* to, std::size_t size);
+  std::size_t inflate_some(std::uint8_t* to, std::size_t size);
+  bool fill();
+  void begin_next_member();
+  [[noreturn]] void cut_short(const std::string& why = "");
+  [[noreturn]] void too_long();
+
+  std::string path_;
+  BusyWith reading_{path_.c_str()};
+  int file_;
+  std::int64_t size_ = 0, passed_ = 0;  ///< bytes of the file, and those before the buffer
+  std::vector<std::uint8_t> buffer_;
+  z_stream stream_{};  ///< its input: what is left of the buffer
+  bool compressed_ = false, ended_ = false;
+};
+
+}  // namespace lockstep
