@@ -14,6 +14,7 @@
 #include "collectives/mpi_transport.hpp"
 #include "collectives/start_mpi.hpp"
 #include "common/build_identity.hpp"
+#include "common/filesystem_error.hpp"
 #include "common/log.hpp"
 #include "worker/agreement.hpp"
 #include "worker/check/check.hpp"
@@ -174,6 +175,7 @@ int run_ranks(const Request& request) {
 /// Needs no other rank, and no MPI.
 int run_pack(const Request& request) {
   start_log(/*rank=*/0, /*to_terminal=*/true);
+  end_when_asked();
   try {
     pack(request.pack[0], request.pack[1], request.settings);
     return 0;
@@ -183,6 +185,10 @@ int run_pack(const Request& request) {
   } catch (const Error& error) {
     log_error(error.what());
     return static_cast<int>(error.exit_code());
+  } catch (const std::filesystem::filesystem_error& error) {
+    const auto as_error = file_error(error);
+    log_error(as_error.what());
+    return static_cast<int>(as_error.exit_code());
   } catch (const std::exception& error) {
     std::cerr << "internal error: " << error.what() << std::endl;
     return static_cast<int>(ExitCode::bug);

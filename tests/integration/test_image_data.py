@@ -1,11 +1,14 @@
 """Runs on image folders, tar files, packed and CIFAR files: one state whatever the images are stored in, however many ranks
 and threads read them; and what cannot be used is named."""
 
+import os
 import shutil
+import signal
 
 import pytest
 from image_files import encoded, picture, tree, write_cifar10, write_folder, write_tar
-from launching import LOCKSTEP, metrics_of, result_of, run, train, train_command
+from launching import LOCKSTEP, Started, metrics_of, result_of, run, train, train_command
+from PIL import Image
 
 CONFIG, IO = 2, 4
 COLOURS = {"augmentation.crop_padding": 4, "augmentation.flip_probability": 0.5, "augmentation.hue": 0.1,
@@ -240,6 +243,34 @@ def test_a_damaged_pixel_of_a_packed_file_ends_the_run_when_it_is_used(data, tmp
     outcome = run(train_command(tmp_path / "run", ranks, SETTINGS | {"data.path": str(path), "data.loader_threads": threads}))
     assert outcome.exit_code == IO, outcome.output
     assert "of " + str(path) + " is damaged (its pixels have another hash)" in outcome.stderr, outcome.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_packing_that_is_ended_leaves_nothing(tmp_path, number):
+    write_folder(tmp_path / "data", {f"{part}/cat/0.png": encoded(Image.new("RGB", (3000, 2000)), "png")
+                                     for part in ("train", "test")})
+    for copy in range(1, 300):
+        os.link(tmp_path / "data/train/cat/0.png", tmp_path / f"data/train/cat/{copy}.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x").write_text("mine")
+    with Started([LOCKSTEP, "pack", tmp_path / "data", tmp_path / "out" / "x", "--set", "data.image_size=32"]) as started:
+        while not list((tmp_path / "out").glob("x.writing-*")):
+            assert started.process.poll() is None, started.finish().output
+        kills = number == signal.SIGKILL
+        os.kill(started.named("lockstep-worker")[0] if kills else started.process.pid, number)
+        outcome = started.finish()
+    assert outcome.exit_code == 128 + number and "out/x is as it was" in outcome.stderr, outcome.output
+    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_packing_replaces_neither_its_source_nor_a_device(data, tmp_path):
+    source = shutil.copy(data / "images.tar", tmp_path / "images.tar")
+    os.mkfifo(tmp_path / "fifo")
+    before = source.read_bytes()
+    for target, words in ((source, "into itself"), (tmp_path / "fifo", "it is a FIFO"), (tmp_path, "it is a folder")):
+        outcome = run([LOCKSTEP, "pack", source, target])
+        assert outcome.exit_code == CONFIG and words in outcome.stderr, outcome.output
+    assert source.read_bytes() == before and (tmp_path / "fifo").is_fifo()
 
 
 @pytest.mark.parametrize("settings", [["training.epochs=3"], ["data.imagesize=3"], ["data.image_size=0"]])

@@ -108,6 +108,18 @@ TEST(PackedFile, IsRefusedWithSumsThatItsPixelsCannotHave) {
   expect_refused(forgery, "image 1 has sums");
 }
 
+TEST(PackedFile, TakesTheNameOfNoOtherFileWhileItIsWritten) {
+  const auto path = testing::TempDir() + "/packed_" + std::to_string(getpid());
+  const auto taken = path + ".writing-" + std::to_string(getpid());
+  std::ofstream(taken) << "mine";
+  EXPECT_THROW(path_of({}), Error);
+  EXPECT_EQ(std::filesystem::file_size(taken), 4u);
+  std::filesystem::remove(taken);
+  std::filesystem::create_symlink("nowhere", taken);
+  EXPECT_THROW(path_of({}), Error);
+  std::filesystem::remove(taken);
+}
+
 TEST(PackedFile, IsNotWrittenWithAClassOfTwoLines) {
   EXPECT_THROW(path_of({.names = {"cat\ndog", "emu"}}), Error);
 }

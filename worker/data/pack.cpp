@@ -11,6 +11,7 @@
 #include "worker/data/class_notes.hpp"
 #include "worker/data/examination.hpp"
 #include "worker/data/find_data.hpp"
+#include "worker/data/regular_file.hpp"
 #include "worker/progress.hpp"
 
 namespace lockstep {
@@ -115,12 +116,23 @@ void report(const std::string& target, const PixelShape& shape, const Packed& pa
                " MiB");
 }
 
+/// Nothing is replaced but a file, and not the one that is read.
+void require_target(const std::string& source, const std::string& target) {
+  std::error_code none;
+  if (const auto kind = not_regular(target); !kind.empty())
+    throw Error(ExitCode::config, "cannot pack into " + target, kind, "name a file");
+  if (std::filesystem::equivalent(source, target, none))
+    throw Error(ExitCode::config, "cannot pack " + source + " into itself", "it would be lost",
+                "name another file");
+}
+
 }  // namespace
 
 void pack(const std::string& source, const std::string& target, const std::vector<std::string>& settings) {
   const auto data = settings_for(source, settings);
   const auto threads =
       std::max<std::int64_t>(1, data.loader_threads.value_or(std::thread::hardware_concurrency()));
+  require_target(source, target);
   auto found = find_data(data);
   Progress progress;
   std::unique_ptr<PackedFileWriter> writer;

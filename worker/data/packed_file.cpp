@@ -106,6 +106,13 @@ void check_names(const PackedFile& file) {
                                  std::to_string(file.classes()) + " classes");
 }
 
+/// A link at the place of the file stays: what it points to is replaced.
+std::string target_of(const std::string& path) {
+  std::error_code none;
+  const auto target = std::filesystem::canonical(path, none);
+  return none ? path : target.string();
+}
+
 }  // namespace
 
 bool is_packed_file(const std::string& path) {
@@ -147,7 +154,7 @@ std::shared_ptr<const std::uint8_t> PackedFile::pixels(std::int64_t first) const
 
 PackedFileWriter::PackedFileWriter(const std::string& path, const PixelShape& shape, std::int64_t images,
                                    const std::vector<std::string>& class_names)
-    : path_(path), writing_(path + ".writing"), shape_(shape) {
+    : path_(target_of(path)), shape_(shape) {
   for (const auto& name : class_names) {
     if (name.find('\n') != std::string::npos)
       throw Error(ExitCode::config, "cannot pack a class whose name holds a line feed",
@@ -157,8 +164,14 @@ PackedFileWriter::PackedFileWriter(const std::string& path, const PixelShape& sh
   pixels_offset_ = rounded_up(
       records_offset_of(names_.size()) + static_cast<std::size_t>(images) * sizeof(ImageRecord), page);
   size_ = pixels_offset_ + static_cast<std::size_t>(images * shape.bytes());
-  file_ = open(writing_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file_ < 0) throw file_error("cannot create", writing_, errno);
+  writing_ = path_ + ".writing-" + std::to_string(getpid());
+  note_unfinished(writing_);
+  file_ = open(writing_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (file_ < 0) {
+    const int error_number = errno;
+    note_unfinished("");
+    throw file_error("cannot create", writing_, error_number);
+  }
   // Room is taken now: a page that the disk has no room for would end the program when it is written to.
   const int full = posix_fallocate(file_, 0, static_cast<off_t>(size_));
   void* data = full == 0 ? mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0) : MAP_FAILED;
@@ -166,6 +179,7 @@ PackedFileWriter::PackedFileWriter(const std::string& path, const PixelShape& sh
     const int error_number = full != 0 ? full : errno;
     close(file_);
     unlink(writing_.c_str());
+    note_unfinished("");
     throw file_error("cannot reserve " + std::to_string(size_) + " bytes for", writing_, error_number);
   }
   data_ = static_cast<std::uint8_t*>(data);
@@ -175,6 +189,7 @@ PackedFileWriter::~PackedFileWriter() {
   munmap(data_, size_);
   close(file_);
   if (!writing_.empty()) unlink(writing_.c_str());
+  note_unfinished("");
 }
 
 void PackedFileWriter::finish(std::span<const ImageRecord> records, std::int64_t train_count,

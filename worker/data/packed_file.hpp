@@ -41,8 +41,8 @@ class PackedFile {
 
 bool is_packed_file(const std::string& path);
 
-/// Writes a packed file: under another name beside its place until finish() renames it; what is not finished
-/// is removed.
+/// Writes a packed file: under another name beside its place, which no other file has, until finish() renames
+/// it; what is not finished is removed.
 class PackedFileWriter {
  public:
   /// Room for `images` images. Throws Error (io).
