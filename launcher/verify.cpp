@@ -9,7 +9,7 @@ namespace lockstep {
 namespace {
 
 struct VerifyOptions {
-  std::string run;
+  std::string run, data;
   std::optional<std::int64_t> segments, seed;
   bool from_start = false;
   LaunchOptions launch;
@@ -21,6 +21,7 @@ int verify(VerifyOptions& options) {
   std::vector<std::string> arguments = {"--verify", options.run};
   if (options.segments) arguments.insert(arguments.end(), {"--segments", std::to_string(*options.segments)});
   if (options.seed) arguments.insert(arguments.end(), {"--seed", std::to_string(*options.seed)});
+  if (!options.data.empty()) arguments.insert(arguments.end(), {"--data", options.data});
   if (options.from_start) arguments.push_back("--from-start");
   return launch_worker(options.launch, distributed.threads_per_rank, std::move(arguments));
 }
@@ -42,6 +43,8 @@ void add_verify(CLI::App& app, int& status) {
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--from-start", options->from_start,
                     "The steps from the initial weights to the first checkpoint too");
+  command->add_option("--data", options->data, "Where the data of the run lie now, if they have moved")
+      ->check(given_path);
   add_launch_options(*command, options->launch);
   command->footer(
       "Examples:\n"

@@ -60,11 +60,13 @@ void compare_with_checkpoint(const json& manifest, const json& now, const Plan& 
   if (differs("data_hash")) {
     const bool verifies = plan.task == Task::verify;
     throw Error(verifies ? ExitCode::io : ExitCode::config,
-                "the data in " + plan.config.data.path + " is not that of the run in " + plan.output,
+                "the data in " + (plan.data.empty() ? plan.config.data.path : plan.data) +
+                    " is not that of the run in " + plan.output,
                 "its hash has changed since the checkpoint",
-                verifies ? "restore the data that the run had, and verify again"
-                         : "restore the data, or start over with --fresh, which keeps the old run under "
-                           "another name");
+                plan.task != Task::train
+                    ? "restore the data that the run had, or name what holds them with --data PATH"
+                    : "restore the data, or start over with --fresh, which keeps the old run under "
+                      "another name");
   }
   if (plan.task != Task::evaluate && differs("teacher_hash")) {
     throw Error(ExitCode::config, "the teacher in " + plan.config.distillation.teacher + " has changed",

@@ -70,14 +70,20 @@ ResolvedConfig resolve(const std::string& path, std::span<const Override> overri
 
 }  // namespace
 
+Plan Controller::plan_of_run(const std::string& path, Task task) const {
+  Plan plan{config_of_run(path), task, path};
+  plan.data = request_.data.empty() ? data_of_run(path, plan.config) : request_.data;
+  return plan;
+}
+
 Plan Controller::make_plan() {
   if (!request_.run_to_evaluate.empty()) {
     const auto path = fs::absolute(request_.run_to_evaluate).lexically_normal().string();
-    return {config_of_run(path), Task::evaluate, path};
+    return plan_of_run(path, Task::evaluate);
   }
   if (!request_.run_to_verify.empty()) {
     const auto path = fs::absolute(request_.run_to_verify).lexically_normal().string();
-    return {config_of_run(path), Task::verify, path};
+    return plan_of_run(path, Task::verify);
   }
   std::vector<Override> overrides;
   for (const auto& setting : request_.settings) overrides.push_back(parse_override(setting));
@@ -138,6 +144,7 @@ void Controller::begin(const Workload& workload, const Plan& plan, const Trainin
   warn_of_idle_ranks(workload);
   std::ranges::for_each(doubts_, log_warning);
   folder_->rewind_metrics(state.step);
+  folder_->note_working_directory(plan.config);
   for (const auto& line : lines_of(places_)) progress_->say(line);
   progress_->emit("map", {{"ranks", json_of(places_)}});
   open_for_watchers(workload, plan, state.step);

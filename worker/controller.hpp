@@ -35,6 +35,7 @@ struct Request {
   std::int64_t segments = 3;           ///< --segments, how many of the run to verify
   std::optional<std::int64_t> choice;  ///< --seed, by which they are chosen
   bool from_start = false;             ///< --from-start: verify the first steps too
+  std::string data;                    ///< --data, where the data of that run lie now, or empty
   std::vector<std::string> pack;       ///< --pack DATA OUT, or empty
   bool check = false;                  ///< --check
   bool fresh = false;
@@ -103,6 +104,8 @@ class Controller {
 
  private:
   Plan make_plan();
+  /// For a run that is there.
+  Plan plan_of_run(const std::string& path, Task task) const;
   void record(const std::string& event, const nlohmann::ordered_json& line);
   void open_for_watchers(const Workload& workload, const Plan& plan, std::int64_t step);
   void warn_of_idle_ranks(const Workload& workload) const;

@@ -214,6 +214,7 @@ Request parse(CLI::App& app, int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   app.add_flag("--from-start", request.from_start,
                "With --verify: the steps before the first checkpoint too");
+  app.add_option("--data", request.data, "With --eval and --verify: where the data of the run lie now");
   app.add_flag("--check", request.check, "Look at hosts and configuration instead, and train nothing");
   app.add_option("--pack", request.pack, "Write the data set DATA as the packed file OUT instead")
       ->expected(2);
@@ -232,6 +233,8 @@ Request parse(CLI::App& app, int argc, char** argv) {
   const auto tasks = (request.check || !request.config.empty()) + !request.run_to_evaluate.empty() +
                      !request.run_to_verify.empty() + !request.pack.empty();
   if (tasks != 1) throw CLI::RequiredError("one of CONFIG, --eval, --verify, --check and --pack");
+  if (!request.data.empty() && request.run_to_evaluate.empty() && request.run_to_verify.empty())
+    throw CLI::RequiredError("--eval or --verify with --data");
   return request;
 }
 

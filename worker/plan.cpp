@@ -12,15 +12,20 @@ namespace {
 using nlohmann::json;
 
 std::string to_text(const Plan& plan) {
-  return json{
-      {"config", to_json(plan.config)}, {"task", static_cast<int>(plan.task)}, {"output", plan.output}}
+  return json{{"config", to_json(plan.config)},
+              {"task", static_cast<int>(plan.task)},
+              {"output", plan.output},
+              {"data", plan.data}}
       .dump();
 }
 
 Plan from_text(const std::string& text) {
   const auto object = json::parse(text);
-  return {config_from_json(object.at("config")), static_cast<Task>(object.at("task").get<int>()),
-          object.at("output")};
+  return {config_from_json(object.at("config")),
+          static_cast<Task>(object.at("task").get<int>()),
+          object.at("output"),
+          {},
+          object.at("data")};
 }
 
 }  // namespace

@@ -28,8 +28,9 @@ struct Segment {
 struct Plan {
   Config config;
   Task task = Task::train;
-  std::string output;    ///< the run folder, absolute
-  Segment segment = {};  ///< of Task::verify
+  std::string output;     ///< the run folder, absolute
+  Segment segment = {};   ///< of Task::verify
+  std::string data = {};  ///< where the data lie; empty: at config.data.path, which stays what the run is
 
   /// Identifies what decides the result: the settings that can change it.
   Hash128 hash() const;

@@ -22,6 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+constexpr const char* working_directory = "/working_directory";
+
 /// 0 stands for no limit.
 bool has_shrunk(std::int64_t before, std::int64_t now) { return now != 0 && (before == 0 || now < before); }
 
@@ -105,6 +107,11 @@ void RunFolder::rewind_metrics(std::int64_t step) {
   replace_file(path, kept);
 }
 
+void RunFolder::note_working_directory(const Config& config) const {
+  if (fs::path(config.data.path).is_absolute()) return;
+  replace_file(path_ + working_directory, fs::current_path().string() + "\n");
+}
+
 void RunFolder::append_metrics(const json& line) {
   const auto path = path_ + "/metrics.jsonl";
   std::ofstream file(path, std::ios::app);
@@ -134,6 +141,15 @@ Config config_of_run(const std::string& path) {
                 "give the --output of a run");
   }
   return config_from_json(read_file(path + "/plan.json"));
+}
+
+std::string data_of_run(const std::string& path, const Config& config) {
+  if (fs::path(config.data.path).is_absolute() || !is_there(path + working_directory))
+    return config.data.path;
+  auto begin = read_file(path + working_directory);
+  begin.erase(std::min(begin.find('\n'), begin.size()));
+  const auto data = fs::path(begin) / config.data.path;
+  return fs::exists(data) ? data.string() : config.data.path;
 }
 
 }  // namespace lockstep

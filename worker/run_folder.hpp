@@ -26,6 +26,8 @@ class RunFolder {
 
   /// Forgets the metrics after `step`: a resumed run writes them again.
   void rewind_metrics(std::int64_t step);
+  /// Where data.path begins, for who evaluates or verifies the run later; nothing where it is absolute.
+  void note_working_directory(const Config& config) const;
   /// Appends one line to metrics.jsonl.
   void append_metrics(const nlohmann::json& line);
   void write_result(const nlohmann::json& result);
@@ -46,5 +48,9 @@ class RunFolder {
 
 /// The config of the run in `path`. Throws Error (config) when there is no run.
 Config config_of_run(const std::string& path);
+
+/// Where the data of that run lie: its data.path, from where the run was started if that was noted and they
+/// are still there.
+std::string data_of_run(const std::string& path, const Config& config);
 
 }  // namespace lockstep

@@ -11,6 +11,7 @@
 #include "worker/checkpoint/checkpoint.hpp"
 #include "worker/checkpoint/saving.hpp"
 #include "worker/conditions.hpp"
+#include "worker/data/find_data.hpp"
 #include "worker/data/loader.hpp"
 #include "worker/fixed_micro_batch.hpp"
 #include "worker/gradient_sum.hpp"
@@ -27,15 +28,26 @@ namespace {
 
 std::string checkpoints_of(const Plan& plan) { return plan.output + "/checkpoint"; }
 
+/// A run may be evaluated where it cannot be written to.
+void open_log(const Transport& host, const Plan& plan) {
+  try {
+    log_to_file(plan.output + "/log/rank-" + std::to_string(host.rank()) + ".log", host.rank(),
+                plan.config.run.log_format == "json" ? LogFormat::json : LogFormat::text);
+  } catch (const Error& error) {
+    if (plan.task != Task::evaluate) throw;
+    log_warning(std::string("this evaluation leaves no log: ") + error.what());
+  }
+}
+
 std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, const Compute& compute,
                                         const Plan& plan) {
-  if (plan.task != Task::verify) {  // which writes nothing
-    on_all_ranks(host, [&] {
-      log_to_file(plan.output + "/log/rank-" + std::to_string(host.rank()) + ".log", host.rank(),
-                  plan.config.run.log_format == "json" ? LogFormat::json : LogFormat::text);
-    });
-  }
-  auto data = open_dataset(host, memory, plan.config.data);
+  if (plan.task != Task::verify) on_all_ranks(host, [&] { open_log(host, plan); });  // which writes nothing
+  auto settings = plan.config.data;
+  if (!plan.data.empty()) settings.path = plan.data;
+  auto data = open_dataset(
+      host, memory, settings,
+      plan.task == Task::train ? remedy_in_training : "name what holds the data of the run with --data PATH");
+  leave_if_asked(host);
   if (host.rank() == 0) std::ranges::for_each(data.notes, log_warning);
   std::unique_ptr<Workload> workload;
   on_all_ranks(host, [&] {

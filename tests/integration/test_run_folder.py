@@ -269,6 +269,24 @@ def test_eval_changes_nothing_but_the_logs(output):
     assert {path.parent.name for path in changed} <= {"log"}
 
 
+def test_eval_finds_the_data_from_any_folder_and_where_they_have_moved(settings, small_data, tmp_path):
+    shutil.copytree(small_data, tmp_path / "data")
+    (tmp_path / "elsewhere").mkdir()
+    options = set_options(settings | {"data.path": "data", "training.max_steps": 1})
+    assert run([LOCKSTEP, "train", QUICKSTART, "--ranks", 1, "--output", "run", *options], cwd=tmp_path).exit_code == 0
+    command = [LOCKSTEP, "eval", tmp_path / "run", "--ranks", 1]
+    (tmp_path / "run" / "log" / "rank-0.log").unlink()
+    (tmp_path / "run" / "log" / "rank-0.log").mkdir()  # as little can be written as on a file system that is read only
+    outcome = run(command, cwd=tmp_path / "elsewhere")
+    assert outcome.exit_code == 0 and "this evaluation leaves no log" in outcome.stderr, outcome.output
+    (tmp_path / "data").rename(tmp_path / "moved")
+    outcome = run(command)
+    assert outcome.exit_code == 4 and "name what holds the data of the run with --data PATH" in outcome.stderr, outcome.output
+    outcome = run([*command, "--data", "../moved"], cwd=tmp_path / "elsewhere")
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.event("evaluation")["test_accuracy"] == result_of(tmp_path / "run")["test_accuracy"]
+
+
 def test_eval_of_a_folder_that_is_no_run_says_so_from_both_programs_alike(tmp_path):
     outcomes = [run([LOCKSTEP, "eval", tmp_path]), run([WORKER, "--eval", tmp_path])]
     for outcome in outcomes:

@@ -12,6 +12,7 @@
 #include "worker/check/numerics_probe.hpp"
 #include "worker/check/report.hpp"
 #include "worker/compute.hpp"
+#include "worker/data/find_data.hpp"
 #include "worker/gpu_choice.hpp"
 #include "worker/workload.hpp"
 
@@ -51,7 +52,7 @@ std::unique_ptr<Workload> check_workload(MpiTransport& transport, const Compute&
   if (has_data) {
     attempt(report, "data", [&] {
       HostMemory memory(transport, config.distributed.shared_memory);
-      data = open_dataset(transport, memory, config.data);
+      data = open_dataset(transport, memory, config.data, remedy_in_training);
       require_same(transport, "the data", data.hash.hex(), "copy the same files to all hosts");
       found = true;
       return config.data.path + ": " + std::to_string(data.train.count) + " and " +

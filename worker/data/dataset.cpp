@@ -201,9 +201,10 @@ const std::uint8_t* Images::image(std::int64_t index, Decoder& decoder) const {
               "its pixels have another hash", "restore the file, then run the same command again");
 }
 
-Dataset open_dataset(Transport& host, HostMemory& memory, const Config::Data& settings) {
+Dataset open_dataset(Transport& host, HostMemory& memory, const Config::Data& settings,
+                     const std::string& remedy) {
   FoundData found;
-  on_all_ranks(host, [&] { found = find_data(settings); });
+  on_all_ranks(host, [&] { found = find_data(settings, remedy); });
   require_same(host, "the data", list_hash(found).hex(), "copy the same files to all hosts");
   if (const auto* files = std::get_if<IdxFiles>(&found)) return open_idx(host, memory, *files, settings);
   Dataset data;

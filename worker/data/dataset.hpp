@@ -51,9 +51,10 @@ struct Dataset {
 };
 
 /// Collective: opens what `settings.path` names, a folder of IDX or CIFAR files or of images, a tar file of
-/// images, or a packed file. The ranks of a host share the work and the memory. Throws Error (config, io) on
-/// all ranks, CollectiveError.
-Dataset open_dataset(Transport& host, HostMemory& memory, const Config::Data& settings);
+/// images, or a packed file. The ranks of a host share the work and the memory. Throws Error (config, io),
+/// with `remedy` where there is nothing, and Interrupted on all ranks, CollectiveError.
+Dataset open_dataset(Transport& host, HostMemory& memory, const Config::Data& settings,
+                     const std::string& remedy);
 
 /// How many loader threads data.loader_threads = "auto" means for a rank that has so many cores: those that
 /// it does not compute on, 4 at most.

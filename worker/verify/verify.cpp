@@ -179,7 +179,7 @@ int verify_run(HostMemory& memory, const Compute& compute, Controller& controlle
     if (speaks) compare_plans(*comparison, part, plan.config);
     controller.compare_with(comparison.get());
     const int status =
-        train(memory, compute, controller, {part.config, Task::verify, plan.output, part.segment});
+        train(memory, compute, controller, {part.config, Task::verify, plan.output, part.segment, plan.data});
     controller.compare_with(nullptr);
     if (status != 0) return status;
     if (!speaks) continue;
