@@ -188,6 +188,12 @@ class Diagnosis {
       anybody = anybody || (status.state != State::ended && !silent(status));
     }
     if (!anybody) return;  // the run is over, or its files are out of reach
+    // No step ends without all ranks: it is the sentinel alone that was stopped or lost.
+    if (std::ranges::any_of(now_, [&](const auto& status) {
+          const auto* before = status_before(status.rank);
+          return !silent(status) && before && before->step < status.step;
+        }))
+      return;
     for (const auto& [host, statuses] : by_host) {
       const auto silent_here = std::ranges::count_if(statuses, [&](const auto* s) { return silent(*s); });
       if (silent_here == 0) continue;

@@ -149,6 +149,13 @@ TEST(Diagnosis, NamesAHostWhoseSentinelsAreSilent) {
   expect_one(diagnose_now(now), Trouble::dead, {2}, "far");
 }
 
+TEST(Diagnosis, CallsNoRankGoneWhoseSentinelAloneIsSilent) {
+  auto now = ranks(3);
+  now[1].beat = 1;
+  now[0].step = now[2].step = 11;
+  EXPECT_TRUE(diagnose_now(now).empty()) << "the others get on, which they cannot without it";
+}
+
 TEST(Diagnosis, NamesAStoppedRankWhateverTheOthersDo) {
   auto now = ranks(4);
   now[1].state = State::stopped;
