@@ -78,8 +78,16 @@ void RunFolder::keep_earlier_run() {
   log_warning("the earlier run is kept in " + kept);
 }
 
+/// A start that was refused, for its data or for want of GPUs, leaves nothing that another plan would spoil.
+bool RunFolder::nothing_is_trained() const {
+  std::error_code none;
+  const auto size = fs::file_size(path_ + "/metrics.jsonl", none);
+  return (none || size == 0) && !is_there(path_ + "/result.json") &&
+         fs::directory_iterator(path_ + "/checkpoint", none) == fs::directory_iterator();
+}
+
 void RunFolder::compare_with_earlier_run(const Config& config) const {
-  if (!is_there(path_ + "/plan.json")) return;
+  if (!is_there(path_ + "/plan.json") || nothing_is_trained()) return;
   const auto before = config_of_run(path_);
   auto allowed = before;
   std::string differing;

@@ -13,10 +13,10 @@ namespace lockstep {
 class RunFolder {
  public:
   /// Creates or reopens `path` for training, holding its lock until destruction. An earlier run in it must
-  /// have the same plan, except that training.max_steps and training.epochs may have grown; otherwise throws
-  /// Error (config) that names the keys. With `fresh` an earlier run is kept under another name (PATH.1,
-  /// PATH.2, ...) and a new one begun. Throws Error (io) when it cannot be written, Error (config) when
-  /// another process is training in it.
+  /// have the same plan, except that training.max_steps and training.epochs may have grown, unless it never
+  /// came to a step; otherwise throws Error (config) that names the keys. With `fresh` an earlier run is kept
+  /// under another name (PATH.1, PATH.2, ...) and a new one begun. Throws Error (io) when it cannot be
+  /// written, Error (config) when another process is training in it.
   RunFolder(const std::string& path, const ResolvedConfig& resolved, bool fresh);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
@@ -40,6 +40,7 @@ class RunFolder {
   void take_lock();
   void forget_statuses() const;
   void keep_earlier_run();
+  bool nothing_is_trained() const;
   void compare_with_earlier_run(const Config& config) const;
 
   std::string path_;

@@ -223,6 +223,14 @@ def test_fresh_keeps_the_old_run_beside(output, settings):
     assert result_of(output.with_name("run.2"))["steps"] == 4
 
 
+def test_a_start_that_was_refused_binds_the_folder_to_nothing(settings, tmp_path):
+    refused = run(train_command(tmp_path / "run", 1, settings | {"data.path": str(tmp_path / "none"), "run.seed": 7}))
+    assert refused.exit_code == 4 and (tmp_path / "run" / "plan.json").exists(), refused.output
+    train(tmp_path / "run", 1, settings | {"training.max_steps": 1})
+    other = run(train_command(tmp_path / "run", 1, settings | {"training.max_steps": 1, "run.seed": 7}))
+    assert other.exit_code == 2 and "run.seed: " in other.stderr, other.output
+
+
 def test_fresh_in_an_empty_place_just_begins(settings, tmp_path):
     train(tmp_path / "run", 1, settings | {"training.max_steps": 1}, "--fresh")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
