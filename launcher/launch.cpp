@@ -97,11 +97,13 @@ void note_idle_gpus(const LaunchOptions& options) {
 
 /// The part of a launch that Slurm's job decides.
 void take_from_job(Launch& launch, const LaunchOptions& options, const SlurmJob& job, int threads_per_rank) {
+  if (options.device != "cpu") require_even_gpus(job);
   const bool gpus = options.device != "cpu" && job.gpus_per_node > 0;
   if (options.device == "cuda" && !gpus) {
     throw Error(ExitCode::config, "distributed.device = \"cuda\", and job " + job.id + " has no GPUs", "",
                 "ask Slurm for them: #SBATCH --gpus-per-node=8, or set distributed.device = \"cpu\"");
   }
+  for (const auto& note : notes_on(job, gpus)) std::cerr << "lockstep: " << note << "\n";
   const auto room = room_in(job, threads_per_rank, gpus);
   launch.hosts = granted_hosts(job, room, hosts_asked_for(options), options.ranks);
   launch.ranks = options.ranks.value_or(total_slots(launch.hosts));

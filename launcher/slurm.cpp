@@ -17,8 +17,24 @@ int number_of(const Variables& variable, const std::string& name, int otherwise)
   return text.empty() ? otherwise : std::atoi(text.c_str());
 }
 
-/// "h100:8" and "8" are 8.
-int count_of(const std::string& gpus) { return std::atoi(gpus.substr(gpus.rfind(':') + 1).c_str()); }
+/// "h100:8" and "8" are 8, "h100:2,a100:2" is 4.
+int count_of(const std::string& gpus) {
+  int count = 0;
+  std::istringstream kinds(gpus);
+  for (std::string kind; std::getline(kinds, kind, ',');)
+    count += std::atoi(kind.substr(kind.rfind(':') + 1).c_str());
+  return count;
+}
+
+/// The nodes of the parts of a heterogeneous job but the first, which alone is in this job's own variables.
+std::string other_parts_of(const Variables& variable) {
+  std::string nodes;
+  for (int part = 1; part < number_of(variable, "SLURM_HET_SIZE", 1); ++part) {
+    const auto more = variable("SLURM_JOB_NODELIST_HET_GROUP_" + std::to_string(part));
+    nodes += (nodes.empty() ? "" : ", ") + (more.empty() ? "part " + std::to_string(part) : more);
+  }
+  return nodes;
+}
 
 int gpus_per_node_of(const Variables& variable, int nodes) {
   if (const auto gpus = variable("SLURM_GPUS_PER_NODE"); !gpus.empty()) return count_of(gpus);
@@ -90,11 +106,39 @@ std::optional<SlurmJob> slurm_job(const Variables& variable,
   job.partition = variable("SLURM_JOB_PARTITION");
   job.counts_tasks = !variable("SLURM_NTASKS").empty() || !variable("SLURM_NTASKS_PER_NODE").empty();
   job.gpus_per_node = gpus_per_node_of(variable, static_cast<int>(hosts.size()));
+  job.gpus = count_of(variable("SLURM_GPUS"));
+  for (const char* name : {"SLURM_GPUS_PER_NODE", "SLURM_GPUS"}) {
+    if (const auto gpus = variable(name); job.gpu_kinds.empty() && gpus.find(',') != std::string::npos)
+      job.gpu_kinds = gpus;
+  }
+  job.other_parts = other_parts_of(variable);
   job.restarts = number_of(variable, "SLURM_RESTART_COUNT", 0);
   return job;
 }
 
 std::optional<SlurmJob> this_slurm_job() { return slurm_job(environment_variable, host_names); }
+
+std::vector<std::string> notes_on(const SlurmJob& job, bool gpus) {
+  std::vector<std::string> notes;
+  if (!job.other_parts.empty())
+    notes.push_back("job " + job.id + " is heterogeneous, and the run takes its first part alone; idle are " +
+                    job.other_parts + ": ask for all nodes in one part (#SBATCH without hetjob)");
+  if (gpus && !job.gpu_kinds.empty())
+    notes.push_back("job " + job.id + " has GPUs of several kinds (" + job.gpu_kinds +
+                    "), and the ranks refuse those that come to other bits: ask for one kind");
+  return notes;
+}
+
+void require_even_gpus(const SlurmJob& job) {
+  const int nodes = static_cast<int>(job.nodes.size());
+  if (job.gpus == 0 || job.gpus == job.gpus_per_node * nodes) return;
+  const int each = (job.gpus + nodes - 1) / nodes;
+  throw Error(ExitCode::config,
+              "job " + job.id + " has " + with(job.gpus, "GPU") + " on " + with(nodes, "node") +
+                  ", which do not divide",
+              "Slurm does not tell how many each has, and some would be left idle",
+              "ask for as many on each: #SBATCH --gpus-per-node=" + std::to_string(each));
+}
 
 std::vector<Host> room_in(const SlurmJob& job, int threads_per_rank, bool with_gpus) {
   std::vector<Host> room;

@@ -29,7 +29,10 @@ struct SlurmJob {
   std::vector<SlurmNode> nodes;
   bool counts_tasks = false;  ///< a number of tasks was asked for
   int gpus_per_node = 0;
-  int restarts = 0;  ///< how often it has been requeued
+  int gpus = 0;             ///< of all nodes; 0: Slurm does not tell
+  std::string gpu_kinds;    ///< "h100:2,a100:2" where there are several
+  std::string other_parts;  ///< the nodes of the others, where this is one part of a heterogeneous job
+  int restarts = 0;         ///< how often it has been requeued
 };
 
 /// The job of the variables SLURM_*, on the nodes `names`; nothing outside of a job. Throws Error (config)
@@ -39,6 +42,13 @@ std::optional<SlurmJob> slurm_job(const Variables& variable,
 
 /// The same for this process; the names come from `scontrol show hostnames`.
 std::optional<SlurmJob> this_slurm_job();
+
+/// What of the job is not used, or may not fit together, in words; `gpus` where the ranks compute on those.
+std::vector<std::string> notes_on(const SlurmJob& job, bool gpus);
+
+/// Throws Error (config), with the line to change, where the job's nodes have not as many GPUs each: Slurm
+/// does not tell which has how many.
+void require_even_gpus(const SlurmJob& job);
 
 /// The room for ranks in a job: one for each GPU (unless `with_gpus` is false), else for each task, else for
 /// every `threads_per_rank` cores.

@@ -143,6 +143,33 @@ TEST(SlurmJobs, RefuseWhatTheyWereNotGrantedAndNameTheLine) {
   expect_in(refusal([&] { granted_hosts(gpus, room_in(gpus, 1, true), {}, 16); }), "#SBATCH --nodes=4");
 }
 
+TEST(SlurmJobs, RefuseGpusThatDoNotDivideAmongTheNodes) {
+  const auto refused = refusal([] {
+    require_even_gpus(with({{"SLURM_GPUS", "8"}, {"SLURM_GPUS_ON_NODE", "3"}}));
+  });
+  expect_in(refused, "8 GPUs on 3 nodes");
+  expect_in(refused, "#SBATCH --gpus-per-node=3");
+  expect_in(refusal([] { require_even_gpus(with({{"SLURM_GPUS", "2"}})); }), "2 GPUs on 3 nodes");
+  for (const auto& even : {Environment{{"SLURM_GPUS", "h100:6,a100:6"}}, Environment{}}) {
+    EXPECT_NO_THROW(require_even_gpus(with(even)));
+    EXPECT_TRUE(notes_on(with(even), false).empty());
+  }
+}
+
+TEST(SlurmJobs, CountEveryKindOfGpuAndSayThatThereAreSeveral) {
+  const auto job = with({{"SLURM_GPUS_PER_NODE", "h100:2,a100:2"}});
+  EXPECT_EQ(in_words(room_in(job, 1, true)), "n1:4,n2:4,n3:4");
+  ASSERT_EQ(notes_on(job, true).size(), 1U);
+  expect_in(notes_on(job, true)[0], "several kinds (h100:2,a100:2)");
+  EXPECT_TRUE(notes_on(job, false).empty());
+}
+
+TEST(SlurmJobs, SayWhichPartsOfAHeterogeneousJobStayIdle) {
+  const auto job = with({{"SLURM_HET_SIZE", "3"}, {"SLURM_JOB_NODELIST_HET_GROUP_1", "m[1-4]"}});
+  ASSERT_EQ(notes_on(job, false).size(), 1U);
+  expect_in(notes_on(job, false)[0], "idle are m[1-4], part 2");
+}
+
 TEST(SlurmJobs, DivideTheCoresOfANodeAmongItsRanks) {
   const auto job = with({{"SLURM_NTASKS", "5"}});
   EXPECT_EQ(cores_per_rank(job, room_in(job, 1, true)), 4);
