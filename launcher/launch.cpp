@@ -5,8 +5,11 @@
 #include <csignal>
 #include <cstring>
 #include <iostream>
+#include <sstream>
+#include <thread>
 #include <variant>
 
+#include "common/cpu_quota.hpp"
 #include "common/error.hpp"
 #include "common/visible_gpus.hpp"
 #include "configs/file.hpp"
@@ -95,6 +98,15 @@ void note_idle_gpus(const LaunchOptions& options) {
             << gpus << " GPUs, as this machine has, write HOST:" << gpus << "\n";
 }
 
+/// The cores that the ranks do not take are nobody's mistake.
+void note_quota(const LaunchOptions& options, const Launch& launch) {
+  const auto quota = cpu_quota();
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  if (options.ranks || !quota || *quota >= cores) return;
+  std::cerr << "lockstep: starting " << launch.ranks << (launch.ranks == 1 ? " rank" : " ranks")
+            << ", as the control group leaves " << *quota << " of " << cores << " cores to this process\n";
+}
+
 /// The part of a launch that Slurm's job decides.
 void take_from_job(Launch& launch, const LaunchOptions& options, const SlurmJob& job, int threads_per_rank) {
   if (options.device != "cpu") require_even_gpus(job);
@@ -169,6 +181,7 @@ Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& j
     note_idle_gpus(options);
   } else {
     launch.ranks = options.ranks.value_or(default_ranks(gpus_here(options), launch.cores, threads_per_rank));
+    note_quota(options, launch);
   }
   return launch;
 }

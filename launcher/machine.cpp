@@ -11,6 +11,7 @@
 #include <sstream>
 #include <vector>
 
+#include "common/cpu_quota.hpp"
 #include "common/error.hpp"
 
 namespace lockstep {
@@ -22,7 +23,7 @@ int usable_cores() {
   for (std::size_t sets = 1; sets <= 64; sets *= 2) {
     std::vector<cpu_set_t> mask(sets);
     const std::size_t bytes = sets * sizeof(cpu_set_t);
-    if (sched_getaffinity(0, bytes, mask.data()) == 0) return std::max(1, CPU_COUNT_S(bytes, mask.data()));
+    if (sched_getaffinity(0, bytes, mask.data()) == 0) return within_quota(CPU_COUNT_S(bytes, mask.data()));
     if (errno != EINVAL) break;
   }
   return 1;

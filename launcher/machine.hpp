@@ -6,8 +6,8 @@
 
 namespace lockstep {
 
-/// Logical CPUs this process may run on (its affinity mask, so `taskset` and Slurm's binding are respected);
-/// at least 1.
+/// Logical CPUs this process may run on (its affinity mask, so `taskset` and Slurm's binding are respected),
+/// or as many as its control group's quota lets run all the time; at least 1.
 int usable_cores();
 
 /// The absolute path of the program `name` in this program's own folder.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/cpu_quota.hpp"
 #include "common/log.hpp"
 #include "worker/agreement.hpp"
 
@@ -121,7 +122,7 @@ int pin_to_own_cores(Transport& transport, std::span<const std::string> hosts, i
   const auto all_cores = gather_texts(transport, own);
   const auto all_gpus = gather_texts(transport, gpu);
   if (!cores) return 1;
-  const int count = hwloc_bitmap_weight(cores.get());
+  const int count = within_quota(hwloc_bitmap_weight(cores.get()));
   std::vector<std::string> gpus;  // of the ranks of this host
   for (std::size_t rank = 0; rank < hosts.size(); ++rank) {
     if (hosts[rank] != host_name()) continue;
@@ -135,7 +136,7 @@ int pin_to_own_cores(Transport& transport, std::span<const std::string> hosts, i
   if (divided.empty()) return part;
   const auto mine = cores_in(divided[static_cast<std::size_t>(local_rank)]);
   if (hwloc_set_cpubind(topology.get(), mine.get(), HWLOC_CPUBIND_PROCESS) != 0) return part;
-  return std::max(1, hwloc_bitmap_weight(mine.get()));
+  return std::clamp(hwloc_bitmap_weight(mine.get()), 1, part);
 }
 
 }  // namespace lockstep

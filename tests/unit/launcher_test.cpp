@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "common/cpu_quota.hpp"
 #include "common/error.hpp"
 #include "launcher/machine.hpp"
 #include "launcher/mpirun.hpp"
@@ -196,7 +197,7 @@ TEST(ShellLine, QuotesWhatAShellWouldChange) {
 TEST(UsableCores, FollowTheAffinityMask) {
   cpu_set_t before;
   ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
-  EXPECT_EQ(usable_cores(), CPU_COUNT(&before));
+  EXPECT_EQ(usable_cores(), within_quota(CPU_COUNT(&before)));
   int first = 0;
   while (!CPU_ISSET(first, &before)) ++first;
   cpu_set_t one;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "common/cpu_quota.hpp"
 #include "common/error.hpp"
 #include "common/log.hpp"
 #include "configs/load.hpp"
@@ -130,8 +131,8 @@ void require_target(const std::string& source, const std::string& target) {
 
 void pack(const std::string& source, const std::string& target, const std::vector<std::string>& settings) {
   const auto data = settings_for(source, settings);
-  const auto threads =
-      std::max<std::int64_t>(1, data.loader_threads.value_or(std::thread::hardware_concurrency()));
+  const auto threads = std::max<std::int64_t>(
+      1, data.loader_threads.value_or(within_quota(static_cast<int>(std::thread::hardware_concurrency()))));
   require_target(source, target);
   auto found = find_data(data);
   Progress progress;
