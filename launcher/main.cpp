@@ -2,10 +2,12 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <span>
 
 #include "common/build_identity.hpp"
 #include "common/error.hpp"
 #include "configs/load.hpp"
+#include "configs/text.hpp"
 #include "launcher/commands.hpp"
 
 namespace lockstep {
@@ -48,11 +50,22 @@ int run(int argc, char** argv) {
   return status;
 }
 
+/// All that is read and written holds UTF-8, and the names of folders with it.
+void require_utf8(int argc, char** argv) {
+  for (const std::string word : std::span(argv, argc)) {
+    if (is_utf8(word)) continue;
+    throw Error(ExitCode::config, "an argument is not UTF-8: " + on_one_line(word),
+                "it would go into JSON and TOML files",
+                "rename the file or folder, or write the text in UTF-8");
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
 
 int main(int argc, char** argv) {
   try {
+    lockstep::require_utf8(argc, argv);
     return lockstep::run(argc, argv);
   } catch (const lockstep::ConfigError& error) {  // one problem a line, each with its place in front
     std::cerr << error.what() << "\n";

@@ -16,6 +16,7 @@
 #include "common/build_identity.hpp"
 #include "common/filesystem_error.hpp"
 #include "common/log.hpp"
+#include "configs/text.hpp"
 #include "worker/agreement.hpp"
 #include "worker/check/check.hpp"
 #include "worker/data/pack.hpp"
@@ -247,6 +248,12 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("lockstep-worker: one rank of a data-parallel training run.", "lockstep-worker");
   Request request;
+  for (const std::string word : std::span(argv, argc)) {
+    if (is_utf8(word)) continue;
+    std::cerr << "an argument is not UTF-8: " << on_one_line(word)
+              << " (it would go into JSON and TOML files)\n";
+    return static_cast<int>(ExitCode::config);
+  }
   try {
     request = parse(app, argc, argv);
   } catch (const CLI::ParseError& error) {

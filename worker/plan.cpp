@@ -16,7 +16,7 @@ std::string to_text(const Plan& plan) {
               {"task", static_cast<int>(plan.task)},
               {"output", plan.output},
               {"data", plan.data}}
-      .dump();
+      .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 Plan from_text(const std::string& text) {

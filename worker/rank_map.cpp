@@ -133,7 +133,8 @@ std::vector<RankPlace> gather_places(MpiTransport& transport, const Compute& com
                       visible ? visible : "",
                       own_cores(),
                       0};
-  const auto texts = gather_texts(transport, to_text(own).dump());
+  const auto texts =
+      gather_texts(transport, to_text(own).dump(-1, ' ', false, json::error_handler_t::replace));
   // All ranks come out of the gathering above at nearly the same moment, and look at their clocks.
   const auto clocks = gather_texts(transport, std::to_string(seconds_since_1970()));
   std::vector<RankPlace> places;

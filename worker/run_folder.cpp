@@ -123,13 +123,13 @@ void RunFolder::note_working_directory(const Config& config) const {
 void RunFolder::append_metrics(const json& line) {
   const auto path = path_ + "/metrics.jsonl";
   std::ofstream file(path, std::ios::app);
-  file << line.dump() << "\n";
+  file << line.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
   file.flush();
   if (!file) throw file_error("cannot write", path, errno);
 }
 
 void RunFolder::write_result(const json& result) {
-  replace_file(path_ + "/result.json", result.dump(2) + "\n");
+  replace_file(path_ + "/result.json", result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 json RunFolder::result() const {

@@ -49,7 +49,7 @@ void Trace::add_name(const char* what, Thread thread, const std::string& name) {
                                 {"pid", transport_.rank()},
                                 {"tid", static_cast<int>(thread)},
                                 {"args", {{"name", name}}}};
-  text_ += event.dump() + ",\n";
+  text_ += event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + ",\n";
 }
 
 void Trace::add(const std::string& name, Thread thread, Clock::time_point begin, Clock::time_point end,

@@ -109,6 +109,14 @@ def test_what_dry_run_prints_works_when_pasted_into_a_shell(settings, state_hash
     assert result_of(output)["state_hash"] == state_hash
 
 
+def test_an_argument_that_is_not_utf_8_is_refused(tmp_path):
+    for command in ([LOCKSTEP, "train", QUICKSTART, "--output"], [LOCKSTEP, "why"], [LOCKSTEP, "pack", "data"],
+                    [WORKER, QUICKSTART, "--output"]):
+        done = subprocess.run([*command, os.fsencode(tmp_path) + b"/caf\xe9"], capture_output=True, timeout=60)
+        assert done.returncode == 2, done.stderr
+        assert b"not UTF-8" in done.stderr and b"caf?" in done.stderr
+
+
 EVENTS = {
     "map": {"ranks"},
     "start": {"run", "step", "last_step", "ranks", "plan_hash"},
