@@ -1,8 +1,6 @@
 // Point-to-point messages over MPI, sums in host memory.
 #pragma once
 
-#include <mpi.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -10,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "collectives/mpi.hpp"
 #include "collectives/peer_process.hpp"
 #include "collectives/transport.hpp"
 #include "common/clock.hpp"

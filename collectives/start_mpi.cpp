@@ -1,8 +1,8 @@
 #include "collectives/start_mpi.hpp"
 
-#include <mpi.h>
-
 #include <cstdlib>
+
+#include "collectives/mpi.hpp"
 
 namespace lockstep {
 

@@ -1,5 +1,4 @@
 // lockstep-worker: one rank of a run. Started by mpirun or srun; alone it runs as one rank.
-#include <mpi.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <optional>
 #include <span>
 
+#include "collectives/mpi.hpp"
 #include "collectives/mpi_transport.hpp"
 #include "collectives/start_mpi.hpp"
 #include "common/build_identity.hpp"

@@ -1,7 +1,6 @@
 #include "worker/program_identity.hpp"
 
-#include <mpi.h>
-
+#include "collectives/mpi.hpp"
 #include "common/hash.hpp"
 #include "worker/data/mapped_file.hpp"
 

@@ -3,7 +3,6 @@
 #include "collectives/host_reduction.hpp"
 
 #include <gtest/gtest.h>
-#include <mpi.h>
 
 #include <bit>
 #include <cstring>
@@ -11,6 +10,7 @@
 
 #include "collectives/all_gather.hpp"
 #include "collectives/broadcast.hpp"
+#include "collectives/mpi.hpp"
 #include "tests/contract/gradients.hpp"
 
 namespace lockstep::contract {

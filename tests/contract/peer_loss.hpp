@@ -3,7 +3,6 @@
 // another, not even in MPI_Finalize.
 #pragma once
 
-#include <mpi.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "collectives/all_gather.hpp"
+#include "collectives/mpi.hpp"
 #include "collectives/reduce_scatter.hpp"
 #include "common/clock.hpp"
 

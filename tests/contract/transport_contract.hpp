@@ -4,7 +4,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <mpi.h>
 
 #include <atomic>
 #include <bit>
@@ -15,6 +14,7 @@
 
 #include "collectives/all_gather.hpp"
 #include "collectives/broadcast.hpp"
+#include "collectives/mpi.hpp"
 #include "collectives/reduce_scatter.hpp"
 #include "tests/contract/gradients.hpp"
 

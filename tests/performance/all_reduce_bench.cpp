@@ -3,7 +3,6 @@
 //   mpirun -np 2 all_reduce_bench [--repetitions 15] [--bytes N,N,...] [--only MEASURE] [--apart]
 // Prints a JSON line for each measure and size. --apart: ranks share no memory. In one repetition each
 // measure has its turn, from a barrier until the last rank is done; small sizes are repeated within it.
-#include <mpi.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -14,6 +13,7 @@
 
 #include "collectives/all_gather.hpp"
 #include "collectives/host_reduction.hpp"
+#include "collectives/mpi.hpp"
 #include "collectives/start_mpi.hpp"
 
 namespace lockstep {

@@ -2,10 +2,11 @@
 // on one rank ends all of them at once, for the others would wait for it; a run without any test is a
 // failure; only rank 0 prints passes.
 #include <gtest/gtest.h>
-#include <mpi.h>
 
 #include <cstdio>
 #include <cstdlib>
+
+#include "collectives/mpi.hpp"
 
 namespace {
 

@@ -1,12 +1,13 @@
 // A program for the tests of the simulated hosts: says who each rank is, and that all can reach each other.
 //   mpi_probe            every rank sends 1 MiB to every other and checks what it got; one line per rank
 //   mpi_probe wait       says "waiting" once all are there, then waits for a message that never comes
-#include <mpi.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
 #include <vector>
+
+#include "collectives/mpi.hpp"
 
 namespace {
 

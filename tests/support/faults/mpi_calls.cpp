@@ -1,7 +1,7 @@
 // In front of MPI, by its profiling interface: each message is a point, and so is the first look at messages
 // after some were posted. Every collective operation of lockstep is made of these.
-#include <mpi.h>
 
+#include "collectives/mpi.hpp"
 #include "tests/support/faults/points.hpp"
 
 namespace {

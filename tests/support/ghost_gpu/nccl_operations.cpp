@@ -1,6 +1,6 @@
 // What the double of NCCL asks of the GPU, on the ghost.
-#include <mpi.h>
 
+#include "collectives/mpi.hpp"
 #include "tests/support/ghost_gpu/ghost.hpp"
 #include "tests/support/nccl_double/faults.hpp"
 #include "tests/support/nccl_double/operations.hpp"

@@ -1,5 +1,4 @@
 // NCCL on MPI messages.
-#include <mpi.h>
 #include <nccl.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "collectives/mpi.hpp"
 #include "tests/support/nccl_double/faults.hpp"
 #include "tests/support/nccl_double/operations.hpp"
 
