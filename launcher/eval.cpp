@@ -13,8 +13,10 @@ struct EvalOptions {
 };
 
 int eval(EvalOptions& options) {
-  const auto distributed = resolved_of_run(options.run).config.distributed;
+  const auto config = resolved_of_run(options.run).config;
+  const auto& distributed = config.distributed;
   options.launch.device = distributed.device;
+  options.launch.start_seconds = static_cast<double>(config.reliability.collective_timeout_seconds);
   std::vector<std::string> arguments = {"--eval", options.run};
   if (!options.data.empty()) arguments.insert(arguments.end(), {"--data", options.data});
   return launch_worker(options.launch, distributed.threads_per_rank, std::move(arguments));

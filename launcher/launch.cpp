@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <iostream>
@@ -15,31 +16,76 @@
 #include "configs/file.hpp"
 #include "launcher/machine.hpp"
 #include "launcher/open_files.hpp"
+#include "launcher/open_mpi.hpp"
 #include "launcher/preemption.hpp"
 #include "launcher/process.hpp"
+#include "launcher/reachability.hpp"
 #include "launcher/settings.hpp"
 
 namespace lockstep {
 namespace {
 
-/// mpirun's own exit codes for this lie above those of all signals.
-bool lost_a_host(int status) { return status > 128 + SIGRTMAX; }
+/// mpirun's own exit codes lie above those of the signals that end programs.
+bool is_mpiruns_own(int status) { return status > 128 + SIGSYS; }
+
+std::string and_its_words(const Ending& ending) {
+  if (ending.said.empty()) return "";
+  std::istringstream lines(ending.said);
+  std::string text = "; " + ending.program + " says:";
+  for (std::string line; std::getline(lines, line);) text += "\n    " + line;
+  return text;
+}
+
+std::string names_of(const std::vector<std::string>& hosts) {
+  std::string text;
+  for (const auto& host : hosts) text += (text.empty() ? "" : ", ") + host;
+  return text;
+}
+
+/// Of a launch whose ranks were not there in time.
+void report_no_start(const Launch& launch, const Ending& ending) {
+  const auto silent = hosts_without_answer(launch);
+  std::cerr << "lockstep: the ranks have not started within " << std::lround(*launch.start_seconds)
+            << " s (reliability.collective_timeout_seconds; "
+            << (silent.empty()       ? "a rank, or a connection between the hosts, hangs"
+                : silent.size() == 1 ? silent[0] + " does not answer"
+                                     : names_of(silent) + " do not answer")
+            << ") "
+            << (launch.hosts.empty()
+                    ? "look with --verbose at what " + ending.program + " does"
+                    : "try `ssh HOST true` for each host, and whether the hosts may open any port to "
+                      "this one; --network names the network they share")
+            << and_its_words(ending) << "\n";
+}
+
+bool could_not_start(const Ending& ending) {
+  return is_mpiruns_own(ending.status) ||
+         (ending.status > 128 && ending.said.find("unable to launch") != std::string::npos);
+}
 
 /// One line on standard error for the endings of which the ranks could not speak themselves.
-void report(const Ending& ending, bool verbose) {
+void report(const Ending& ending, bool on_hosts, bool verbose) {
   if (ending.forwarded_signal != 0) {
     std::cerr << "lockstep: stopped by " << strsignal(ending.forwarded_signal)
               << "; the same command goes on from the newest checkpoint\n";
-  } else if (lost_a_host(ending.status)) {
-    std::cerr << "lockstep: a host was lost or could not be reached (exit code " << ending.status
-              << " of mpirun) try `ssh HOST true` for each, or let mpirun explain with --verbose; the same "
-                 "command goes on from the newest checkpoint\n";
+  } else if (is_mpiruns_own(ending.status) && on_hosts) {
+    std::cerr
+        << "lockstep: a host was lost or could not be reached (exit code " << ending.status
+        << " of mpirun) try `ssh HOST true` for each; the same command goes on from the newest checkpoint"
+        << and_its_words(ending) << "\n";
+  } else if (could_not_start(ending)) {
+    std::cerr << "lockstep: " << ending.program << " could not start the ranks (exit code " << ending.status
+              << ") the same command goes on from the newest checkpoint" << and_its_words(ending) << "\n";
   } else if (ending.status > 128) {
     std::cerr << "lockstep: a rank, or what started it, was ended by signal " << ending.status - 128 << " ("
-              << strsignal(ending.status - 128) << "); the same command goes on from the newest checkpoint\n";
-  } else if (ending.status == 1 && !verbose) {
-    std::cerr << "lockstep: the run ended with exit code 1; if nothing above says why, "
-                 "--verbose lets mpirun explain\n";
+              << strsignal(ending.status - 128) << "); the same command goes on from the newest checkpoint"
+              << and_its_words(ending) << "\n";
+  } else if (ending.status == 1) {
+    std::cerr << "lockstep: the run ended with exit code 1" << and_its_words(ending)
+              << (ending.said.empty() && !verbose
+                      ? "; if nothing above says why, --verbose lets mpirun explain"
+                      : "")
+              << "\n";
   }
 }
 
@@ -166,6 +212,8 @@ Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& j
   launch.cores = usable_cores();
   launch.root = geteuid() == 0;
   launch.verbose = options.verbose;
+  launch.other_btl =
+      !environment_variable("OMPI_MCA_btl").empty() || !environment_variable("OMPI_MCA_pml").empty();
   launch.terminal_columns = terminal_columns();
   launch.network = options.network;
   launch.remote_shell =
@@ -173,7 +221,10 @@ Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& j
   launch.variables = variables_for_ranks();
   launch.worker = program_beside_this("lockstep-worker");
   launch.worker_arguments = std::move(arguments);
-  if (!options.dry_run) launch.config_text = options.config_text;  // who copies the command has the file
+  if (!options.dry_run) {  // who copies the command has the file
+    launch.config_text = options.config_text;
+    launch.start_seconds = options.start_seconds;
+  }
   if (job) {
     take_from_job(launch, options, *job, static_cast<int>(threads_per_rank));
   } else if (launch.hosts = hosts_asked_for(options); !launch.hosts.empty()) {
@@ -182,28 +233,34 @@ Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& j
   } else {
     launch.ranks = options.ranks.value_or(default_ranks(gpus_here(options), launch.cores, threads_per_rank));
     note_quota(options, launch);
+    launch.room_to_share = has_room_to_share(launch.ranks);
   }
+  if (launch.starter == Starter::mpirun) launch.open_mpi = open_mpi_in_path();
   return launch;
 }
 
 int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
                   std::vector<std::string> arguments, Supervision supervision) {
+  leave_outer_mpirun();
   const auto job = this_slurm_job();
   const Launch launch = launch_for(options, job, threads_per_rank, std::move(arguments));
   if (options.dry_run) {
     std::cout << shell_line(command_for(launch)) << "\n";
     return 0;
   }
-  if (launch.starter == Starter::mpirun) require_mpirun();
   require_open_files(launch.hosts.empty() ? launch.ranks : 1);
   if (launch.root)
     std::cerr << "lockstep: running as root, which Open MPI is told to allow (OMPI_ALLOW_RUN_AS_ROOT)\n";
   supervision.for_people = launch.terminal_columns.has_value();
   const Ending ending = supervise(launch, supervision);
-  report(ending, options.verbose);
+  if (ending.never_started) {
+    report_no_start(launch, ending);
+    return static_cast<int>(ExitCode::peer_lost);
+  }
+  report(ending, !launch.hosts.empty(), options.verbose);
   const bool stopped = ending.forwarded_signal != 0 && ending.status != 0;
   const int status = stopped ? 128 + ending.forwarded_signal : ending.status;
-  if (lost_a_host(status)) return static_cast<int>(ExitCode::peer_lost);
+  if (is_mpiruns_own(status)) return static_cast<int>(ExitCode::peer_lost);
   if (job && status > 128) requeue_if_preempted(*job, status - 128);
   return status;
 }

@@ -22,6 +22,7 @@ struct LaunchOptions {
   std::string starter;                          ///< "mpirun" or "srun"; empty: what fits
   std::string device = "auto";                  ///< distributed.device
   std::optional<std::string> config_text = {};  ///< of the configuration, as it was read and checked
+  double start_seconds = 600;                   ///< in which the ranks must be there
   bool dry_run = false;
   bool verbose = false;
 };

@@ -2,13 +2,13 @@
 
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
+#include <cstdint>
 #include <filesystem>
-#include <sstream>
 #include <vector>
 
 #include "common/cpu_quota.hpp"
@@ -38,14 +38,11 @@ std::string program_beside_this(const std::string& name) {
   return path;
 }
 
-void require_mpirun() {
-  const char* path = std::getenv("PATH");
-  std::istringstream folders(path ? path : "");
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    if (access((fs::path(folder.empty() ? "." : folder) / "mpirun").c_str(), X_OK) == 0) return;
-  }
-  throw Error(ExitCode::config, "mpirun was not found", "it starts the ranks, and no folder of PATH has it",
-              "install the package openmpi-bin");
+bool has_room_to_share(int ranks) {
+  constexpr std::uint64_t bytes_per_rank = 16 << 20;  // vader takes 4 MiB, and more where it grows
+  struct statvfs system {};
+  return statvfs("/dev/shm", &system) == 0 && std::uint64_t{system.f_bavail} * system.f_frsize >=
+                                                  static_cast<std::uint64_t>(ranks) * bytes_per_rank;
 }
 
 std::optional<int> terminal_columns() {

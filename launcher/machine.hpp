@@ -14,8 +14,8 @@ int usable_cores();
 /// Throws Error with ExitCode::io when it is not there or cannot be executed.
 std::string program_beside_this(const std::string& name);
 
-/// Throws Error with ExitCode::config that names the package when `mpirun` is not on PATH.
-void require_mpirun();
+/// Whether /dev/shm has room for what Open MPI passes messages of so many ranks through.
+bool has_room_to_share(int ranks);
 
 /// The width in columns of the terminal that standard output is; nothing when it is not a terminal.
 std::optional<int> terminal_columns();

@@ -1,4 +1,8 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -60,10 +64,20 @@ void require_utf8(int argc, char** argv) {
   }
 }
 
+/// What reads them may end before this program, and whoever starts it may have closed them: a file that is
+/// opened would then be taken for one.
+void keep_standard_streams() {
+  std::signal(SIGPIPE, SIG_IGN);
+  int file = 0;
+  while (file >= 0 && file <= STDERR_FILENO) file = open("/dev/null", O_RDWR);
+  if (file > STDERR_FILENO) close(file);
+}
+
 }  // namespace
 }  // namespace lockstep
 
 int main(int argc, char** argv) {
+  lockstep::keep_standard_streams();
   try {
     lockstep::require_utf8(argc, argv);
     return lockstep::run(argc, argv);

@@ -32,6 +32,7 @@ std::vector<std::pair<std::string, std::string>> environment_of(const Launch& la
   }
   if (!launch.network.empty()) environment.emplace_back("LOCKSTEP_NETWORK", launch.network);
   if (launch.config_text) environment.emplace_back("LOCKSTEP_CONFIG_TEXT", *launch.config_text);
+  if (launch.start_seconds) environment.emplace_back("LOCKSTEP_TELL_START", "1");
   return environment;
 }
 
@@ -46,19 +47,26 @@ void add_hosts(std::vector<std::string>& argv, const Launch& launch) {
   set_parameter(argv, "oob_tcp_keepalive_time", "1");
   set_parameter(argv, "oob_tcp_keepalive_intvl", "1");
   set_parameter(argv, "oob_tcp_keepalive_probes", "3");
-  set_parameter(argv, "plm_rsh_no_tree_spawn", "1");  // only this machine need reach the hosts
+  const std::string rsh = launch.open_mpi == 4 ? "rsh" : "ssh";
+  set_parameter(argv, "plm_" + rsh + "_no_tree_spawn", "1");  // only this machine need reach the hosts
+  // 4.1 writes lists of hosts in a short form that it reads otherwise where a name has '_', and waits for
+  // ever.
+  const auto has_line = [](const Host& host) { return host.name.find('_') != std::string::npos; };
+  if (launch.open_mpi == 4 && std::ranges::any_of(launch.hosts, has_line))
+    set_parameter(argv, "regx", "naive");
   if (launch.remote_shell.empty()) {
     // Never a question that nobody answers, nor a wait of minutes.
-    set_parameter(argv, "plm_rsh_args",
+    set_parameter(argv, "plm_" + rsh + "_args",
                   "-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=1 -o ServerAliveCountMax=3");
   } else {
-    set_parameter(argv, "plm", "rsh");
-    set_parameter(argv, "plm_rsh_agent", launch.remote_shell);
+    set_parameter(argv, "plm", rsh);
+    set_parameter(argv, "plm_" + rsh + "_agent", launch.remote_shell);
   }
   if (launch.network.empty()) return;
   // A network, not an interface: those are called differently from host to host.
   set_parameter(argv, "btl_tcp_if_include", launch.network);
-  set_parameter(argv, "oob_tcp_if_include", launch.network);
+  if (launch.open_mpi == 4)
+    set_parameter(argv, "oob_tcp_if_include", launch.network);  // 5 knows no networks here
 }
 
 /// The variables that ranks on other hosts get too.
@@ -75,14 +83,18 @@ Command mpirun_command(const Launch& launch) {
   command.environment = environment_of(launch);
   std::vector<std::string>& argv = command.argv;
   argv = {"mpirun", "-np", std::to_string(launch.ranks), "--bind-to", "none"};
-  if (!launch.hosts.empty()) add_hosts(argv, launch);
+  if (!launch.hosts.empty()) {
+    add_hosts(argv, launch);
+  } else if (launch.room_to_share && !launch.other_btl) {
+    // Nobody else need reach the ranks, which would listen on all networks.
+    set_parameter(argv, "pml", "ob1");
+    set_parameter(argv, "btl", launch.open_mpi == 4 ? "vader,self" : "sm,self");
+  }
   // The number of ranks is decided here, so slots are logical CPUs as they are counted here (Open MPI counts
   // physical cores, or what a batch system granted), and more ranks than that are permitted.
   argv.insert(argv.end(), {"--use-hwthread-cpus", "--oversubscribe"});
   // A rank that spins while it waits would keep the rank it waits for from running.
   if (launch.hosts.empty() && launch.ranks > launch.cores) set_parameter(argv, "mpi_yield_when_idle", "1");
-  // The ranks say themselves what went wrong; mpirun's banners about it would bury that.
-  if (!launch.verbose) argv.push_back("--quiet");
   add_variables(argv, launch, command);
   return command;
 }
@@ -131,6 +143,9 @@ Command command_for(const Launch& launch) {
   // Both pass this one on and let the ranks save what they have; on SIGTERM they would kill them.
   command.ending_signal = SIGUSR1;
   command.grace_seconds = std::max(120.0, launch.grace_seconds.value_or(0));
+  command.relayed = true;
+  command.quiet = !launch.verbose;
+  command.start_seconds = launch.start_seconds.value_or(0);
   command.argv.push_back(launch.worker);
   command.argv.insert(command.argv.end(), launch.worker_arguments.begin(), launch.worker_arguments.end());
   return command;

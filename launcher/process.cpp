@@ -11,16 +11,24 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "common/clock.hpp"
 #include "common/error.hpp"
 #include "common/task.hpp"
+#include "launcher/relay.hpp"
 
 namespace lockstep {
 namespace {
 
 constexpr double orphans_leave_seconds = 2;
+constexpr double leave_seconds = 3;  // of a program that waits for ranks in vain
+
+/// Between the program's output and ours, where the command is relayed.
+struct Streams {
+  std::optional<Relay> output, errors;
+};
 
 /// The signals that ask for an end, less those that this process was told to ignore (nohup, background jobs).
 sigset_t ending_signals() {
@@ -76,12 +84,16 @@ void kill_orphans(const std::set<pid_t>& not_ours) {
 }
 
 /// In the child, after fork(): never returns.
-[[noreturn]] void become(const Command& command, pid_t parent, const sigset_t& mask, int failure_pipe) {
+[[noreturn]] void become(const Command& command, pid_t parent, const sigset_t& mask, int failure_pipe,
+                         const Streams& streams) {
   setpgid(0, 0);  // a terminal's Ctrl-C must reach the program once, from us
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) _exit(128 + SIGTERM);  // it died before the line above
   const int nothing = open("/dev/null", O_RDONLY);
   if (nothing >= 0) dup2(nothing, STDIN_FILENO);
+  if (streams.output) dup2(streams.output->write_end(), STDOUT_FILENO);
+  if (streams.errors) dup2(streams.errors->write_end(), STDERR_FILENO);
+  signal(SIGPIPE, SIG_DFL);
   for (const auto& [name, value] : command.environment) setenv(name.c_str(), value.c_str(), 1);
   std::vector<char*> argv;
   for (const std::string& word : command.argv) argv.push_back(const_cast<char*>(word.c_str()));
@@ -93,12 +105,12 @@ void kill_orphans(const std::set<pid_t>& not_ours) {
   _exit(127);
 }
 
-pid_t start(const Command& command, const sigset_t& mask) {
+pid_t start(const Command& command, const sigset_t& mask, const Streams& streams) {
   int ends[2];
   const pid_t parent = getpid();
   const pid_t pid = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
   if (pid < 0) throw file_error("cannot start", command.argv[0], errno);
-  if (pid == 0) become(command, parent, mask, ends[1]);
+  if (pid == 0) become(command, parent, mask, ends[1], streams);
   close(ends[1]);
   int error_number = 0;
   const ssize_t got = read(ends[0], &error_number, sizeof error_number);  // nothing once exec has closed it
@@ -114,9 +126,10 @@ int status_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status
 
 /// Waits for `pid`, which runs `command`, with `waited` (SIGCHLD among them) blocked, and passes the others
 /// on.
-Ending wait_for(pid_t pid, const Command& command, const sigset_t& waited) {
+Ending wait_for(pid_t pid, const Command& command, const sigset_t& waited, const Streams& streams) {
   Ending ending;
   ending.program = command.argv[0];
+  const auto begin = Clock::now();
   Clock::time_point asked;
   const timespec poll{0, 200'000'000};  // bounds how late the grace is seen to be over
   for (int status = 0;;) {
@@ -134,6 +147,13 @@ Ending wait_for(pid_t pid, const Command& command, const sigset_t& waited) {
     } else if (ending.forwarded_signal != 0 &&
                (asks_to_end || seconds_since(asked) > command.grace_seconds)) {
       kill(pid, command.killing_signal);
+    } else if (ending.never_started && seconds_since(asked) > leave_seconds) {
+      kill(pid, command.killing_signal);
+    } else if (!ending.never_started && command.start_seconds > 0 && !streams.errors->ranks_were_there() &&
+               seconds_since(begin) > command.start_seconds) {
+      ending.never_started = true;
+      asked = Clock::now();
+      kill(pid, SIGTERM);
     }
   }
 }
@@ -148,11 +168,24 @@ Ending run_to_end(const Command& command) {
   sigaddset(&waited, SIGCHLD);
   sigset_t mask;
   sigprocmask(SIG_BLOCK, &waited, &mask);
-  const pid_t pid = start(command, mask);
-  const Ending ending = wait_for(pid, command, waited);
+  Streams streams;
+  if (command.relayed) {
+    streams.output.emplace(STDOUT_FILENO, /*by_lines=*/!isatty(STDOUT_FILENO), command.quiet);
+    streams.errors.emplace(STDERR_FILENO, /*by_lines=*/true, command.quiet);
+  }
+  const pid_t pid = start(command, mask, streams);
+  for (auto* relay : {&streams.output, &streams.errors}) {
+    if (*relay) (*relay)->start();
+  }
+  Ending ending = wait_for(pid, command, waited, streams);
   let_orphans_leave(not_ours);
   kill_orphans(not_ours);
-  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  sigprocmask(SIG_SETMASK, &mask, nullptr);  // from here on a signal ends the wait for who reads our output
+  for (auto* relay : {&streams.output, &streams.errors}) {
+    if (!*relay) continue;
+    (*relay)->finish();
+    ending.said += (*relay)->said();
+  }
   return ending;
 }
 

@@ -60,8 +60,7 @@ class Supervisor {
       if (is_final(ending) || supervision_.run.empty()) return ending;
       const auto statuses = statuses_since(supervision_.run, earlier);
       const bool never_began = statuses.empty() && restarts_ == 0;
-      if ((never_began && !killed_at_start(ending)) || stopped_in_order(statuses, ending))
-        return ending;
+      if ((never_began && !killed_at_start(ending)) || stopped_in_order(statuses, ending)) return ending;
       const auto failures = failures_in(statuses, ending);
       const auto silent = hosts_without_answer(launch_);
       const bool progress = newest_checkpoint(supervision_.run) != before;
@@ -102,7 +101,7 @@ class Supervisor {
   /// Otherwise a host's name, the network or the program may be wrong, and another start would come to that
   /// again. Of srun it could also be a rank that was killed because another had left.
   bool killed_at_start(const Ending& ending) const {
-    return launch_.starter == Starter::mpirun && ending.status == killed + SIGKILL;
+    return launch_.starter == Starter::mpirun && ending.status == killed + SIGKILL && !ending.never_started;
   }
 
   bool may_go_on(const Ending& ending, const std::vector<Finding>& failures,

@@ -20,6 +20,7 @@ int train(TrainOptions& options) {
   const auto config = resolve(options.settings, &options.launch.config_text).config;
   const auto& distributed = config.distributed;
   options.launch.device = distributed.device;
+  options.launch.start_seconds = static_cast<double>(config.reliability.collective_timeout_seconds);
   std::vector<std::string> arguments = {options.settings.config};
   for (const auto& word : set_options(options.settings)) arguments.push_back(word);
   if (!options.output.empty()) arguments.insert(arguments.end(), {"--output", options.output});

@@ -16,8 +16,10 @@ struct VerifyOptions {
 };
 
 int verify(VerifyOptions& options) {
-  const auto distributed = resolved_of_run(options.run).config.distributed;
+  const auto config = resolved_of_run(options.run).config;
+  const auto& distributed = config.distributed;
   options.launch.device = distributed.device;
+  options.launch.start_seconds = static_cast<double>(config.reliability.collective_timeout_seconds);
   std::vector<std::string> arguments = {"--verify", options.run};
   if (options.segments) arguments.insert(arguments.end(), {"--segments", std::to_string(*options.segments)});
   if (options.seed) arguments.insert(arguments.end(), {"--seed", std::to_string(*options.seed)});

@@ -143,6 +143,8 @@ int run_ranks(const Request& request) {
   start_log(rank, /*to_terminal=*/rank == 0);
   rank_of_process = rank;
   usual_end = std::set_terminate(end_of_terminate);
+  if (rank == 0 && std::getenv("LOCKSTEP_TELL_START"))
+    std::cerr << "lockstep: the ranks are there\n" << std::flush;
   if (!started_by_mpi()) log_warning("started without mpirun or srun: running as one rank");
   ExitCode code = ExitCode::bug;
   try {
@@ -270,5 +272,6 @@ int main(int argc, char** argv) {
   catch_ending_signals();  // again: MPI_Init may install handlers
   const int status = run_ranks(request);
   MPI_Finalize();
+  kill(getppid(), SIGCONT);  // the sentinel, which ends after this process: somebody may have stopped it
   return status;
 }

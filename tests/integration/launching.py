@@ -119,7 +119,7 @@ class Started:
             self._fail_as_hung()
         took = time.monotonic() - self._begin
         left = self._left_after(GONE_SECONDS)
-        outcome = Outcome(self.process.returncode, self._stdout.decode(), self._stderr_text(), took)
+        outcome = Outcome(self.process.returncode, self._stdout.decode(), self.stderr(), took)
         assert not left, f"left behind: {left}\n{outcome.output}"
         return outcome
 
@@ -136,7 +136,7 @@ class Started:
         left = {pid: command_of(pid) for pid in self.processes()}
         self._kill_all()
         raise AssertionError(
-            f"hung, with {left}\n{last_lines(self._stdout.decode())}\n{last_lines(self._stderr_text())}")
+            f"hung, with {left}\n{last_lines(self._stdout.decode())}\n{last_lines(self.stderr())}")
 
     def _left_after(self, seconds):
         """Waits until all processes of this start are gone; the names of those that are not."""
@@ -162,7 +162,8 @@ class Started:
                     pass
             self.process.poll()
 
-    def _stderr_text(self):
+    def stderr(self):
+        """What it has written so far."""
         self._stderr.seek(0)
         return self._stderr.read().decode(errors="replace")
 

@@ -109,6 +109,97 @@ def test_what_dry_run_prints_works_when_pasted_into_a_shell(settings, state_hash
     assert result_of(output)["state_hash"] == state_hash
 
 
+OPEN_MPI_5 = Path(sys.prefix) / "open-mpi-5" / "bin"
+OF_AN_OUTER_MPIRUN = {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "0", "OMPI_UNIVERSE_SIZE": "4",
+                      "PMIX_NAMESPACE": "gone", "PMIX_RANK": "0", "PMI_RANK": "0"}
+
+
+def first_in_path(folder):
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def test_open_mpi_5_starts_the_ranks_too_and_they_end_in_the_same_state(settings, state_hash, tmp_path):
+    """In a shell that another mpirun has left its variables in."""
+    if not (OPEN_MPI_5 / "mpirun").exists():
+        cannot_run("Open MPI 5 is not there (./setup.sh tests installs it)")
+    outcome = run(train_command(tmp_path / "run", 2, settings), environment=first_in_path(OPEN_MPI_5) | OF_AN_OUTER_MPIRUN)
+    assert outcome.exit_code == 0, outcome.output
+    assert {event["event"] for event in outcome.events} == EVENTS.keys()
+    assert result_of(tmp_path / "run")["state_hash"] == state_hash
+    refused = run(train_command(tmp_path / "none", 2, settings | {"data.path": "/no/such/data"}),
+                  environment=first_in_path(OPEN_MPI_5))
+    assert (refused.exit_code, refused.stdout) == (4, ""), refused.output
+    assert "/no/such/data" in refused.stderr and "prterun" not in refused.stderr, refused.output
+
+
+def mpirun_that(folder, version, script=""):
+    """The environment of a launch where another mpirun is first in PATH."""
+    folder.mkdir()
+    program = folder / "mpirun"
+    program.write_text(f'#!/bin/bash\nif [ "$1" = --version ]; then echo "{version}"; exit; fi\n{script}')
+    program.chmod(0o755)
+    return first_in_path(folder)
+
+
+def test_a_launcher_that_mpirun_starts_several_times_is_refused():
+    outcome = run(mpirun(2, [LOCKSTEP, "train", QUICKSTART, "--dry-run"]), environment=MPI_ENVIRONMENT)
+    assert outcome.exit_code == 2, outcome.output
+    assert "mpirun has started lockstep 2 times" in outcome.stderr and "leave mpirun out" in outcome.stderr
+
+
+@pytest.mark.parametrize("version, words", [("HYDRA build details: Version 4.1.1", "it is MPICH's"),
+                                            ("mpirun (Open MPI) 3.1.6", "is of Open MPI 3.1")])
+def test_an_mpirun_that_lockstep_does_not_know_is_refused_with_its_name(settings, tmp_path, version, words):
+    outcome = run(train_command(tmp_path / "run", 2, settings), environment=mpirun_that(tmp_path / "bin", version))
+    assert outcome.exit_code == 2, outcome.output
+    for part in (str(tmp_path / "bin" / "mpirun"), words, "first in PATH"):
+        assert part in outcome.stderr, outcome.output
+
+
+def test_a_start_that_hangs_is_ended_with_what_mpirun_said(settings, tmp_path):
+    banner = "-" * 74
+    script = f"echo '{banner}' >&2; echo 'no route to n7' >&2; echo '{banner}' >&2; trap 'exit 1' TERM\nwhile :; do sleep 0.05; done"
+    outcome = run(train_command(tmp_path / "run", 2, settings | {"reliability.collective_timeout_seconds": 1}),
+                  environment=mpirun_that(tmp_path / "bin", "mpirun (Open MPI) 4.1.4", script))
+    assert outcome.exit_code == 3, outcome.output
+    assert "the ranks have not started within 1 s (reliability.collective_timeout_seconds" in outcome.stderr
+    assert outcome.stderr.endswith("mpirun says:\n    no route to n7\n"), outcome.output
+
+
+def test_names_of_hosts_with_a_line_in_them_are_reached(settings, state_hash, tmp_path):
+    """Open MPI 4.1 would wait for them for ever."""
+    shell = tmp_path / "rsh"
+    shell.write_text('#!/bin/bash\nshift\nexec bash -c "$*"\n')
+    shell.chmod(0o755)
+    outcome = run(train_command(tmp_path / "run", 2, settings, "--hosts", "node_1:1,b_2:1", "--rsh", shell))
+    assert outcome.exit_code == 0, outcome.output
+    assert result_of(tmp_path / "run")["state_hash"] == state_hash
+
+
+def listening(pid):
+    """The addresses on which a process waits for connections, as in /proc/net/tcp."""
+    sockets = {}
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                sockets[f"socket:[{fields[9]}]"] = fields[1]
+    targets = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    return [sockets[target] for target in targets if target in sockets]
+
+
+def test_a_run_goes_on_when_nobody_reads_what_it_prints_and_its_ranks_listen_on_no_network(settings, state_hash, tmp_path):
+    with Started(train_command(tmp_path / "run", 2, settings | {"checkpoint.every_steps": 1}),
+                 environment=OF_AN_OUTER_MPIRUN) as started:
+        started.wait_for_event("map")
+        assert [listening(started.process_of_rank(rank)) for rank in (0, 1)] == [[], []]
+        started.process.stdout.close()
+        assert started.process.wait(120) == 0, started.stderr()
+        assert "nothing can be written to standard output any more (Broken pipe); the run goes on" in started.stderr()
+        assert "Segmentation" not in started.stderr()
+    assert result_of(tmp_path / "run")["state_hash"] == state_hash
+
+
 def test_an_argument_that_is_not_utf_8_is_refused(tmp_path):
     for command in ([LOCKSTEP, "train", QUICKSTART, "--output"], [LOCKSTEP, "why"], [LOCKSTEP, "pack", "data"],
                     [WORKER, QUICKSTART, "--output"]):

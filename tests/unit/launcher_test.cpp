@@ -90,11 +90,20 @@ TEST(MpirunCommand, HandsOnTheTextOfTheConfiguration) {
   EXPECT_TRUE(contains(command_for(launch).argv, "LOCKSTEP_CONFIG_TEXT")) << "to other hosts too";
 }
 
-TEST(MpirunCommand, SilencesTheBannersOfMpirunUnlessVerbose) {
+TEST(MpirunCommand, KeepsTheBannersOfMpirunToItselfUnlessVerbose) {
   Launch launch = launch_of(1, 1);
-  EXPECT_TRUE(contains(command_for(launch).argv, "--quiet"));
+  EXPECT_TRUE(command_for(launch).quiet);
   launch.verbose = true;
-  EXPECT_FALSE(contains(command_for(launch).argv, "--quiet"));
+  EXPECT_FALSE(command_for(launch).quiet);
+  EXPECT_FALSE(contains(command_for(launch).argv, "--quiet")) << "Open MPI 5 does not know it";
+}
+
+TEST(MpirunCommand, HasTheRanksTellWhenTheyAreThere) {
+  Launch launch = launch_of(1, 1);
+  EXPECT_EQ(value_of(command_for(launch), "LOCKSTEP_TELL_START"), "not set");
+  launch.start_seconds = 600;
+  EXPECT_EQ(value_of(command_for(launch), "LOCKSTEP_TELL_START"), "1");
+  EXPECT_EQ(command_for(launch).start_seconds, 600);
 }
 
 Launch launch_on(std::vector<Host> hosts, int ranks) {
@@ -264,6 +273,19 @@ TEST(RunToEnd, KillsTheProgramAtTheSecondTermination) {
       run_to_end(shell("trap 'kill -TERM $PPID' TERM; kill -TERM $PPID; while :; do sleep 0.01; done"));
   EXPECT_EQ(ending.status, 128 + SIGKILL);
   EXPECT_EQ(ending.forwarded_signal, SIGTERM);
+}
+
+TEST(RunToEnd, EndsAProgramWhoseRanksAreNotThereInTime) {
+  Command command = shell("echo 'lockstep: the ranks are there' >&2; sleep 1.7; exit 6");
+  command.relayed = true;
+  command.start_seconds = 1.5;
+  EXPECT_EQ(run_to_end(command).status, 6);
+  command.start_seconds = 0.3;
+  command.argv[2] = "trap 'exit 7' TERM; while :; do sleep 0.01; done";
+  const auto ending = run_to_end(command);
+  EXPECT_EQ(ending.status, 7);
+  EXPECT_TRUE(ending.never_started);
+  EXPECT_FALSE(ending.was_lost());
 }
 
 TEST(RunToEnd, KillsWhatTheProgramLeavesBehind) {
