@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <string_view>
 
 #include "configs/names.hpp"
@@ -38,6 +39,36 @@ bool within(const Bounds& bounds, Real value) {
   return (bounds.low_excluded ? value > bounds.low : value >= bounds.low) && value <= bounds.high;
 }
 
+/// Another scale on which people give the numbers of some rows.
+struct OtherScale {
+  const char* unit;  ///< the row's own; "" is that of every share up to 1
+  const char* looks_like;
+  double divisor;
+  const char* remedy;
+};
+
+constexpr OtherScale other_scales[] = {
+    {"pixel value, white = 1", "a level of 0 .. 255", 255, "divide data.mean and data.std by 255"},
+    {"share of the circle", "degrees", 360, "divide them by 360"},
+    {"seconds", "milliseconds", 1000, "divide them by 1000"},
+    {"", "a percentage", 100, "divide it by 100"}};
+
+/// What to do where `value` is too large for the row, and fits it on another scale; "" for nothing.
+std::string remedy_for_scale(const Parameter& row, double value) {
+  const bool is_share = std::holds_alternative<Real>(row.default_value) && row.bounds.high <= 1 &&
+                        row.tuning.scale != Scale::logarithmic;  // as coefficients have it
+  for (const auto& scale : other_scales) {
+    if (*scale.unit ? row.unit != scale.unit : !is_share) continue;
+    const double meant = value / scale.divisor;
+    constexpr double slip = 2;  // up to it a number is wrong on any scale
+    if (value <= slip || value <= row.bounds.high || !within(row.bounds, meant)) return "";
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%.4g", meant);
+    return std::string("it looks like ") + scale.looks_like + ": " + scale.remedy + ", which gives " + digits;
+  }
+  return "";
+}
+
 struct Check {
   const Parameter& row;
   std::string shown;  ///< "training.batch_size = 0", or "data.std[1] = 0.0" for an element
@@ -46,8 +77,9 @@ struct Check {
   std::optional<Problem> number(Number value) const {
     if (within(row.bounds, value)) return std::nullopt;
     const bool finite = std::isfinite(static_cast<double>(value));
+    const auto remedy = remedy_for_scale(row, static_cast<double>(value));
     return Problem{shown + (finite ? " is out of range" : " is not finite"), bounds_text(row),
-                   "give " + type_text(row) + " in this range"};
+                   remedy.empty() ? "give " + type_text(row) + " in this range" : remedy};
   }
 
   std::optional<Problem> operator()(Integer value) const { return number(value); }

@@ -216,6 +216,39 @@ TEST(Bounds, RefuseWhatIsNotFinite) {
   }
 }
 
+TEST(Bounds, TellTheScaleOnWhichANumberWasMeant) {
+  const auto remedy = [](const std::string& name, const Value& value) {
+    const auto problem = check_bounds(*parameters_named(name)[0], value);
+    return problem ? problem->suggestion : "";
+  };
+  EXPECT_EQ(remedy("data.mean", Reals{0.4, 116.28}),
+            "it looks like a level of 0 .. 255: divide data.mean and data.std by 255, which gives 0.456");
+  EXPECT_EQ(remedy("data.std", Reals{58.395}),
+            "it looks like a level of 0 .. 255: divide data.mean and data.std by 255, which gives 0.229");
+  EXPECT_EQ(remedy("augmentation.flip_probability", Real{50}),
+            "it looks like a percentage: divide it by 100, which gives 0.5");
+  EXPECT_EQ(remedy("augmentation.hue", Real{18}),
+            "it looks like degrees: divide them by 360, which gives 0.05");
+  EXPECT_EQ(remedy("reliability.collective_timeout_seconds", Integer{600000}),
+            "it looks like milliseconds: divide them by 1000, which gives 600");
+  for (const Parameter& row : parameters()) {  // whatever is a share
+    if (!std::holds_alternative<Real>(row.default_value) || row.bounds.high > 1 ||
+        row.tuning.scale == Scale::logarithmic || row.key == "hue")
+      continue;
+    EXPECT_EQ(remedy(row.name(), 99 * row.bounds.high).find("it looks like a percentage"), 0u) << row.name();
+  }
+}
+
+TEST(Bounds, SayTheRangeOfANumberThatFitsNoScale) {
+  const auto& mean = *parameters_named("data.mean")[0];
+  for (const double value : {-0.5, -123.0, 256.0, 1e9})
+    EXPECT_EQ(check_bounds(mean, Reals{value})->suggestion,
+              "give a list of numbers or \"auto\" in this range");
+  EXPECT_FALSE(check_bounds(mean, Reals{0, 1, 0.485}));
+  EXPECT_FALSE(check_bounds(*parameters_named("data.std")[0],
+                            Reals{1.0 / 255, 1, 0.001}));  // as caffe's networks have it
+}
+
 TEST(Bounds, HoldForEachElementOfAListAndNameTheFirstThatBreaksThem) {
   const auto row = row_with(Reals{}, {.low = 0, .high = 1});
   EXPECT_FALSE(check_bounds(row, Reals{0, 1, 0.5}));
