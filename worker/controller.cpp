@@ -14,6 +14,7 @@
 #include "common/refused_start.hpp"
 #include "configs/derive.hpp"
 #include "configs/usual_rates.hpp"
+#include "configs/value.hpp"
 #include "worker/averaging/ema.hpp"
 #include "worker/averaging/swa.hpp"
 #include "worker/gpu_report.hpp"
@@ -259,6 +260,20 @@ void Controller::record(const std::string& event, const nlohmann::ordered_json& 
   progress_->emit(event, line);
 }
 
+/// After an epoch or more; at the first evaluation that shows it, and at the end.
+void Controller::warn_of_guessing(const Workload& workload, std::int64_t steps_done,
+                                  const Evaluation& evaluation) {
+  const bool ends = steps_done >= workload.extent.last_step;
+  if (comparison_ || steps_done < workload.extent.steps_per_epoch || (warned_of_guessing_ && !ends)) return;
+  if (!is_guessing(evaluation, workload.data.test.labels, workload.data.classes)) return;
+  warned_of_guessing_ = true;
+  const auto& optimizer = workload.config.optimizer;
+  log_warning("the network has learned nothing that shows (test accuracy " + percent(evaluation.accuracy()) +
+              " of " + std::to_string(workload.data.classes) + " classes is that of guessing, with " +
+              optimizer.name + " at a learning rate of " + limit_text(optimizer.learning_rate) +
+              ") see lockstep explain learning_rate, and look whether the labels belong to the images");
+}
+
 void Controller::note_accuracy(const Workload& workload, std::int64_t steps_done, const Accuracy& accuracy) {
   if (transport_.rank() != 0) return;
   const auto epoch = steps_done == 0 ? 0 : workload.epoch_of(steps_done - 1) + 1;
@@ -267,6 +282,7 @@ void Controller::note_accuracy(const Workload& workload, std::int64_t steps_done
   if (endpoint_) endpoint_->note_accuracy(accuracy);
   record("evaluation", line);
   progress_->say("step " + std::to_string(steps_done) + ": test accuracy " + in_words(accuracy));
+  warn_of_guessing(workload, steps_done, accuracy.raw);
 }
 
 void Controller::note_early_stop(std::int64_t steps_done, const Decisions& decisions) {

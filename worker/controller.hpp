@@ -109,6 +109,7 @@ class Controller {
   void record(const std::string& event, const nlohmann::ordered_json& line);
   void open_for_watchers(const Workload& workload, const Plan& plan, std::int64_t step);
   void warn_of_idle_ranks(const Workload& workload) const;
+  void warn_of_guessing(const Workload& workload, std::int64_t steps_done, const Evaluation& evaluation);
   void show_result(const nlohmann::json& result) const;
   void compare_with_grace(double save_seconds);
 
@@ -125,7 +126,7 @@ class Controller {
   std::unique_ptr<EventFile> events_;          ///< with run.tensorboard
   Clock::time_point start_ = Clock::now();
   std::vector<double> step_seconds_;  ///< of the steps of this process
-  bool warned_of_grace_ = false;
+  bool warned_of_grace_ = false, warned_of_guessing_ = false;
 };
 
 }  // namespace lockstep

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.hpp"
+#include "common/log.hpp"
 #include "configs/derive.hpp"
 #include "configs/registry.hpp"
 
@@ -95,10 +96,28 @@ bool judge_gradients(Decisions& decisions, const Config& config, bool finite) {
   if (dynamic) decisions.loss_scale /= 2;
   if (steps < -most_skips_in_a_row) {
     throw Error(ExitCode::diverged, "no gradient of the last 100 steps was finite",
-                "the loss scale is " + std::to_string(decisions.loss_scale),
-                "lower optimizer.learning_rate, or set precision.mixed_precision = \"none\"");
+                "the loss scale is " + limit_text(decisions.loss_scale),
+                dynamic ? "lower optimizer.learning_rate, or set precision.mixed_precision = \"none\""
+                        : "lower precision.loss_scale, or set it to \"dynamic\"");
   }
   return false;
+}
+
+void require_steps_that_count(const Decisions& decisions, const Config& config, std::int64_t steps) {
+  const auto skipped = decisions.skipped_steps;
+  if (2 * skipped <= steps) return;
+  const bool dynamic = !number_in(config.precision.loss_scale);
+  const std::string problem =
+      skipped < steps ? "most steps of the run were skipped" : "every step of the run was skipped";
+  const auto why = std::to_string(skipped) + " of " + std::to_string(steps) +
+                   " had a gradient that overflows fp16; the loss scale is " +
+                   limit_text(decisions.loss_scale);
+  const auto remedy =
+      dynamic ? "let the run go on with a larger training.max_steps or training.epochs, as the scale falls "
+                "until nothing overflows, or set precision.mixed_precision = \"bf16\" in another run"
+              : "lower precision.loss_scale, or set it to \"dynamic\", in another run";
+  if (skipped == steps) throw Error(ExitCode::diverged, problem, why, remedy);
+  log_warning(problem + " (" + why + ") " + remedy);
 }
 
 nlohmann::json to_json(const Decisions& decisions) {

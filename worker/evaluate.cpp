@@ -1,6 +1,7 @@
 #include "worker/evaluate.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -28,6 +29,17 @@ ChunkResult evaluate_chunk(const Transport& transport, Model& model, const Micro
 }
 
 }  // namespace
+
+bool is_guessing(const Evaluation& evaluation, std::span<const std::int64_t> labels, std::int64_t classes) {
+  constexpr std::int64_t fewest = 100;  // below it luck looks like learning
+  if (evaluation.samples < fewest || classes < 2) return false;
+  std::vector<std::int64_t> count(static_cast<std::size_t>(classes));
+  for (const auto label : labels) ++count[static_cast<std::size_t>(label)];
+  const auto n = static_cast<double>(evaluation.samples), share = 1 / static_cast<double>(classes);
+  const auto by_chance = n * share + 2 * std::sqrt(n * share * (1 - share));
+  return evaluation.correct <= std::ranges::max(count) ||
+         static_cast<double>(evaluation.correct) <= by_chance;
+}
 
 Evaluation evaluate(Transport& transport, Model& model, const MicroBatchMaker& maker, std::int64_t samples,
                     std::int64_t chunk_size, const Precision& precision) {

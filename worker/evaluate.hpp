@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "collectives/transport.hpp"
 #include "worker/data/micro_batch.hpp"
@@ -17,6 +18,11 @@ struct Evaluation {
   double loss = 0;  ///< mean cross entropy
   double accuracy() const { return static_cast<double>(correct) / static_cast<double>(samples); }
 };
+
+/// Whether so many correct answers on `labels`, 0 .. `classes` - 1, are those of guessing: at most two
+/// deviations above 1 / classes, or not more than always saying the most common class. Never of fewer than
+/// 100 samples, or of one class.
+bool is_guessing(const Evaluation& evaluation, std::span<const std::int64_t> labels, std::int64_t classes);
 
 /// What is measured at one step: of the weights, and of their averages where the run keeps them.
 struct Accuracy {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "common/error.hpp"
 #include "worker/check/leaf_bits.hpp"
 #include "worker/leaf.hpp"
+#include "worker/models/batch_norm.hpp"
 #include "worker/models/model.hpp"
 #include "worker/random.hpp"
 #include "worker/state.hpp"
@@ -25,6 +27,22 @@ MicroBatch samples_for(const Workload& workload, at::Device device) {
   }
   const auto format = workload.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
   return {images.to(device).contiguous(format), (at::arange(n, at::kLong) % shape.classes).to(device)};
+}
+
+/// Every micro-batch of a run has the shape of this one.
+void require_variances(const Workload& workload) {
+  const auto layer = batch_norm_of_one_value(*workload.model);
+  if (layer.empty()) return;
+  const auto batch = workload.config.training.batch_size;
+  auto size = std::min<std::int64_t>(batch, 2);  // the least above 1 that divides the batch
+  while (size > 1 && batch % size != 0) ++size;
+  throw Error(
+      ExitCode::config, "batch norm has no variance in " + layer + " (" + workload.config.model.name + ")",
+      "it gets one value for each channel: a micro-batch has 1 sample, and images of " +
+          std::to_string(workload.shape.height) + " x " + std::to_string(workload.shape.width) +
+          " are down to 1 x 1 there",
+      size > 1 ? "set training.micro_batch_size = " + std::to_string(size) + " or more"
+               : "set training.batch_size = 8 and training.micro_batch_size = 8, or other numbers above 1");
 }
 
 }  // namespace
@@ -49,6 +67,7 @@ Hash128 FixedMicroBatch::compute() const {
   // Of a micro-batch that no step has.
   workload_.model->draws = draw_key(workload_.config.run.seed, 0, workload_.micro_batches);
   forward_backward(workload_, batch_, /*loss_scale=*/1, leaf, /*clock=*/nullptr);
+  require_variances(workload_);
   return hash_of_leaves(leaves);
 }
 

@@ -19,7 +19,8 @@ class FixedMicroBatch {
   FixedMicroBatch(const FixedMicroBatch&) = delete;
   FixedMicroBatch& operator=(const FixedMicroBatch&) = delete;
 
-  /// Computes it forward and backward. The hash of loss, statistics and all gradients. Not collective.
+  /// Computes it forward and backward. The hash of loss, statistics and all gradients. Not collective. Throws
+  /// Error (config) where a batch norm gets one value a channel, as it would in every step.
   Hash128 compute() const;
 
  private:

@@ -44,7 +44,12 @@ at::Tensor sample_losses(const at::Tensor& logits, const at::Tensor& target, con
 std::vector<double> class_weights(const Config::Loss& settings, const std::vector<std::int64_t>& samples) {
   if (settings.class_weights == "none") return {};
   if (settings.class_weights == "explicit") {
-    if (settings.class_weight_values.size() == samples.size()) return settings.class_weight_values;
+    const auto& given = settings.class_weight_values;
+    if (given.size() == samples.size()) {
+      if (std::inner_product(given.begin(), given.end(), samples.begin(), 0.0) > 0) return given;
+      throw Error(ExitCode::config, "loss.class_weight_values are 0 for all classes of the training set",
+                  "nothing is left to learn", "write a number above 0 for one of them at least");
+    }
     throw Error(
         ExitCode::config,
         "loss.class_weight_values has " + std::to_string(settings.class_weight_values.size()) + " numbers",

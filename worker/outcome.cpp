@@ -1,9 +1,12 @@
 #include "worker/outcome.hpp"
 
+#include <cmath>
+
 #include "worker/agreement.hpp"
 #include "worker/averaging/swa.hpp"
 #include "worker/checkpoint/checkpoint_files.hpp"
 #include "worker/checkpoint/export.hpp"
+#include "worker/finite.hpp"
 #include "worker/models/fake_quantization.hpp"
 #include "worker/models/model.hpp"
 
@@ -20,6 +23,21 @@ Evaluation measure(Transport& host, const Compute& compute, const Workload& work
   const auto model = workload.another_model();
   attach(*model, workload.layout, weights.to(compute.device));
   return measure(host, workload, *model);
+}
+
+/// The error of a test loss that is not finite, with the tensor of `weights` that has brought it about.
+Error no_loss(const std::string& of, std::int64_t step, double loss, const Layout& layout,
+              const at::Tensor& weights) {
+  const auto trouble = trouble_in_weights(layout, weights);
+  return diverged(
+      "the test loss of the " + of + " after step " + std::to_string(step) + " is not finite",
+      trouble.empty() ? "it is " + std::to_string(loss) + ", of weights that all are finite" : trouble);
+}
+
+/// Nothing that others would take for the result of a run may be unusable.
+void require_usable(const std::string& name, const Layout& layout, const at::Tensor& weights) {
+  const auto trouble = trouble_in_weights(layout, weights);
+  if (!trouble.empty()) throw diverged(name + ".safetensors is not written", trouble);
 }
 
 std::string scales_text(const Workload& workload, const at::Tensor& weights) {
@@ -41,6 +59,18 @@ Accuracy measure_all(Transport& host, const Compute& compute, const Workload& wo
   return accuracy;
 }
 
+void require_finite(Transport& host, const TrainingState& state, const Accuracy& accuracy) {
+  const auto& layout = state.layout;
+  const auto bad = [](const std::optional<Evaluation>& evaluation) {
+    return evaluation && !std::isfinite(evaluation->loss);
+  };
+  if (bad(accuracy.raw)) throw no_loss("weights", state.step, accuracy.raw.loss, layout, state.parameters);
+  if (bad(accuracy.ema))
+    throw no_loss("EMA", state.step, accuracy.ema->loss, layout, gather_shards(host, layout, state.ema));
+  if (bad(accuracy.swa))
+    throw no_loss("SWA", state.step, accuracy.swa->loss, layout, gather_shards(host, layout, state.swa));
+}
+
 Outcome outcome_of(Transport& host, const Compute& compute, const Workload& workload,
                    const TrainingState& state, const std::optional<Accuracy>& last) {
   Outcome outcome;
@@ -52,16 +82,18 @@ Outcome outcome_of(Transport& host, const Compute& compute, const Workload& work
   const bool judged = state.best.defined() && state.decisions.epochs_since_best >= 0;
   const bool judged_average = judged && watches_average(workload.config.training);
   outcome.weights["weights"] = gathered(judged ? state.best : state.own_parameters());
-  outcome.accuracy.raw =
-      last && !judged ? last->raw : measure(host, compute, workload, outcome.weights["weights"]);
-  if (state.ema.defined()) {
-    outcome.weights["ema"] = averaged(judged_average ? state.best : state.ema);
-    outcome.accuracy.ema = measure(host, compute, workload, outcome.weights["ema"]);
-  }
-  if (state.decisions.swa_members > 0) {
-    outcome.weights["swa"] = averaged(state.swa);
-    outcome.accuracy.swa = measure(host, compute, workload, outcome.weights["swa"]);
-  }
+  if (state.ema.defined()) outcome.weights["ema"] = averaged(judged_average ? state.best : state.ema);
+  if (state.decisions.swa_members > 0) outcome.weights["swa"] = averaged(state.swa);
+  const auto measured = [&](const std::string& name) {
+    const auto& weights = outcome.weights.at(name);
+    const auto evaluation = measure(host, compute, workload, weights);
+    if (std::isfinite(evaluation.loss)) return evaluation;
+    throw no_loss(name, state.step, evaluation.loss, workload.layout, weights);
+  };
+  for (const auto& [name, weights] : outcome.weights) require_usable(name, workload.layout, weights);
+  outcome.accuracy.raw = last && !judged ? last->raw : measured("weights");
+  if (state.ema.defined()) outcome.accuracy.ema = measured("ema");
+  if (state.decisions.swa_members > 0) outcome.accuracy.swa = measured("swa");
   return outcome;
 }
 

@@ -17,6 +17,10 @@ namespace lockstep {
 Accuracy measure_all(Transport& host, const Compute& compute, const Workload& workload,
                      const TrainingState& state);
 
+/// Throws Error (diverged) where a loss of `accuracy`, measured of `state`, is not finite, and names the
+/// tensor that is to blame; the same on all ranks. Collective only where it throws.
+void require_finite(Transport& host, const TrainingState& state, const Accuracy& accuracy);
+
 /// The weights that a run leaves, each as one flat buffer on all ranks, and how good they are.
 struct Outcome {
   std::map<std::string, at::Tensor> weights;  ///< "weights", "ema", "swa"
@@ -24,7 +28,8 @@ struct Outcome {
 };
 
 /// Collective: measures as far as the `last` evaluation does not say it. The best epoch's weights stand for
-/// the last where the run keeps them, and averages get statistics of their own. Throws CollectiveError.
+/// the last where the run keeps them, and averages get statistics of their own. Throws Error (diverged) where
+/// any of it is not finite, CollectiveError.
 Outcome outcome_of(Transport& host, const Compute& compute, const Workload& workload,
                    const TrainingState& state, const std::optional<Accuracy>& last);
 

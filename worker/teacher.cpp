@@ -4,6 +4,7 @@
 
 #include "common/error.hpp"
 #include "worker/checkpoint/checkpoint_files.hpp"
+#include "worker/finite.hpp"
 #include "worker/models/fake_quantization.hpp"
 #include "worker/models/model.hpp"
 #include "worker/run_folder.hpp"
@@ -40,6 +41,9 @@ Teacher::Teacher(const Config::Distillation& settings, ImageShape shape, bool ch
   }
   const auto flat = at::zeros({layout.size()});
   read_model(file, layout, flat);
+  if (const auto trouble = trouble_in_weights(layout, flat); !trouble.empty())
+    throw Error(ExitCode::config, "the teacher in " + settings.teacher + " has nothing to teach", trouble,
+                "take a run that has not diverged");
   hash_ = hash_bytes(flat.data_ptr(), flat.nbytes());
   attach(*model_, layout, flat.to(device));
   model_->eval();

@@ -39,6 +39,19 @@ void open_log(const Transport& host, const Plan& plan) {
   }
 }
 
+/// What people are told of the data before they train on them.
+std::vector<std::string> notes_on(const Dataset& data, const Config::Data& settings) {
+  auto notes = data.notes;
+  if (const auto note = note_on_constant_channels(data.statistics); !note.empty() && settings.mean.empty())
+    notes.push_back(note);
+  if (data.classes == 1)
+    notes.push_back(
+        "the data have one class alone (every answer is right, and nothing is learned) look whether "
+        "data.path is "
+        "the folder above those of the classes");
+  return notes;
+}
+
 std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, const Compute& compute,
                                         const Plan& plan) {
   if (plan.task != Task::verify) on_all_ranks(host, [&] { open_log(host, plan); });  // which writes nothing
@@ -48,7 +61,7 @@ std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, con
       host, memory, settings,
       plan.task == Task::train ? remedy_in_training : "name what holds the data of the run with --data PATH");
   leave_if_asked(host);
-  if (host.rank() == 0) std::ranges::for_each(data.notes, log_warning);
+  if (host.rank() == 0) std::ranges::for_each(notes_on(data, settings), log_warning);
   std::unique_ptr<Workload> workload;
   on_all_ranks(host, [&] {
     auto config = plan.config;
@@ -227,6 +240,14 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     state.evaluation_due = true;
     accuracy = measure_all(host, compute, *workload, state);
     state.evaluation_due = false;
+    try {
+      require_finite(host, state, *accuracy);
+    } catch (const CollectiveError&) {
+      throw;
+    } catch (const Error&) {
+      note_saved(saving.finish());
+      throw;
+    }
     controller.note_accuracy(*workload, state.step, *accuracy);
     const bool judges = Controller::judges(*workload, state.step);
     if (judges && judge_epoch(state.decisions, config, *accuracy) && state.best.defined())
@@ -315,6 +336,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
       compare_end(host, compute, *workload, plan, state, accuracy, controller);
       return 0;
     }
+    require_steps_that_count(state.decisions, config, state.step);
     stamp_ending();
     const auto phases =
         phase_columns(gather_numbers_by_rank(host, report_of(0, saving.status(), clock.total())));

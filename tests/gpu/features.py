@@ -14,7 +14,7 @@ FEATURES = {
     "resnet20": small("resnet20", "sgd", 0.1, averaging__model_ema=True, averaging__use_swa=True,
                       averaging__swa_start_epoch=0),
     "float32": small("resnet18", "adamw", 1e-3, precision__mixed_precision="none", model__drop_path=0.1),
-    "fp16": small("resnet50", "lars", 1.0, precision__mixed_precision="fp16"),
+    "fp16": small("resnet50", "lars", 1.0, precision__mixed_precision="fp16", precision__loss_scale=256),
     "contiguous": small("small_cnn", "rmsprop", 1e-3, model__memory_format="contiguous", training__gradient_clip_value=0.01,
                         training__gradient_clip_norm=0.0),
     "vit": small("vit_tiny", "adam", 1e-3, model__drop_path=0.1, model__dropout=0.1, optimizer__layer_decay=0.7),

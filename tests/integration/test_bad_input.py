@@ -4,9 +4,11 @@ import gzip
 import shutil
 
 import pytest
+import torch
 from idx_files import SIDE, Part, file_names, idx, image_file, label_file
 from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, metrics_of, mpirun, run, set_options,
                        train_command)
+from safetensors.torch import save_file
 
 CONFIG, IO, DIVERGED = 2, 4, 6
 CONFIG_SECONDS = 3  # beyond what mpirun itself takes
@@ -22,12 +24,17 @@ def start(starter, config, output, settings):
     return run(mpirun(3, [WORKER, *options]), environment=MPI_ENVIRONMENT)
 
 
-def expect_refused(outcome, exit_code, words):
+def expect_error(outcome, exit_code, words):
     """With this code, and with all the words in one message that one rank says once."""
     assert outcome.exit_code == exit_code, outcome.output
     messages = [line for line in outcome.stderr.splitlines() if all(word in line for word in words)]
     assert len(messages) == 1, outcome.output
     assert "internal error" not in outcome.stderr and "terminate called" not in outcome.stderr
+
+
+def expect_refused(outcome, exit_code, words):
+    """As an error, before anything is said."""
+    expect_error(outcome, exit_code, words)
     assert outcome.stdout == ""
 
 
@@ -233,6 +240,51 @@ def test_a_run_that_diverges_stops_and_names_a_remedy(tmp_path, mlp, starter):
     last = max(line["step"] for line in metrics_of(tmp_path / "run"))
     assert (tmp_path / "run" / "checkpoint" / f"step-{last:08}").is_dir()  # what was finite is kept
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+def black(tmp_path, mlp, **settings):
+    """Black images, and weights of the mlp that are far too large and meet none but zeros."""
+    path = tmp_path / "large.safetensors"
+    save_file({"1.weight": torch.full((16, SIDE * SIDE), 3e38), "1.bias": torch.zeros(16), "3.weight": torch.ones(10, 16),
+               "3.bias": torch.zeros(10)}, path)
+    return mlp | {"data.path": str(write_parts(tmp_path / "data")), "data.mean": [0.0], "data.std": [1.0],
+                  "model.pretrained": str(path), "optimizer.weight_decay": 10.0} | settings
+
+
+def test_weights_that_overflow_after_the_last_loss_are_no_result_and_their_tensor_is_named(tmp_path, mlp):
+    outcome = run(train_command(tmp_path / "run", 2, black(tmp_path, mlp, **{"training.max_steps": 1})))
+    expect_error(outcome, DIVERGED, ["the test loss of the weights after step 1 is not finite", "1.weight has values"])
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+
+
+def test_a_state_that_is_not_finite_is_not_saved(tmp_path, mlp):
+    settings = black(tmp_path, mlp, **{"training.max_steps": 2, "checkpoint.every_steps": 1})
+    outcome = run(train_command(tmp_path / "run", 2, settings))
+    expect_error(outcome, DIVERGED, ["the state after step 1 is not saved", "in weights.safetensors, 1.weight has values"])
+    assert list((tmp_path / "run" / "checkpoint").iterdir()) == []
+
+
+def test_a_run_whose_loss_scale_skips_every_step_is_no_success(tmp_path, mlp):
+    settings = mlp | {"precision.mixed_precision": "fp16", "precision.loss_scale": 1e9, "training.max_steps": 2}
+    outcome = run(train_command(tmp_path / "run", 2, settings))
+    expect_error(outcome, DIVERGED, ["every step of the run was skipped", "2 of 2", "lower precision.loss_scale"])
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_batch_norm_over_one_value_is_refused_with_the_layer_and_the_remedy(tmp_path, mlp):
+    small = idx([COUNT, 4, 4], bytes(COUNT * 16))  # 1 x 1 in front of the third batch norm
+    data = write_parts(tmp_path / "data", train_images=small, test_images=small)
+    settings = mlp | {"model.name": "small_cnn", "training.micro_batch_size": 1, "data.path": str(data)}
+    outcome = run(train_command(tmp_path / "run", 2, settings))
+    expect_error(outcome, CONFIG, ["no variance in bn3", "1 x 1", "set training.micro_batch_size = 2"])
+
+
+def test_a_channel_that_never_changes_and_an_accuracy_of_guessing_are_told(tmp_path, mlp):
+    settings = mlp | {"data.path": str(write_parts(tmp_path / "data")), "training.epochs": 1}
+    outcome = run(train_command(tmp_path / "run", 2, settings))
+    assert outcome.exit_code == 0, outcome.output
+    for words in ("never change in channel 0", "10.00 % of 10 classes is that of guessing"):
+        assert outcome.stderr.count(words) == 1, outcome.output
 
 
 def test_data_that_changed_since_the_checkpoint_is_refused(tmp_path, mlp, small_data):

@@ -38,7 +38,7 @@ RUNS = {
     "contiguous": {"model.name": "small_cnn", "model.memory_format": "contiguous"},
     "float32": CONVOLUTIONS | {"precision.mixed_precision": "none"},
     "bf16": CONVOLUTIONS | {"precision.mixed_precision": "bf16"},
-    "fp16": CONVOLUTIONS | {"precision.mixed_precision": "fp16"},
+    "fp16": CONVOLUTIONS | {"precision.mixed_precision": "fp16", "precision.loss_scale": 256},  # 65536 would skip both steps
     "int8": CONVOLUTIONS | {"quantization.quantization_aware": True},
     "bf16-gradients": CONVOLUTIONS | {"distributed.gradient_format": "bf16"},
     "fp16-gradients": MLP | {"distributed.gradient_format": "fp16"},

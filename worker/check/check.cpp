@@ -78,6 +78,19 @@ std::unique_ptr<Workload> check_workload(MpiTransport& transport, const Compute&
   return workload;
 }
 
+/// What is wrong with the configuration is a finding here too.
+CheckResult look_at_numerics(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
+                             const Compute& compute, const Workload& workload) {
+  try {
+    return check_numerics(transport, hosts, compute, workload);
+  } catch (const Error& error) {
+    if (error.exit_code() != ExitCode::config) throw;
+    CheckResult finding{"numerics"};
+    finding.fail(error.what());
+    return finding;
+  }
+}
+
 void check_plan(MpiTransport& transport, const std::vector<CheckedHost>& hosts, const Plan& plan,
                 const SetAside& aside, const Request& request, Report& report) {
   const auto& config = plan.config;
@@ -96,7 +109,7 @@ void check_plan(MpiTransport& transport, const std::vector<CheckedHost>& hosts, 
     report.add(check_run_folder(transport, hosts, plan.output, bytes));
   else
     report.add({"run folder", "neither a configuration nor --output was given", {}, CheckVerdict::skipped});
-  if (workload) report.add(check_numerics(transport, hosts, compute, *workload));
+  if (workload) report.add(look_at_numerics(transport, hosts, compute, *workload));
 }
 
 }  // namespace

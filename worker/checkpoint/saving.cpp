@@ -38,7 +38,10 @@ std::optional<Saved> Saving::begin(const TrainingState& state) {
   });
   stage_ = Stage::writing;
   background_.start([this] {
-    timed("hash", [this] { snapshot_.hash(); });
+    timed("hash", [this] {
+      snapshot_.require_finite();
+      snapshot_.hash();
+    });
     timed("write", [this] {
       if (transport_.rank() == 0) snapshot_.create_files();
       snapshot_.write();

@@ -25,8 +25,9 @@ struct Saved {
 /// A save goes through two stages, each in a thread of its own beside the loop: every rank hashes and writes
 /// its part; when all have, rank 0 publishes. The threads call no MPI. Between the stages the ranks speak in
 /// advance(), at a step that all agree on because each rank's status() is among the numbers that all ranks
-/// get in every step. A stage that fails on any rank is Error (io) on all ranks from the next collective call
-/// of this class: nothing is published then, and older checkpoints stay.
+/// get in every step. A stage that fails on any rank is Error (io, or diverged for a state that is not
+/// finite) on all ranks from the next collective call of this class: nothing is published then, and older
+/// checkpoints stay.
 class Saving {
  public:
   /// Under `folder` (RUN/checkpoint); the newest `keep` stay. `about` goes into every manifest (config, plan

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "worker/checkpoint/checkpoint_files.hpp"
+#include "worker/finite.hpp"
 
 namespace lockstep {
 namespace {
@@ -79,6 +80,18 @@ void Snapshot::write() const {
   std::vector<const float*> arrays;
   for (const auto& array : optimizer_) arrays.push_back(array.values.data());
   write_optimizer_part(files_.back(), shard, arrays);
+}
+
+void Snapshot::require_finite() const {
+  const auto blocks = layout_.own_blocks(rank_, static_cast<int>(shards_.size()));
+  const auto look_through = [&](const Copy& copy, const std::string& file) {
+    const auto trouble = trouble_in_blocks(layout_, blocks, copy.values.data(), shards_[rank_].begin);
+    if (!trouble.empty())
+      throw diverged("the state after step " + std::to_string(step_) + " is not saved",
+                     "in " + copy.name + file + ", " + trouble);
+  };
+  for (const auto& model : models_) look_through(model, ".safetensors");
+  for (const auto& array : optimizer_) look_through(array, " of optimizer.safetensors");
 }
 
 void Snapshot::hash() {

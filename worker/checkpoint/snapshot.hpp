@@ -29,6 +29,9 @@ class Snapshot {
   void create_files() const;
   /// Writes and syncs this rank's part of each file, which need not be there yet. Throws Error (io).
   void write() const;
+  /// Looks through this rank's blocks. Throws Error (diverged) that names the first tensor with numbers that
+  /// no state may have.
+  void require_finite() const;
   /// Hashes this rank's blocks.
   void hash();
 

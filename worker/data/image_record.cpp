@@ -46,9 +46,20 @@ ChannelStatistics channel_statistics(std::span<const ImageRecord> records, const
     const double mean = static_cast<double>(sum) / pixels;
     const double variance = static_cast<double>(squares) / pixels - mean * mean;
     result.mean.push_back(mean / 255.0);
-    result.std.push_back(std::sqrt(std::max(variance, 1e-12)) / 255.0);
+    const double deviation = std::sqrt(std::max(variance, 1e-12)) / 255.0;
+    result.std.push_back(deviation < least_deviation ? 1.0 : deviation);
   }
   return result;
+}
+
+std::string note_on_constant_channels(const ChannelStatistics& statistics) {
+  std::string which;
+  for (std::size_t c = 0; c < statistics.std.size(); ++c) {
+    if (statistics.std[c] == 1) which += (which.empty() ? "" : ", ") + std::to_string(c);
+  }
+  if (which.empty()) return "";
+  return "the training images never change in channel " + which +
+         " (its deviation is below 0.001 of white, and 1 is taken instead) make sure that this is meant";
 }
 
 Hash128 content_hash(std::span<const ImageRecord> records, const PixelShape& shape) {

@@ -18,6 +18,7 @@ BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t features)
       batch_var(torch::ones(features)) {}
 
 torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
+  values_per_channel = x.numel() / x.size(1);
   if (!is_training()) {
     return torch::batch_norm(x, weight, bias, running_mean, running_var, false, 0.0, epsilon, true);
   }
@@ -34,10 +35,19 @@ torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
 
 torch::Tensor BatchNorm2dImpl::activated(const torch::Tensor& x, Activation activation,
                                          const torch::Tensor& skipped) {
+  values_per_channel = x.numel() / x.size(1);
   if (is_training() && activation == relu && can_fuse_batch_norm_relu(x, skipped))
     return batch_norm_relu(x, weight, bias, skipped, epsilon, batch_mean, batch_var);
   const auto y = forward(x);
   return activation(skipped.defined() ? sum_with(skipped, y) : y);
+}
+
+std::string batch_norm_of_one_value(const torch::nn::Module& model) {
+  for (const auto& item : model.named_modules("", /*include_self=*/false)) {
+    const auto* norm = dynamic_cast<const BatchNorm2dImpl*>(item.value().get());
+    if (norm && norm->values_per_channel == 1) return item.key();
+  }
+  return "";
 }
 
 torch::Tensor sum_with(const torch::Tensor& skipped, torch::Tensor y) {

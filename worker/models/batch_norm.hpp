@@ -4,6 +4,9 @@
 
 #include <torch/nn/module.h>
 
+#include <cstdint>
+#include <string>
+
 #include "worker/models/activation.hpp"
 #include "worker/models/batch_statistics.hpp"
 
@@ -24,8 +27,13 @@ struct BatchNorm2dImpl : torch::nn::Module, LeavesStatistics {
 
   torch::Tensor weight, bias, running_mean, running_var;
   torch::Tensor batch_mean, batch_var;
+  std::int64_t values_per_channel = 0;  ///< of the last forward pass
 };
 TORCH_MODULE(BatchNorm2d);
+
+/// The name of the first batch norm of `model` that had one value for each channel in the last forward pass,
+/// which has no variance; "" for none. PyTorch refuses such a batch.
+std::string batch_norm_of_one_value(const torch::nn::Module& model);
 
 /// y + skipped, in the place of y, which nobody else needs, unless drop path has made it wider.
 torch::Tensor sum_with(const torch::Tensor& skipped, torch::Tensor y);
