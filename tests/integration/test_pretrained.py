@@ -1,5 +1,12 @@
 """Files of pretrained weights as users may give them: of other classes, of other models, damaged, gone."""
 
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from launching import result_of, run, train, train_command
@@ -89,7 +96,7 @@ def test_a_file_of_another_model_is_refused_with_the_names_of_what_differs(setti
 DAMAGED = {"nothing": (lambda content: b"", "too short"), "half": (lambda content: content[:len(content) // 2], "damaged"),
            "header": (lambda content: content[:100], "longer than the file"),
            "no header": (lambda content: bytes(8) + content[8:], "damaged"),
-           "text": (lambda content: b"<html>not found</html>" * 50, "damaged"),
+           "text": (lambda content: b"<html>not found</html>" * 50, "is a web page"),
            "no objects": (lambda content: b"\x06" + bytes(7) + b'{"a":1}'[:6] + b"}", "damaged")}
 
 
@@ -100,6 +107,43 @@ def test_a_damaged_file_is_an_io_error(settings, trained, tmp_path, damage):
     outcome = outcome_of(settings, tmp_path / "damaged.safetensors", tmp_path / "run")
     assert outcome.exit_code == 4, outcome.output
     assert "damaged.safetensors" in outcome.stderr and message in outcome.stderr
+
+
+def converted(outcome):
+    """The file that the command in the message writes, as it stands there."""
+    [command] = re.findall(r"python3 -c .*(?=, and name the file)", outcome.stderr)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(command, shell=True, check=True, timeout=100, env=os.environ | {"PATH": path})
+    return Path(shlex.split(command)[-1])
+
+
+@pytest.mark.parametrize("format", ["zip", "pickle"])
+def test_a_checkpoint_of_pytorch_is_refused_with_the_line_that_converts_it(settings, trained, tmp_path, format):
+    """As people save it: of a wrapped network, half the file other things, two names for one tensor."""
+    wrapped = {"module." + name: tensor for name, tensor in load_file(trained).items()}
+    shared = wrapped | {"module.bn3.bias": wrapped["module.bn3.bias"].t()}
+    torch.save({"state_dict": shared, "epoch": 3, "optimizer": {"state": {0: torch.ones(3)}}}, tmp_path / "it's m.pt",
+               _use_new_zipfile_serialization=format == "zip")
+    outcome = outcome_of(settings, tmp_path / "it's m.pt", tmp_path / "refused")
+    assert outcome.exit_code == 2 and "of PyTorch" in outcome.stderr, outcome.output
+    path = converted(outcome)
+    assert path == tmp_path / "it's m.safetensors"
+    assert load_file(path).keys() == shared.keys()
+    if format == "pickle":
+        return
+    outcome = outcome_of(settings, path, tmp_path / "run")
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stderr.count('the prefix "module." of all its names is left out') == 1
+    assert torch.allclose(weights_of(tmp_path / "run")["conv2.weight"], wrapped["module.conv2.weight"], rtol=0, atol=1e-25)
+
+
+def test_weights_beside_others_are_refused_with_the_line_that_keeps_them_alone(settings, trained, tmp_path):
+    tensors = load_file(trained)
+    save_file({prefix + name: tensor.clone() for name, tensor in tensors.items() for prefix in ("model.", "model_ema.")},
+              tmp_path / "both.safetensors")
+    outcome = outcome_of(settings, tmp_path / "both.safetensors", tmp_path / "refused")
+    assert outcome.exit_code == 2, outcome.output
+    assert load_file(converted(outcome)).keys() == tensors.keys()
 
 
 def test_a_file_that_is_not_there_is_an_io_error_and_not_missed_once_the_run_has_a_checkpoint(settings, trained, tmp_path):

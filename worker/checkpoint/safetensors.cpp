@@ -10,8 +10,11 @@
 #include <cstdio>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "common/error.hpp"
+#include "worker/checkpoint/safetensors_header.hpp"
+#include "worker/data/regular_file.hpp"
 
 namespace lockstep {
 namespace {
@@ -73,7 +76,11 @@ void SafetensorsFile::check() const {
 std::map<std::string, StoredTensor> tensors_in(const std::string& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) throw file_error("cannot read", path, errno);
-  const auto damaged = [&](const std::string& why) { return Error(ExitCode::io, path + " is damaged", why); };
+  if (const auto kind = not_regular(path); !kind.empty())
+    throw Error(ExitCode::io, "cannot read " + path, kind, "name a safetensors file");
+  const auto damaged = [&](const std::string& why) {
+    return Error(ExitCode::io, path + " is damaged", why, "copy it again from where it came from");
+  };
   PartFile file(path, PartFile::Mode::read);
   if (status.st_size < 8) throw damaged("it is too short for a safetensors file");
   std::array<std::uint8_t, 8> bytes{};
@@ -82,24 +89,17 @@ std::map<std::string, StoredTensor> tensors_in(const std::string& path) {
   for (int i = 0; i < 8; ++i) length |= std::uint64_t{bytes[i]} << (8 * i);
   if (length > static_cast<std::uint64_t>(status.st_size) - 8)
     throw damaged("its header is longer than the file");
+  if (length > static_cast<std::uint64_t>(longest_header))
+    throw damaged("its header has " + std::to_string(length) + " bytes, and " +
+                  std::to_string(longest_header) + " are the most that the format allows");
   std::string text(length, '\0');
   file.read(text.data(), static_cast<std::int64_t>(length), 8);
   const auto data_begin = static_cast<std::int64_t>(length) + 8;
-  std::map<std::string, StoredTensor> tensors;
   try {
-    const auto header = nlohmann::json::parse(text);
-    for (const auto& [name, about] : header.items()) {
-      if (name == "__metadata__") continue;
-      const auto offsets = about.at("data_offsets").get<std::array<std::int64_t, 2>>();
-      tensors[name] = {about.at("dtype"), about.at("shape"), data_begin + offsets[0],
-                       data_begin + offsets[1]};
-      if (offsets[0] < 0 || offsets[1] < offsets[0] || data_begin + offsets[1] > status.st_size)
-        throw damaged("the bytes of " + name + " are not all in it");
-    }
-  } catch (const nlohmann::json::exception& error) {
-    throw damaged(std::string("its header is not that of a safetensors file: ") + error.what());
+    return tensors_in_header(text, data_begin, status.st_size - data_begin);
+  } catch (const std::runtime_error& error) {
+    throw damaged(error.what());
   }
-  return tensors;
 }
 
 PartFile::PartFile(const std::string& path, Mode mode)

@@ -48,8 +48,8 @@ struct StoredTensor {
   std::int64_t begin, end;  ///< its bytes in the file
 };
 
-/// The tensors of the safetensors file `path` by name; their bytes lie inside the file. Throws Error (io)
-/// when it cannot be read or is damaged.
+/// The tensors of the safetensors file `path` by name; their bytes lie inside the file, and fit shapes and
+/// types. Throws Error (io) when it cannot be read or is not as the format asks.
 std::map<std::string, StoredTensor> tensors_in(const std::string& path);
 
 /// A file opened for reading or writing parts of it. Throws Error (io) on any failure, a full disk included.
