@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/printable.hpp"
+
 namespace lockstep {
 namespace {
 
@@ -10,7 +12,7 @@ std::string message(const std::string& problem, const std::string& why, const st
   std::string text = problem;
   if (!why.empty()) text += " (" + why + ")";
   if (!suggestion.empty()) text += " " + suggestion;
-  return text;
+  return printable(text);
 }
 
 std::string remedy(int error_number) {

@@ -10,6 +10,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.hpp"
+#include "common/printable.hpp"
+#include "common/small_file.hpp"
 
 namespace lockstep {
 namespace {
@@ -56,6 +58,8 @@ void start_log(int rank, bool to_terminal) {
 }
 
 void log_to_file(const std::string& path, int rank, LogFormat format) {
+  if (const auto kind = why_not_regular(path); !kind.empty())
+    throw Error(ExitCode::io, "cannot open the log " + path, kind, "remove it");
   try {
     auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
     file->set_formatter(formatter_of(format, rank));
@@ -66,8 +70,8 @@ void log_to_file(const std::string& path, int rank, LogFormat format) {
   }
 }
 
-void log_info(const std::string& text) { spdlog::info("{}", text); }
-void log_warning(const std::string& text) { spdlog::warn("{}", text); }
-void log_error(const std::string& text) { spdlog::error("{}", text); }
+void log_info(const std::string& text) { spdlog::info("{}", printable(text)); }
+void log_warning(const std::string& text) { spdlog::warn("{}", printable(text)); }
+void log_error(const std::string& text) { spdlog::error("{}", printable(text)); }
 
 }  // namespace lockstep

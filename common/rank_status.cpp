@@ -4,8 +4,10 @@
 #include <array>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
+
+#include "common/small_file.hpp"
+#include "common/stored_json.hpp"
 
 namespace lockstep {
 namespace {
@@ -13,6 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t least_bytes = 1024;  // of a status, so that each covers the one before
+constexpr std::int64_t most_bytes = 1 << 20;
 constexpr int peer_lost = 3, by_signal = 128;
 constexpr std::array ending_signals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};  // those a rank listens to
 
@@ -55,11 +58,12 @@ std::string to_text(const RankStatus& status) {
 }
 
 std::optional<RankStatus> rank_status_from_text(const std::string& text) {
-  const auto object = json::parse(text.substr(0, text.find('\n')), nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return std::nullopt;
+  auto object = stored_json(text.substr(0, text.find('\n')));
+  if (!has_types_of(object, RankStatus{})) return std::nullopt;
+  make_printable(object);
   try {
     return object.get<RankStatus>();
-  } catch (const json::exception&) {
+  } catch (const json::exception&) {  // of elements of lists
     return std::nullopt;
   }
 }
@@ -69,19 +73,25 @@ std::string to_text(const RankGpu& gpu) {
 }
 
 RankGpu rank_gpu_from_text(const std::string& text) {
-  const auto object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  return object.is_object() ? object.get<RankGpu>() : RankGpu{};
+  const auto object = stored_json(text);
+  try {
+    return has_types_of(object, RankGpu{}) ? object.get<RankGpu>() : RankGpu{};
+  } catch (const json::exception&) {  // of elements of lists
+    return {};
+  }
 }
 
 std::vector<RankStatus> read_rank_statuses(const std::string& run) {
   std::vector<RankStatus> statuses;
-  std::error_code none;
-  for (const auto& item : std::filesystem::directory_iterator(status_folder(run), none)) {
-    if (!item.path().filename().string().starts_with("rank-")) continue;
-    std::ifstream file(item.path());
-    std::string text;
-    std::getline(file, text, '\0');  // unlike iterators this does not throw where a file system fails
-    if (auto status = rank_status_from_text(text)) statuses.push_back(std::move(*status));
+  std::error_code failure;
+  using Items = std::filesystem::directory_iterator;
+  for (Items item(status_folder(run), failure); !failure && item != Items(); item.increment(failure)) {
+    if (!item->path().filename().string().starts_with("rank-")) continue;
+    try {
+      if (auto status = rank_status_from_text(read_file(item->path(), most_bytes)))
+        statuses.push_back(std::move(*status));
+    } catch (const Error&) {  // it is written again within a second
+    }
   }
   std::ranges::sort(statuses, {}, &RankStatus::rank);
   return statuses;

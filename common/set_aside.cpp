@@ -1,16 +1,14 @@
 #include "common/set_aside.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 #include "common/error.hpp"
 #include "common/rank_status.hpp"
+#include "common/small_file.hpp"
+#include "common/stored_json.hpp"
 
 namespace lockstep {
 
@@ -22,12 +20,22 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::int64_t most_bytes = 1 << 24;
+
+/// False where some of it is no entry.
 template <class Entry>
-void append(std::vector<Entry>& entries, const json& object, const char* key) {
-  if (!object.is_object() || !object.contains(key)) return;
-  for (const auto& entry : object[key]) {
-    if (entry.is_object()) entries.push_back(entry.get<Entry>());
+bool append(std::vector<Entry>& entries, const json& object, const char* key) {
+  if (!object.contains(key)) return true;
+  bool sound = object[key].is_array();
+  for (const auto& entry : sound ? object[key] : json::array()) {
+    try {
+      if (!has_types_of(entry, Entry{})) throw json::other_error::create(0, "another type", &entry);
+      entries.push_back(entry.get<Entry>());
+    } catch (const json::exception&) {  // of elements of lists too
+      sound = false;
+    }
   }
+  return sound;
 }
 
 }  // namespace
@@ -65,37 +73,47 @@ std::optional<std::string> SetAside::visible_devices(const std::string& host,
 std::string set_aside_file(const std::string& run) { return status_folder(run) + "/set_aside.json"; }
 
 std::string read_set_aside_text(const std::string& run) {
-  std::ifstream file(set_aside_file(run));
-  std::string text;
-  std::getline(file, text, '\0');  // unlike iterators this does not throw where a file system fails
-  return text;
+  try {
+    std::error_code failure;
+    if (!std::filesystem::exists(set_aside_file(run), failure)) return "";
+    return read_file(set_aside_file(run), most_bytes);
+  } catch (const Error& error) {
+    return error.what();  // which is as damaged as a text can be
+  }
 }
 
 SetAside set_aside_in(const std::string& text) {
-  const auto object = json::parse(text, nullptr, /*allow_exceptions=*/false);
   SetAside aside;
-  try {
-    append(aside.hosts, object, "hosts");
-    append(aside.gpus, object, "gpus");
-  } catch (const json::exception&) {
-    return {};
+  auto object = stored_json(text);
+  if (!object.is_object()) {
+    aside.damaged = !text.empty();
+    return aside;
   }
+  make_printable(object);
+  const bool hosts_are_sound = append(aside.hosts, object, "hosts");
+  aside.damaged = !append(aside.gpus, object, "gpus") || !hosts_are_sound;
   return aside;
+}
+
+std::string doubt_about(const SetAside& aside, const std::string& run) {
+  if (!aside.damaged) return "";
+  return set_aside_file(run) +
+         " is damaged (some of it is no entry) what it set aside there is used again: leave such hosts out "
+         "of "
+         "--hosts, or restore the file";
 }
 
 void add_to_set_aside(const std::string& run, const SetAside& more) {
   auto all = set_aside_in(read_set_aside_text(run));
   all.hosts.insert(all.hosts.end(), more.hosts.begin(), more.hosts.end());
   all.gpus.insert(all.gpus.end(), more.gpus.begin(), more.gpus.end());
-  const auto path = set_aside_file(run), beside = path + ".new";
+  const auto path = set_aside_file(run);
   std::error_code failure;  // writing shows it
   std::filesystem::create_directories(status_folder(run), failure);
-  std::ofstream file(beside);
-  file << json{{"hosts", all.hosts}, {"gpus", all.gpus}}.dump(2, ' ', false, json::error_handler_t::replace)
-       << "\n";
-  file.close();
-  if (!file) throw file_error("cannot write", beside, errno);
-  if (std::rename(beside.c_str(), path.c_str()) != 0) throw file_error("cannot write", path, errno);
+  if (all.damaged) rename_file(path, path + ".damaged");
+  replace_file(path, json{{"hosts", all.hosts}, {"gpus", all.gpus}}.dump(2, ' ', false,
+                                                                         json::error_handler_t::replace) +
+                         "\n");
 }
 
 }  // namespace lockstep

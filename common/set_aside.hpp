@@ -37,6 +37,7 @@ struct GpuAside {
 struct SetAside {
   std::vector<HostAside> hosts;
   std::vector<GpuAside> gpus;
+  bool damaged = false;  ///< there was something in the file that is no entry; it is passed over
 
   /// The entry of the GPU `name` of `host`; null where it may be used.
   const GpuAside* gpu(const std::string& host, const std::string& name) const;
@@ -52,9 +53,11 @@ struct SetAside {
 std::string set_aside_file(const std::string& run);
 /// Its text; empty where there is none. Never throws.
 std::string read_set_aside_text(const std::string& run);
-/// Nothing where the text is damaged.
+/// The entries that can be read.
 SetAside set_aside_in(const std::string& text);
-/// Adds to the file, which keeps what it has. Throws Error (io).
+/// What to tell of a damaged file; empty where it is sound.
+std::string doubt_about(const SetAside& aside, const std::string& run);
+/// Adds to the file, which keeps what it has; a damaged one is kept beside it. Throws Error (io).
 void add_to_set_aside(const std::string& run, const SetAside& more);
 
 }  // namespace lockstep

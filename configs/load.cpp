@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "common/printable.hpp"
 #include "configs/file.hpp"
 #include "configs/names.hpp"
 #include "configs/registry.hpp"
@@ -57,11 +58,24 @@ Problem unknown_section(const std::string& name, bool is_table) {
           nearest.empty() ? suggest_name(name) : "did you mean " + nearest + "?"};
 }
 
+/// The first line that could nest tables so deeply, as a.b.c does, that toml++, which walks them recursively,
+/// overflows the stack; 0 where there is none.
+std::uint32_t line_nested_too_deep(std::string_view text) {
+  constexpr std::ptrdiff_t most_dots = 1000;  // far more than any key has, and far less than the stack holds
+  std::uint32_t line = 1;
+  for (std::size_t begin = 0; begin < text.size(); ++line) {
+    const auto end = std::min(text.find('\n', begin), text.size());
+    if (std::ranges::count(text.substr(begin, end - begin), '.') > most_dots) return line;
+    begin = end + 1;
+  }
+  return 0;
+}
+
 /// `text` as a TOML value, or as a string if it is none: --set optimizer.name=sgd needs no quotes. Where a
 /// text is wanted, what is not quoted is taken as it stands, so that names and paths may look like numbers.
 toml::table table_of_option(bool text_wanted, const std::string& text) {
   const bool quoted_text = !text.empty() && (text.front() == '"' || text.front() == '\'');
-  if (!text_wanted || quoted_text) {
+  if ((!text_wanted || quoted_text) && line_nested_too_deep(text) == 0) {
     try {
       toml::table parsed = toml::parse("value = " + text);
       if (parsed.size() == 1) return parsed;
@@ -117,6 +131,11 @@ void Loader::read_content(const std::string& path, const FileContent& content) {
   if (const Problem* problem = std::get_if<Problem>(&content)) {
     understood_ = false;
     report({0, 0, 0, path}, *problem);
+    return;
+  }
+  if (const auto line = line_nested_too_deep(std::get<std::string>(content)); line > 0) {
+    understood_ = false;
+    report(place_in(path, {line, 1}), {"nested too deep", "it has more than 1000 dots", "check the path"});
     return;
   }
   try {
@@ -303,7 +322,8 @@ ResolvedConfig Loader::result() {
 }  // namespace
 
 ConfigError::ConfigError(const std::vector<std::string>& problems)
-    : Error(ExitCode::config, joined(problems, "\n")) {}
+    : Error(ExitCode::config, joined(problems, "\n")),
+      lines_(printable(joined(problems, "\n"), LineFeeds::kept)) {}
 
 Override parse_override(const std::string& text) {
   const std::size_t equals = text.find('=');

@@ -20,6 +20,11 @@ class ConfigError : public Error {
  public:
   /// `problems` may not be empty.
   explicit ConfigError(const std::vector<std::string>& problems);
+
+  const char* what() const noexcept override { return lines_.c_str(); }
+
+ private:
+  std::string lines_;  ///< printable() but for the line feeds between them
 };
 
 /// A configuration and, for every parameter, where its value comes from.

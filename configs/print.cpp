@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/stored_json.hpp"
 #include "configs/json_value.hpp"
 #include "configs/registry.hpp"
 #include "configs/text.hpp"
@@ -16,12 +17,16 @@ struct FromJson {
 
   template <class T>
   void operator()(T& value) const {
+    const json pattern = T{};
+    if (!has_types_of({{"value", node}}, {{"value", pattern}}))
+      throw json::other_error::create(0, "another type", &node);
     value = node.get<T>();
   }
+  void operator()(std::vector<Real>& list) const { list = node.get<std::vector<Real>>(); }
   template <class T>
   void operator()(std::optional<T>& value) const {
     value.reset();
-    if (node != "auto") value = node.get<T>();
+    if (node != "auto") (*this)(value.emplace());
   }
 };
 
@@ -61,10 +66,11 @@ std::string result_json(const Config& config) { return json_of(config, true).dum
 Config config_from_json(const std::string& text) {
   Config config;
   try {
-    const json root = json::parse(text);
+    const json root = stored_json(text);
     for (const Parameter& row : parameters()) {
       Value value = row.default_value;
       std::visit(FromJson{root.at(row.section).at(row.key)}, value);
+      if (const auto problem = check_bounds(row, value)) throw unreadable(problem->text());
       row.set(config, value);
     }
     if (to_json(config) != root.dump())

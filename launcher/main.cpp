@@ -10,6 +10,7 @@
 
 #include "common/build_identity.hpp"
 #include "common/error.hpp"
+#include "common/printable.hpp"
 #include "configs/load.hpp"
 #include "configs/text.hpp"
 #include "launcher/commands.hpp"
@@ -92,7 +93,8 @@ int main(int argc, char** argv) {
     std::cerr << "lockstep: " << error.what() << "\n";
     return static_cast<int>(error.exit_code());
   } catch (const std::exception& error) {
-    std::cerr << "lockstep: internal error: " << error.what() << "\n";
+    std::cerr << "lockstep: internal error: " << lockstep::printable(error.what(), lockstep::LineFeeds::kept)
+              << "\n";
     return static_cast<int>(lockstep::ExitCode::bug);
   }
 }

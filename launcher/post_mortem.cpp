@@ -9,14 +9,19 @@
 #include <map>
 #include <set>
 
+#include "common/printable.hpp"
+#include "common/small_file.hpp"
+
 namespace lockstep {
 namespace {
 
 constexpr std::size_t last_lines = 5;
 
 std::deque<std::string> end_of_log(const std::string& run, int rank) {
-  std::ifstream file(run + "/log/rank-" + std::to_string(rank) + ".log");
+  const auto path = run + "/log/rank-" + std::to_string(rank) + ".log";
   std::deque<std::string> lines;
+  if (!why_not_regular(path).empty()) return lines;  // opening a FIFO would wait for a writer
+  std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     lines.push_back(line);
     if (lines.size() > last_lines) lines.pop_front();
@@ -101,7 +106,7 @@ std::string describe(const Finding& finding, const std::string& run) {
   if (finding.trouble != Trouble::dead && finding.trouble != Trouble::out_of_memory) return text;
   const auto lines = end_of_log(run, finding.ranks.front());
   if (!lines.empty()) text += "; the last lines of its log:";
-  for (const auto& line : lines) text += "\n    " + line;
+  for (const auto& line : lines) text += "\n    " + printable(line);
   return text;
 }
 

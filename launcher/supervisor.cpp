@@ -13,6 +13,7 @@
 #include "common/checkpoint_name.hpp"
 #include "common/error.hpp"
 #include "common/log.hpp"
+#include "common/printable.hpp"
 #include "common/set_aside.hpp"
 #include "launcher/failed_gpus.hpp"
 #include "launcher/hosts.hpp"
@@ -88,7 +89,9 @@ class Supervisor {
   }
 
  private:
-  void say(const std::string& text) const { std::cerr << "lockstep: " << text << std::endl; }
+  void say(const std::string& text) const {
+    std::cerr << "lockstep: " << printable(text, LineFeeds::kept) << std::endl;
+  }
 
   /// Endings that another start would come to again, and that the ranks have explained themselves.
   bool is_final(const Ending& ending) const {
@@ -162,6 +165,8 @@ class Supervisor {
   /// In earlier starts of the run. One that begins afresh gets a folder of its own, without such.
   void leave_out_what_failed_before() {
     if (supervision_.run.empty() || std::ranges::count(launch_.worker_arguments, "--fresh") > 0) return;
+    const auto doubt = doubt_about(set_aside_in(read_set_aside_text(supervision_.run)), supervision_.run);
+    if (!doubt.empty()) say(doubt);
     const int asked = launch_.ranks;
     if (!fit_to_gpus()) {
       throw Error(ExitCode::gpu_failed, "no GPU is left for the run " + supervision_.run,

@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/printable.hpp"
 #include "configs/usual_rates.hpp"
 #include "launcher/commands.hpp"
 #include "launcher/machine.hpp"
@@ -19,8 +20,8 @@ int validate(const Settings& settings) {
   const auto set = static_cast<std::int64_t>(origin.size()) - defaults;
   const auto warnings = unusual_rates(resolved);
   if (terminal_columns()) {
-    std::cout << settings.config << ": valid, " << origin.size() << " values, " << set << " set\n";
-    for (const auto& warning : warnings) std::cout << "warning: " << warning << "\n";
+    std::cout << printable(settings.config) << ": valid, " << origin.size() << " values, " << set << " set\n";
+    for (const auto& warning : warnings) std::cout << "warning: " << printable(warning) << "\n";
   } else {
     const nlohmann::ordered_json line = {{"file", settings.config},
                                          {"valid", true},

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,7 +11,10 @@
 
 #include "common/diagnosis.hpp"
 #include "common/error.hpp"
+#include "common/printable.hpp"
 #include "common/refused_start.hpp"
+#include "common/small_file.hpp"
+#include "common/stored_json.hpp"
 #include "launcher/commands.hpp"
 #include "launcher/machine.hpp"
 #include "launcher/post_mortem.hpp"
@@ -56,14 +58,13 @@ std::string gpu_in_words(const RankGpu& gpu) {
 
 /// It has the result of the steps that it was last asked for; with more epochs an old one is of fewer.
 bool is_complete(const std::string& run) {
-  std::ifstream file(run + "/result.json");
-  if (!file.is_open()) return false;
-  const auto result = ordered_json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!result.is_object()) return true;
+  if (!fs::exists(run + "/result.json")) return false;
   try {
+    const auto result = stored_json(read_file(run + "/result.json"));
+    if (!result.is_object()) return true;
     const auto training = resolved_of_run(run).config.training;
-    return result.value("epochs", ordered_json(training.epochs)) == training.epochs &&
-           result.value("max_steps", ordered_json(training.max_steps)) == training.max_steps;
+    return whole_number(result, "epochs", training.epochs) == training.epochs &&
+           whole_number(result, "max_steps", training.max_steps) == training.max_steps;
   } catch (const Error&) {  // written by another version, or away
     return true;
   }
@@ -118,9 +119,10 @@ struct Answer {
 
 void print_for_people(const WhyOptions& options, const Answer& answer) {
   const auto& ranks = answer.ranks;
-  for (const auto& finding : answer.findings) std::cout << describe(finding, options.run) << "\n";
+  for (const auto& finding : answer.findings)
+    std::cout << printable(describe(finding, options.run), LineFeeds::kept) << "\n";
   if (!answer.standing.empty()) std::cout << answer.standing << "\n";
-  if (answer.refused) std::cout << in_words(*answer.refused) << "\n";
+  if (answer.refused) std::cout << printable(in_words(*answer.refused), LineFeeds::kept) << "\n";
   if (ranks.empty()) return;
   const bool gpus = std::ranges::any_of(ranks, [](const auto& rank) { return rank.gpu.exists(); });
   std::printf("\n%5s  %-16s %-8s %8s  %-11s %9s  %-8s%s\n", "rank", "host", "state", "step", "phase", "for",

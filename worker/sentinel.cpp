@@ -271,7 +271,7 @@ class Watch {
 
   void open_file(const Stamps& page) {
     const auto path = status_folder(page.run) + "/rank-" + std::to_string(page.rank) + ".json";
-    file_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    file_ = open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
     struct statfs system {};
     constexpr auto nfs = 0x6969;
     on_nfs_ = file_ >= 0 && fstatfs(file_, &system) == 0 && system.f_type == nfs;

@@ -384,10 +384,17 @@ TEST(ConfigVersion, MustBeAVersion) {
 }
 
 TEST(Files, OfAnyDepthAreAnswered) {
-  std::string deep;
-  for (int i = 0; i < 130000; ++i) deep += "a.";
-  EXPECT_TRUE(contains(problems(deep + "b = 1"), "unknown section [a]"));
-  EXPECT_TRUE(contains(problems("[" + deep + "b]"), "unknown section [a]"));
+  const auto names = [](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += "a.";
+    return text + "b";
+  };
+  EXPECT_TRUE(contains(problems(names(1000) + " = 1"), "unknown section [a]"));
+  EXPECT_TRUE(contains(problems("[" + names(1000) + "]"), "unknown section [a]"));
+  EXPECT_TRUE(contains(problems("\n" + names(130000) + " = 1"), "FILE:2:1: nested too deep"));
+  EXPECT_TRUE(contains(problems("[" + names(130000) + "]"), "FILE:1:1: nested too deep"));
+  EXPECT_TRUE(
+      contains(problems("", {"training.epochs={" + names(130000) + " = 1}"}), "--set training.epochs"));
   EXPECT_TRUE(contains(problems("a = " + std::string(250000, '[')), "not valid TOML"));
 }
 

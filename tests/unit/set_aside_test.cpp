@@ -55,7 +55,23 @@ TEST_F(SetAsideFile, ThatIsMissingOrDamagedSetsNothingAside) {
   for (const auto* text : {"", "{", "[]", R"({"hosts": 1, "gpus": [3]})", R"({"gpus": [{"rank": "x"}]})"}) {
     EXPECT_TRUE(set_aside_in(text).hosts.empty()) << text;
     EXPECT_TRUE(set_aside_in(text).gpus.empty()) << text;
+    EXPECT_EQ(set_aside_in(text).damaged, std::string(text) != "") << text;
   }
+}
+
+TEST_F(SetAsideFile, ThatIsDamagedInPartKeepsItsOtherEntriesAndIsKeptBeside) {
+  std::filesystem::create_directories(run + "/status");
+  std::ofstream(set_aside_file(run)) << R"({"hosts": [{"host": 5}, {"host": "n\u001b[31m1", "rank": 1e300}, 7,
+                                                      {"host": "n2"}], "gpus": [{"host_gpus": [1.5]}]})";
+  const auto read = set_aside_in(read_set_aside_text(run));
+  ASSERT_EQ(read.hosts.size(), 1U);
+  EXPECT_EQ(read.hosts[0].host, "n2");
+  EXPECT_TRUE(read.gpus.empty());
+  EXPECT_NE(doubt_about(read, run).find("set_aside.json is damaged"), std::string::npos);
+  add_to_set_aside(run, {{{"n3", 0, 3, "why"}}, {}});
+  EXPECT_EQ(set_aside_in(read_set_aside_text(run)).hosts.size(), 2U);
+  EXPECT_TRUE(std::filesystem::exists(set_aside_file(run) + ".damaged"));
+  EXPECT_EQ(doubt_about(set_aside_in(read_set_aside_text(run)), run), "");
 }
 
 TEST_F(SetAsideFile, ThatCannotBeWrittenIsAnError) {
@@ -108,6 +124,18 @@ TEST(RankStatus, KeepsTheGpuAndWhatNvmlTellsOfIt) {
   EXPECT_EQ(read->gpu.health.xids, (std::vector<std::int64_t>{48, 94}));
   EXPECT_EQ(read->gpu_failure, "CUDA error 214");
   EXPECT_FALSE(rank_gpu_from_text("{").exists());
+  EXPECT_FALSE(rank_gpu_from_text(R"({"index": 1e300})").exists());
+}
+
+TEST(RankStatus, IsNothingWhereATypeIsAnotherAndShowsNoControlCharacters) {
+  for (const auto* text : {R"({"rank": "x"})", R"({"rank": 1e300})", R"({"awaits": [1e300]})",
+                           R"({"gpu": 3})", R"({"gpu": {"health": {"xids": ["x"]}}})", "[]", "null"})
+    EXPECT_FALSE(rank_status_from_text(text)) << text;
+  EXPECT_FALSE(rank_status_from_text(std::string(1000000, '[')));
+  const auto read = rank_status_from_text(R"({"host": "\u001b]0;owned\u0007", "phase": "a\nb"})");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->host, R"(\x1b]0;owned\x07)");
+  EXPECT_EQ(read->phase, R"(a\x0ab)");
 }
 
 }  // namespace

@@ -51,18 +51,16 @@ SafetensorsFile::SafetensorsFile(std::string path, std::vector<TensorSpec> tenso
 }
 
 void SafetensorsFile::create() const {
-  PartFile file(path_, PartFile::Mode::write);
-  file.write(header_.data(), static_cast<std::int64_t>(header_.size()), 0);
-  const int descriptor = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-  const int failure = descriptor < 0 ? errno : posix_fallocate(descriptor, 0, size());
-  if (descriptor >= 0) close(descriptor);
-  if (failure != 0)
-    throw file_error("cannot reserve " + std::to_string(size()) + " bytes for", path_, failure);
+  with_patience([this] {
+    PartFile file(path_, PartFile::Mode::write);
+    file.write(header_.data(), static_cast<std::int64_t>(header_.size()), 0);
+    file.reserve(size());
+  });
 }
 
 void SafetensorsFile::check() const {
   struct stat status {};
-  if (stat(path_.c_str(), &status) != 0) throw file_error("cannot read", path_, errno);
+  if (stat(path_.c_str(), &status) != 0) throw FileError("cannot read", path_, errno);
   std::string found(header_.size(), '\0');
   if (status.st_size == size()) PartFile(path_, PartFile::Mode::read).read(found.data(), offsets_[0], 0);
   if (found != header_) {
@@ -102,10 +100,11 @@ std::map<std::string, StoredTensor> tensors_in(const std::string& path) {
   }
 }
 
-PartFile::PartFile(const std::string& path, Mode mode)
-    : path_(path),
-      file_(open(path.c_str(), (mode == Mode::read ? O_RDONLY : O_WRONLY | O_CREAT) | O_CLOEXEC, 0666)) {
-  if (file_ < 0) throw file_error("cannot open", path, errno);
+PartFile::PartFile(const std::string& path, Mode mode) : path_(path) {
+  constexpr int to_write = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  file_ = mode == Mode::read ? with_patience([&] { return open_to_read(path); })
+                             : open(path.c_str(), to_write, 0666);
+  if (file_ < 0) throw FileError("cannot open", path, errno);
 }
 
 PartFile::~PartFile() { close(file_); }
@@ -115,19 +114,28 @@ void PartFile::write(const void* data, std::int64_t bytes, std::int64_t offset) 
   while (bytes > 0) {
     const auto written = pwrite(file_, from, static_cast<std::size_t>(bytes), offset);
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) throw file_error("cannot write", path_, errno);
+    if (written <= 0) throw FileError("cannot write", path_, errno);
     from += written;
     offset += written;
     bytes -= written;
   }
 }
 
+void PartFile::reserve(std::int64_t size) {
+  if (const int failure = posix_fallocate(file_, 0, size); failure != 0)
+    throw FileError("cannot reserve " + std::to_string(size) + " bytes for", path_, failure);
+}
+
 void PartFile::read(void* data, std::int64_t bytes, std::int64_t offset) {
+  with_patience([&] { read_once(data, bytes, offset); });
+}
+
+void PartFile::read_once(void* data, std::int64_t bytes, std::int64_t offset) {
   auto* to = static_cast<char*>(data);
   while (bytes > 0) {
     const auto got = pread(file_, to, static_cast<std::size_t>(bytes), offset);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw file_error("cannot read", path_, errno);
+    if (got < 0) throw FileError("cannot read", path_, errno);
     if (got == 0) throw Error(ExitCode::io, path_ + " is damaged", "it ends before its header says");
     to += got;
     offset += got;
@@ -136,43 +144,25 @@ void PartFile::read(void* data, std::int64_t bytes, std::int64_t offset) {
 }
 
 void PartFile::sync() {
-  if (fsync(file_) != 0) throw file_error("cannot write", path_, errno);
-}
-
-void write_file(const std::string& path, const std::string& text) {
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0) throw file_error("cannot open", path, errno);
-  close(file);
-  PartFile part(path, PartFile::Mode::write);
-  part.write(text.data(), static_cast<std::int64_t>(text.size()), 0);
-  part.sync();
-}
-
-void replace_file(const std::string& path, const std::string& text) {
-  write_file(path + ".writing", text);
-  if (rename((path + ".writing").c_str(), path.c_str()) != 0) throw file_error("cannot write", path, errno);
-}
-
-std::string read_file(const std::string& path) {
-  struct stat status {};
-  if (stat(path.c_str(), &status) != 0) throw file_error("cannot read", path, errno);
-  std::string text(static_cast<std::size_t>(status.st_size), '\0');
-  PartFile(path, PartFile::Mode::read).read(text.data(), std::ssize(text), 0);
-  return text;
+  if (fsync(file_) != 0) throw FileError("cannot write", path_, errno);
 }
 
 bool is_there(const std::string& path) {
-  struct stat status {};
-  if (stat(path.c_str(), &status) == 0) return true;
-  if (errno != ENOENT && errno != ENOTDIR) throw file_error("cannot look at", path, errno);
-  return false;
+  return with_patience([&] {
+    struct stat status {};
+    if (stat(path.c_str(), &status) == 0) return true;
+    if (errno != ENOENT && errno != ENOTDIR) throw FileError("cannot look at", path, errno);
+    return false;
+  });
 }
 
 void sync_folder(const std::string& folder) {
-  const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const int failure = file < 0 || fsync(file) != 0 ? errno : 0;
-  if (file >= 0) close(file);
-  if (failure != 0) throw file_error("cannot sync the folder", folder, failure);
+  with_patience([&] {
+    const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int failure = file < 0 || fsync(file) != 0 ? errno : 0;
+    if (file >= 0) close(file);
+    if (failure != 0) throw FileError("cannot sync the folder", folder, failure);
+  });
 }
 
 }  // namespace lockstep

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "common/small_file.hpp"
+
 namespace lockstep {
 
 /// One tensor of a file, in row-major order.
@@ -52,7 +54,9 @@ struct StoredTensor {
 /// types. Throws Error (io) when it cannot be read or is not as the format asks.
 std::map<std::string, StoredTensor> tensors_in(const std::string& path);
 
-/// A file opened for reading or writing parts of it. Throws Error (io) on any failure, a full disk included.
+/// A regular file opened for reading or writing parts of it; no link is followed to write. Throws Error (io)
+/// on any failure, a full disk included. What is read is tried again (with_patience()); what is written the
+/// caller must begin anew, as a sync that failed tells that earlier writes are lost.
 class PartFile {
  public:
   enum class Mode { read, write };
@@ -62,21 +66,19 @@ class PartFile {
   PartFile& operator=(const PartFile&) = delete;
 
   void write(const void* data, std::int64_t bytes, std::int64_t offset);
+  /// Makes sure that there is room for the file to have this size, which it gets.
+  void reserve(std::int64_t size);
   void read(void* data, std::int64_t bytes, std::int64_t offset);
   /// Returns when what was written is on disk.
   void sync();
 
  private:
+  void read_once(void* data, std::int64_t bytes, std::int64_t offset);
+
   std::string path_;
   int file_;
 };
 
-/// Writes a whole small file, synced. Throws Error (io).
-void write_file(const std::string& path, const std::string& text);
-/// The same beside `path`, renamed to it in the end: a reader sees the old text or the new one.
-void replace_file(const std::string& path, const std::string& text);
-/// Reads a whole small file. Throws Error (io).
-std::string read_file(const std::string& path);
 /// Whether there is a file or folder of this name. Throws Error (io) where that cannot be told.
 bool is_there(const std::string& path);
 /// Makes what happened to the names in `folder` durable. Throws Error (io).
