@@ -40,6 +40,22 @@ void refuse_other_device(const Plan& plan, const std::string& problem, const std
               "reliability.resume_on_other_device=true");
 }
 
+/// plan.json has been compared; but it, or the checkpoint, may be a copy of another run's, or be gone.
+void require_plan_of_checkpoint(const json& manifest, const Plan& plan) {
+  if (!manifest.contains("config")) return;
+  auto then = config_from_json(manifest["config"].dump());
+  then.training.epochs = plan.config.training.epochs;  // these may have grown
+  then.training.max_steps = plan.config.training.max_steps;
+  std::string differing;
+  for (const auto& key : differing_keys(then, plan.config))
+    differing += (differing.empty() ? "" : "; ") + key;
+  if (differing.empty()) return;
+  throw Error(
+      ExitCode::config, "the checkpoints in " + plan.output + " are of a run with another plan", differing,
+      "use the settings they were saved with, or start over with --fresh, which keeps the old run under "
+      "another name");
+}
+
 }  // namespace
 
 std::string teacher_hash(const Workload& workload) {
@@ -47,13 +63,16 @@ std::string teacher_hash(const Workload& workload) {
 }
 
 json conditions_of(const Workload& workload, const Compute& compute, const Plan& plan) {
-  return {{"config", json::parse(to_json(plan.config))},  {"plan_hash", plan.hash().hex()},
-          {"data_hash", workload.data.hash.hex()},        {"teacher_hash", teacher_hash(workload)},
-          {"mixed_precision", workload.precision.name()}, {"device_class", compute.device_class},
-          {"device_details", compute.device_details},     {"build", build_identity()}};
+  json now = {{"config", json::parse(to_json(plan.config))},  {"plan_hash", plan.hash().hex()},
+              {"data_hash", workload.data.hash.hex()},        {"teacher_hash", teacher_hash(workload)},
+              {"mixed_precision", workload.precision.name()}, {"device_class", compute.device_class},
+              {"device_details", compute.device_details},     {"build", build_identity()}};
+  if (!plan.grown_from.empty()) now["grown_from"] = plan.grown_from;
+  return now;
 }
 
 void compare_with_checkpoint(const json& manifest, const json& now, const Plan& plan, bool speak) {
+  if (plan.task == Task::train) require_plan_of_checkpoint(manifest, plan);
   const auto differs = [&](const char* key) {
     return manifest.value(key, "") != now[key].get<std::string>();
   };

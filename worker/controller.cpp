@@ -139,6 +139,10 @@ void Controller::open_for_watchers(const Workload& workload, const Plan& plan, s
   events_->add_settings(workload.config);
 }
 
+void Controller::require_no_lost_checkpoint(const Workload& workload) const {
+  if (folder_ && !comparison_) folder_->require_no_lost_checkpoint(workload.extent.steps_per_epoch);
+}
+
 void Controller::begin(const Workload& workload, const Plan& plan, const TrainingState& state) {
   if (transport_.rank() != 0 || comparison_) return;
   forget_refused_start(std::exchange(starting_, ""));
@@ -357,6 +361,7 @@ void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t
   result["epochs"] = workload.config.training.epochs;
   result["max_steps"] = workload.config.training.max_steps;
   result["plan_hash"] = plan.hash().hex();
+  if (!plan.grown_from.empty()) result["grown_from"] = plan.grown_from;
   result["data_hash"] = workload.data.hash.hex();
   result["build"] = build_identity();
   result["run"] = plan.output;
@@ -394,8 +399,7 @@ void Controller::show_result(const json& result) const {
     if (const auto line = trouble_of_gpu(gpu); !line.empty()) progress_->say(line);
   }
   if (!phases.empty()) progress_->say("where the time went  " + phases);
-  progress_->say("test accuracy  " + progress_->highlighted(percent(result.value("test_accuracy", 0.0))) +
-                 averages);
+  progress_->say_with_highlight("test accuracy  ", percent(result.value("test_accuracy", 0.0)), averages);
   progress_->say("state hash     " + text("state_hash"));
   progress_->say("run folder     " + text("run"));
 }

@@ -36,7 +36,7 @@ struct Request {
   std::optional<std::int64_t> choice;  ///< --seed, by which they are chosen
   bool from_start = false;             ///< --from-start: verify the first steps too
   std::string data;                    ///< --data, where the data of that run lie now, or empty
-  std::vector<std::string> pack;       ///< --pack DATA OUT, or empty
+  std::vector<std::string> pack;       ///< --pack DATA OUT [BESIDE], or empty
   bool check = false;                  ///< --check
   bool fresh = false;
 };
@@ -73,6 +73,8 @@ class Controller {
 
   /// Rank 0: warns of what looks wrong about where the ranks run; begin() shows it.
   void note_places(std::vector<RankPlace> places);
+  /// Rank 0: RunFolder::require_no_lost_checkpoint(), for a run that begins with its first step.
+  void require_no_lost_checkpoint(const Workload& workload) const;
   /// Rank 0: says what will run and where, and opens metrics.jsonl after step `state.step`.
   void begin(const Workload& workload, const Plan& plan, const TrainingState& state);
   /// Collective: the orders for the next step, or the signal that asks rank 0 to end instead.

@@ -109,14 +109,15 @@ void export_outcome(Transport& host, const Workload& workload, const Plan& plan,
   });
 }
 
-std::vector<ExportHashes> hash_exports(const Workload& workload, const Plan& plan, const Outcome& outcome) {
+std::vector<ExportHashes> hash_exports(const Workload& workload, const Plan& plan, const Outcome& outcome,
+                                       std::int64_t step) {
   std::vector<ExportHashes> hashes;
   for (const auto& [name, weights] : outcome.weights) {
     const auto file = name + ".safetensors";
     const auto stored = model_file(plan.output + "/" + file, workload.layout);
     stored.check();
     const auto flat = at::zeros({workload.layout.size()});
-    read_model(stored, workload.layout, flat);
+    read_model(stored, workload.layout, flat, step);
     hashes.push_back(
         {file, hash_bytes(flat.data_ptr(), flat.nbytes()), hash_bytes(weights.data_ptr(), weights.nbytes())});
     if (!workload.config.quantization.quantization_aware) continue;

@@ -38,11 +38,12 @@ void export_outcome(Transport& host, const Workload& workload, const Plan& plan,
                     const Outcome& outcome);
 
 /// For each file that export_outcome() writes, the hash of the numbers in the file that is there and of those
-/// that would be written. For rank 0. Throws Error (io) when a file is missing or damaged.
+/// that would be written after step `step`. For rank 0. Throws Error (io) when a file is missing or damaged.
 struct ExportHashes {
   std::string file;
   Hash128 written, computed;
 };
-std::vector<ExportHashes> hash_exports(const Workload& workload, const Plan& plan, const Outcome& outcome);
+std::vector<ExportHashes> hash_exports(const Workload& workload, const Plan& plan, const Outcome& outcome,
+                                       std::int64_t step);
 
 }  // namespace lockstep

@@ -30,8 +30,6 @@ Plan from_text(const std::string& text) {
 
 }  // namespace
 
-Hash128 Plan::hash() const { return hash_text(result_json(config)); }
-
 Plan share_plan(Transport& transport, const std::function<Plan()>& make) {
   std::string text;
   std::exception_ptr failure;  // as it was thrown: a ConfigError is shown in its own way

@@ -31,8 +31,11 @@ struct Plan {
   std::string output;     ///< the run folder, absolute
   Segment segment = {};   ///< of Task::verify
   std::string data = {};  ///< where the data lie; empty: at config.data.path, which stays what the run is
+  /// Of a run that has grown so that it is no longer the run in one go that its settings describe
+  /// (growth.hpp): what it was before.
+  std::string grown_from = {};
 
-  /// Identifies what decides the result: the settings that can change it.
+  /// Identifies what decides the result: the settings that can change it, and what the run has grown from.
   Hash128 hash() const;
 };
 

@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "common/printable.hpp"
+
 namespace lockstep {
 namespace {
 
@@ -69,7 +71,7 @@ void Progress::clear() {
 void Progress::say(const std::string& text) {
   if (!for_people_) return;
   clear();
-  std::cout << text << std::endl;
+  std::cout << printable(text) << std::endl;
 }
 
 void Progress::emit(const std::string& event, nlohmann::ordered_json fields) {
@@ -104,8 +106,12 @@ void Progress::update(const Standing& standing, bool force) {
   draw(line + right, force);
 }
 
-std::string Progress::highlighted(const std::string& text) const {
-  return colours_ ? "\033[1;32m" + text + "\033[0m" : text;
+void Progress::say_with_highlight(const std::string& before, const std::string& highlighted,
+                                  const std::string& after) {
+  if (!for_people_) return;
+  clear();
+  std::cout << printable(before) << (colours_ ? "\033[1;32m" : "") << printable(highlighted)
+            << (colours_ ? "\033[0m" : "") << printable(after) << std::endl;
 }
 
 }  // namespace lockstep

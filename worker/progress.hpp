@@ -26,7 +26,7 @@ class Progress {
   Progress();
 
   bool for_people() const { return for_people_; }
-  /// One line for people, or nothing.
+  /// One line for people, made printable(), or nothing.
   void say(const std::string& text);
   /// One line for machines, or nothing. `event` becomes its first key.
   void emit(const std::string& event, nlohmann::ordered_json fields);
@@ -35,8 +35,9 @@ class Progress {
   /// The same with a bar.
   void update(const Standing& standing, bool force);
 
-  /// `text` in bold green on a terminal that has colours.
-  std::string highlighted(const std::string& text) const;
+  /// say(), with a part in bold green on a terminal that has colours.
+  void say_with_highlight(const std::string& before, const std::string& highlighted,
+                          const std::string& after);
 
  private:
   void clear();

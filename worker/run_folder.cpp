@@ -1,20 +1,17 @@
 #include "worker/run_folder.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
-#include <utility>
 
 #include "common/error.hpp"
 #include "common/log.hpp"
 #include "common/rank_status.hpp"
+#include "common/stored_json.hpp"
 #include "configs/print.hpp"
+#include "worker/checkpoint/checkpoint_folder.hpp"
 #include "worker/checkpoint/safetensors.hpp"
+#include "worker/plan.hpp"
 
 namespace lockstep {
 namespace {
@@ -23,6 +20,34 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr const char* working_directory = "/working_directory";
+constexpr std::int64_t most_bytes_of_metrics = std::int64_t{1} << 34;
+
+/// Of a line of metrics.jsonl; -1 where it is none.
+std::int64_t step_of(const std::string& line) { return whole_number(stored_json(line), "step", -1); }
+
+/// How many checkpoints a run had begun to save after `steps` steps, or more.
+std::int64_t saves_within(const Config::Checkpoint& settings, std::int64_t steps,
+                          std::int64_t steps_per_epoch) {
+  const auto every = [&](std::int64_t interval) { return interval > 0 ? steps / interval : 0; };
+  return std::max(every(settings.every_steps), every(settings.every_epochs * steps_per_epoch));
+}
+
+/// What is read of a result.
+bool is_result(const json& object) {
+  static const json types = {{"state_hash", ""},
+                             {"plan_hash", ""},
+                             {"grown_from", ""},
+                             {"run", ""},
+                             {"epochs", 0},
+                             {"max_steps", 0},
+                             {"steps", 0},
+                             {"test_accuracy", 0.0},
+                             {"phases_ms", json::object()},
+                             {"gpus", json::array()},
+                             {"ema_test_accuracy", 0.0},
+                             {"swa_test_accuracy", 0.0}};
+  return has_types_of(object, types);
+}
 
 /// 0 stands for no limit.
 bool has_shrunk(std::int64_t before, std::int64_t now) { return now != 0 && (before == 0 || now < before); }
@@ -36,44 +61,36 @@ RunFolder::RunFolder(const std::string& path, const ResolvedConfig& resolved, bo
   if (!failure) fs::create_directories(path_ + "/checkpoint", failure);
   if (!failure) fs::create_directories(status_folder(path_), failure);
   if (failure) throw file_error("cannot create the run folder", path_, failure.value());
-  take_lock();
+  lock_.emplace(path_);
   compare_with_earlier_run(resolved.config);
   forget_statuses();
   replace_file(path_ + "/plan.json", to_json(resolved.config) + "\n");
   replace_file(path_ + "/resolved.toml", to_toml(resolved));
 }
 
-RunFolder::~RunFolder() {
-  if (lock_ >= 0) close(lock_);
-}
-
-void RunFolder::take_lock() {
-  const auto path = path_ + "/lock";
-  lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock_ < 0) throw file_error("cannot create", path, errno);
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    throw Error(ExitCode::config, "the run folder " + path_ + " is in use", "another process holds " + path,
-                "wait for it to end, or choose another --output");
-  }
-}
-
 /// They are of ranks that have ended: the lock is held by this run.
 void RunFolder::forget_statuses() const {
-  std::error_code none;
-  for (const auto& item : fs::directory_iterator(status_folder(path_), none)) {
-    if (item.path().filename().string().starts_with("rank-")) fs::remove(item.path(), none);
+  std::error_code none, failure;
+  for (fs::directory_iterator item(status_folder(path_), failure);
+       !failure && item != fs::directory_iterator(); item.increment(failure)) {
+    if (item->path().filename().string().starts_with("rank-")) fs::remove(item->path(), none);
   }
+}
+
+/// Or what is left of one.
+bool RunFolder::holds_a_run() const {
+  return is_there(path_ + "/plan.json") || is_there(path_ + "/metrics.jsonl") ||
+         is_there(path_ + "/result.json") || !published_checkpoints(path_ + "/checkpoint").empty();
 }
 
 void RunFolder::keep_earlier_run() {
-  if (!is_there(path_ + "/plan.json")) return;
-  take_lock();  // a run that is under way is not moved
+  if (!holds_a_run()) return;
+  const FolderLock lock(path_);  // a run that is under way is not moved
   int number = 1;
   while (is_there(path_ + "." + std::to_string(number))) ++number;
   const auto kept = path_ + "." + std::to_string(number);
   std::error_code failure;
   fs::rename(path_, kept, failure);
-  close(std::exchange(lock_, -1));
   if (failure) throw file_error("cannot move the earlier run to", kept, failure.value());
   log_warning("the earlier run is kept in " + kept);
 }
@@ -86,9 +103,24 @@ bool RunFolder::nothing_is_trained() const {
          fs::directory_iterator(path_ + "/checkpoint", none) == fs::directory_iterator();
 }
 
-void RunFolder::compare_with_earlier_run(const Config& config) const {
-  if (!is_there(path_ + "/plan.json") || nothing_is_trained()) return;
-  const auto before = config_of_run(path_);
+/// Of plan.json, or where that is gone of the newest checkpoint that tells.
+std::optional<Config> RunFolder::earlier_config() const {
+  if (is_there(path_ + "/plan.json")) return config_of_run(path_);
+  const auto folder = path_ + "/checkpoint";
+  for (const auto& name : published_checkpoints(folder)) {
+    try {
+      const auto manifest = read_manifest(folder + "/" + name + "/manifest.json");
+      if (manifest.contains("config")) return config_from_json(manifest["config"].dump());
+    } catch (const Error&) {  // it is passed over, and named, when the state is read
+    }
+  }
+  return std::nullopt;
+}
+
+void RunFolder::compare_with_earlier_run(const Config& config) {
+  if (nothing_is_trained()) return;
+  const auto before = earlier_config().value_or(config);
+  saving_before_ = before.checkpoint;
   auto allowed = before;
   std::string differing;
   for (auto member : {&Config::Training::max_steps, &Config::Training::epochs}) {
@@ -104,15 +136,51 @@ void RunFolder::compare_with_earlier_run(const Config& config) const {
               "keeps the old run under another name");
 }
 
+std::int64_t RunFolder::last_step_of_metrics() const {
+  const auto path = path_ + "/metrics.jsonl";
+  if (!is_there(path)) return 0;
+  std::istringstream lines(read_file(path, most_bytes_of_metrics));
+  std::int64_t last = 0;
+  for (std::string line; std::getline(lines, line);) last = std::max(last, step_of(line));
+  return last;
+}
+
+void RunFolder::require_no_lost_checkpoint(std::int64_t steps_per_epoch) const {
+  const auto last = std::max(last_step_of_metrics(), whole_number(result(), "steps", 0));
+  if (last == 0) return;
+  // The third save waits for the second, which is there then, or the first: a run ends when it loses two in a
+  // row.
+  constexpr int surely_published = 3;
+  const bool had_one = whole_number(result(), "steps", 0) > 0 ||
+                       saves_within(saving_before_, last - 1, steps_per_epoch) >= surely_published;
+  if (had_one)
+    throw Error(
+        ExitCode::io, "the checkpoints of the run in " + path_ + " are gone",
+        "it has computed " + std::to_string(last) + " steps, and there is none in " + path_ + "/checkpoint",
+        "put them back, or start over with --fresh, which keeps the old run under another name");
+  log_warning("the run in " + path_ + " begins anew (it has computed " + std::to_string(last) +
+              " steps, and there is no checkpoint) they are computed again, and metrics.jsonl forgets them");
+}
+
 void RunFolder::rewind_metrics(std::int64_t step) {
   const auto path = path_ + "/metrics.jsonl";
-  std::istringstream lines(is_there(path) ? read_file(path) : "");
+  const bool found = is_there(path);
+  std::istringstream lines(found ? read_file(path, most_bytes_of_metrics) : "");
   std::string kept;
+  std::int64_t unreadable = 0;
   for (std::string line; std::getline(lines, line);) {
-    const auto object = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (object.is_object() && object.value("step", std::int64_t{0}) <= step) kept += line + "\n";
+    const auto of_line = step_of(line);
+    if (of_line < 0 && !lines.eof()) ++unreadable;  // the last one may have been cut short
+    if (of_line >= 0 && of_line <= step) kept += line + "\n";
   }
   replace_file(path, kept);
+  metrics_bytes_ = std::ssize(kept);
+  if (unreadable > 0)
+    log_warning(std::to_string(unreadable) + " lines of " + path +
+                " are left out (they are no JSON that has a step)");
+  if (!found && step > 0)
+    log_warning(path + " is not there (the run goes on after step " + std::to_string(step) +
+                ") it will have the steps from here on alone");
 }
 
 void RunFolder::note_working_directory(const Config& config) const {
@@ -121,11 +189,13 @@ void RunFolder::note_working_directory(const Config& config) const {
 }
 
 void RunFolder::append_metrics(const json& line) {
-  const auto path = path_ + "/metrics.jsonl";
-  std::ofstream file(path, std::ios::app);
-  file << line.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
-  file.flush();
-  if (!file) throw file_error("cannot write", path, errno);
+  const auto text = line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  // At a place of its own: what an attempt that failed has written is written over.
+  with_patience([&] {
+    PartFile(path_ + "/metrics.jsonl", PartFile::Mode::write)
+        .write(text.data(), std::ssize(text), metrics_bytes_);
+  });
+  metrics_bytes_ += std::ssize(text);
 }
 
 void RunFolder::write_result(const json& result) {
@@ -134,13 +204,21 @@ void RunFolder::write_result(const json& result) {
 
 json RunFolder::result() const {
   if (!is_there(path_ + "/result.json")) return nullptr;
-  return json::parse(read_file(path_ + "/result.json"), nullptr, /*allow_exceptions=*/false);
+  auto found = stored_json(read_file(path_ + "/result.json"));
+  return is_result(found) ? found : nullptr;
 }
 
 bool RunFolder::finished(const Config& config) const {
   const auto found = result();
-  return found.is_object() && found.value("epochs", json()) == config.training.epochs &&
-         found.value("max_steps", json()) == config.training.max_steps;
+  if (found.is_null() && is_there(path_ + "/result.json"))
+    log_warning("passing over " + path_ + "/result.json: it is no result of a run");
+  if (whole_number(found, "epochs", -1) != config.training.epochs ||
+      whole_number(found, "max_steps", -1) != config.training.max_steps)
+    return false;
+  const Plan plan{config, Task::train, path_, {}, "", found.value("grown_from", "")};
+  if (found.value("plan_hash", "") == plan.hash().hex()) return true;
+  log_warning("passing over " + path_ + "/result.json: it is of another plan");
+  return false;
 }
 
 Config config_of_run(const std::string& path) {

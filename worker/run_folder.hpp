@@ -3,8 +3,10 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
+#include "common/folder_lock.hpp"
 #include "configs/load.hpp"
 
 namespace lockstep {
@@ -18,12 +20,14 @@ class RunFolder {
   /// under another name (PATH.1, PATH.2, ...) and a new one begun. Throws Error (io) when it cannot be
   /// written, Error (config) when another process is training in it.
   RunFolder(const std::string& path, const ResolvedConfig& resolved, bool fresh);
-  ~RunFolder();
-  RunFolder(const RunFolder&) = delete;
-  RunFolder& operator=(const RunFolder&) = delete;
 
   const std::string& path() const { return path_; }
 
+  /// The last step that metrics.jsonl has a line of; 0 where there is none.
+  std::int64_t last_step_of_metrics() const;
+  /// Throws Error (io) where a run that begins anew has had a checkpoint, which is gone: it would lose what
+  /// it has computed. Where it may have had none yet, that its steps are computed again is a warning.
+  void require_no_lost_checkpoint(std::int64_t steps_per_epoch) const;
   /// Forgets the metrics after `step`: a resumed run writes them again.
   void rewind_metrics(std::int64_t step);
   /// Where data.path begins, for who evaluates or verifies the run later; nothing where it is absolute.
@@ -33,18 +37,21 @@ class RunFolder {
   void write_result(const nlohmann::json& result);
   /// The content of result.json, or null.
   nlohmann::json result() const;
-  /// True when result.json is that of a run over `config`'s epochs and max_steps: nothing is left to do.
+  /// True when result.json is that of a run of `config`: nothing is left to do.
   bool finished(const Config& config) const;
 
  private:
-  void take_lock();
+  bool holds_a_run() const;
   void forget_statuses() const;
   void keep_earlier_run();
   bool nothing_is_trained() const;
-  void compare_with_earlier_run(const Config& config) const;
+  std::optional<Config> earlier_config() const;
+  void compare_with_earlier_run(const Config& config);
 
   std::string path_;
-  int lock_ = -1;
+  std::optional<FolderLock> lock_;
+  Config::Checkpoint saving_before_;  ///< of the run that is in the folder
+  std::int64_t metrics_bytes_ = 0;
 };
 
 /// The config of the run in `path`. Throws Error (config) when there is no run.

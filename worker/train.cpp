@@ -15,6 +15,7 @@
 #include "worker/data/loader.hpp"
 #include "worker/fixed_micro_batch.hpp"
 #include "worker/gradient_sum.hpp"
+#include "worker/growth.hpp"
 #include "worker/interruption.hpp"
 #include "worker/models/model.hpp"
 #include "worker/models/pretrained.hpp"
@@ -74,10 +75,16 @@ std::unique_ptr<Workload> load_workload(Transport& host, HostMemory& memory, con
 }
 
 /// The manifest of the checkpoint that `state` has been filled from; nothing where it is to begin anew.
+/// Throws Error (config) where a run is to be evaluated that has no checkpoint.
 std::optional<nlohmann::json> load_state(Transport& host, TrainingState& state, const Plan& plan) {
   const auto checkpoints = checkpoints_of(plan);
   const BusyWith reading(checkpoints.c_str());
-  if (plan.task != Task::verify) return load_newest_checkpoint(host, state, checkpoints);
+  if (plan.task != Task::verify) {
+    auto manifest = load_newest_checkpoint(host, state, checkpoints);
+    if (manifest || plan.task == Task::train) return manifest;
+    throw Error(ExitCode::config, "there is nothing to evaluate in " + plan.output, "it has no checkpoint",
+                "train it, or put its checkpoints back");
+  }
   if (plan.segment.from.empty()) return std::nullopt;
   return load_checkpoint(host, state, checkpoints + "/" + plan.segment.from);
 }
@@ -91,9 +98,10 @@ TrainingState empty_state(HostMemory& memory, const Compute& compute, const Work
 }
 
 /// Fills `state` from the newest checkpoint, or with initial or pretrained weights, and attaches the model to
-/// it. `bits`: of the fixed micro-batch; nothing where nobody computes on from the state.
-void fill_state(HostMemory& memory, const Compute& compute, const Workload& workload, const Plan& plan,
-                const std::optional<Hash128>& bits, TrainingState& state) {
+/// it. `bits`: of the fixed micro-batch; nothing where nobody computes on from the state. Returns
+/// Plan::grown_from as it is from here on.
+std::string fill_state(HostMemory& memory, const Compute& compute, const Workload& workload, const Plan& plan,
+                       const std::optional<Hash128>& bits, TrainingState& state) {
   auto& host = memory.transport();
   const auto manifest = load_state(host, state, plan);
   if (manifest) {
@@ -115,6 +123,10 @@ void fill_state(HostMemory& memory, const Compute& compute, const Workload& work
     require_same_bits(host, *bits, manifest ? manifest->value("probe_hash", "") : "", state.step, plan);
   if (bits && manifest) require_bits_of_checkpoint(*manifest, *bits, plan);
   attach(*workload.model, workload.layout, state.parameters);
+  if (!manifest || plan.task != Task::train) return plan.grown_from;
+  const auto growth = growth_since(*manifest, workload);
+  if (host.rank() == 0 && !growth.warning.empty()) log_warning(growth.warning);
+  return growth.from;
 }
 
 /// Collective: Task::verify, once the steps of the segment are computed again: the state against what the run
@@ -133,7 +145,7 @@ void compare_end(Transport& host, const Compute& compute, const Workload& worklo
   controller.finish(workload, plan, state.step, hashes, outcome.accuracy, {}, {});
   on_all_ranks(host, [&] {
     if (auto* comparison = controller.comparison())
-      comparison->exports(hash_exports(workload, plan, outcome));
+      comparison->exports(hash_exports(workload, plan, outcome, state.step));
   });
 }
 
@@ -160,13 +172,16 @@ Error not_finite(const StepSums& sums, std::int64_t step) {
 
 }  // namespace
 
-int train(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan) {
+int train(HostMemory& memory, const Compute& compute, Controller& controller, Plan plan) {
   auto& host = memory.transport();
   const auto workload = load_workload(host, memory, compute, plan);
   auto state = empty_state(memory, compute, *workload, plan);
   const auto bits = FixedMicroBatch(compute.device, *workload).compute();
-  fill_state(memory, compute, *workload, plan, bits, state);
+  plan.grown_from = fill_state(memory, compute, *workload, plan, bits, state);
   leave_if_asked(host);
+  on_all_ranks(host, [&] {
+    if (state.step == 0) controller.require_no_lost_checkpoint(*workload);
+  });
   if (plan.task == Task::train) leave_in_order_only();
   controller.begin(*workload, plan, state);
   const auto& config = plan.config;
@@ -264,7 +279,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, co
     saved_step = state.step;
   };
   const auto stop_for = [&](int signal) {
-    if (state.step != saved_step && trains) save();
+    if ((state.step != saved_step || saving.has_failed()) && trains) save();
     note_saved(saving.finish());
     if (trace) trace->finish();
     controller.note_stopped(state.step, signal);

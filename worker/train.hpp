@@ -11,7 +11,7 @@ namespace lockstep {
 /// status of the process: 0, or 128 + the signal that stopped it in an orderly way. Throws Error, the same on
 /// all ranks, and CollectiveError. Task::verify computes plan.segment instead and writes nothing:
 /// Controller::comparison() gets all that a run would write.
-int train(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan);
+int train(HostMemory& memory, const Compute& compute, Controller& controller, Plan plan);
 
 /// Collective: repeats the accuracies of the newest checkpoint of the run in plan.output. Throws as train().
 void evaluate_run(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan);

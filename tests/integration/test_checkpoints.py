@@ -67,6 +67,7 @@ def cut(path, position):
 DAMAGE = {
     "flipped at its begin": lambda path: flip(path, 0),
     "flipped in its middle": lambda path: flip(path, 0.5),
+    "flipped in its last byte but one": lambda path: flip(path, 1 - 1.5 / path.stat().st_size),  # of optimisers: padding
     "cut in the middle": lambda path: cut(path, 0.5),
     "empty": lambda path: cut(path, 0),
     "longer": lambda path: path.write_bytes(path.read_bytes() + b"more"),
@@ -92,7 +93,7 @@ def test_a_damaged_file_is_named_and_the_checkpoint_before_is_used(output, setti
 
 
 NO_MANIFESTS = ["", "garbage", "[]", "null", "17", "{}", '{"manifest_hash": 1}', '{"step": "x"}', "\xff\xfe",
-                "[" * 100000]
+                "[" * 100000, '{"a":' + "[" * 100000 + "]" * 100000 + "}"]
 
 
 @pytest.mark.parametrize("manifest", NO_MANIFESTS, ids=lambda text: repr(text[:20]))
@@ -251,6 +252,10 @@ def test_safetensors_reads_the_weights_of_a_resnet_under_their_usual_names(resne
         assert sum(tensor.numel() for name, tensor in tensors.items()
                    if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))) == 269_434
     assert set(load_file(folder / "optimizer.safetensors")) == {"momentum"}
+    flip(folder / "weights.safetensors", 1 - 7.5 / (folder / "weights.safetensors").stat().st_size)  # of a counter
+    outcome = run(train_command(tmp_path / "run", 2, resnet | {"training.max_steps": 3}))
+    assert outcome.exit_code == 4, outcome.output
+    assert "num_batches_tracked is 3 after step 2" in outcome.stderr, outcome.output
 
 
 @pytest.mark.parametrize("file, accuracy", [("weights", "test_accuracy"), ("ema", "ema_test_accuracy")])

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from checkpoint_hashes import write_sealed
 from launching import (LOCKSTEP, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, result_of, run, set_options,
                        train, train_command, why)
 
@@ -121,8 +122,9 @@ def test_steps_rise_in_metrics_after_a_resume_from_before_their_last(output, set
 
 def test_a_line_that_a_crash_cut_short_does_not_spoil_metrics(output, settings):
     with (output / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 2')
-    train(output, 1, settings | {"training.max_steps": 24})
+        file.write('{"step": null, "loss": 1}\n{"step": 1e300, "loss": 1}\n{"step": 2')
+    outcome = train(output, 1, settings | {"training.max_steps": 24})
+    assert "2 lines of " in outcome.stderr and "are left out" in outcome.stderr, outcome.output
     assert [line["step"] for line in metrics_of(output) if "loss" in line] == [3, 6, 9, 12, 15, 18, 20, 21, 24]
 
 
@@ -156,13 +158,75 @@ def test_more_steps_go_on_and_equal_a_run_in_one_go(output, settings, tmp_path):
         assert result_of(output)[key] == result_of(tmp_path / "in-one-go")[key]
 
 
-def test_more_epochs_go_on(settings, tmp_path):
-    epochs = settings | {"training.max_steps": 0, "training.epochs": 1}
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_more_epochs_go_on_and_say_so_where_that_is_another_run_than_one_in_one_go(settings, tmp_path, schedule):
+    epochs = settings | {"training.max_steps": 0, "training.epochs": 1, "schedule.name": schedule,
+                         "schedule.warmup_ratio": 0.0}
     train(tmp_path / "run", 2, epochs)
     assert result_of(tmp_path / "run")["steps"] == STEPS_PER_EPOCH
-    outcome = train(tmp_path / "run", 3, epochs | {"training.epochs": 2})
+    more = epochs | {"training.epochs": 2}
+    outcome = train(tmp_path / "run", 3, more)
     assert outcome.event("start")["step"] == STEPS_PER_EPOCH
-    assert result_of(tmp_path / "run")["steps"] == 2 * STEPS_PER_EPOCH
+    grown = result_of(tmp_path / "run")
+    assert grown["steps"] == 2 * STEPS_PER_EPOCH
+    train(tmp_path / "in-one-go", 1, more)
+    whole = result_of(tmp_path / "in-one-go")
+    for key in ("plan_hash", "state_hash"):
+        assert (grown[key] == whole[key]) == (schedule == "constant")
+    for words in ("training.epochs has grown from 1 to 2 after step 8", "learning rate was", "--output"):
+        assert (words in outcome.stderr) == (schedule == "cosine"), outcome.output
+    if schedule == "constant":
+        return
+    assert [event["event"] for event in train(tmp_path / "run", 2, more).events] == ["result"]
+    verified = run([LOCKSTEP, "verify", tmp_path / "run", "--ranks", 1])
+    assert verified.exit_code == 0, verified.output
+    (tmp_path / "run" / "result.json").unlink()
+    again = train(tmp_path / "run", 2, more)
+    assert "has grown" not in again.stderr
+    assert result_of(tmp_path / "run")["plan_hash"] == grown["plan_hash"] == again.event("start")["plan_hash"]
+
+
+def test_a_run_whose_checkpoints_are_gone_does_not_start_over(output, settings):
+    shutil.rmtree(output / "checkpoint")
+    metrics = (output / "metrics.jsonl").read_bytes()
+    assert run(train_command(output, 1, settings)).exit_code == 0  # nothing is left to do
+    outcome = run(train_command(output, 2, settings | {"training.max_steps": 24}))
+    assert outcome.exit_code == 4, outcome.output
+    for words in ("the checkpoints of the run in", "are gone", "20 steps", "put them back", "--fresh"):
+        assert words in outcome.stderr, outcome.output
+    assert (output / "metrics.jsonl").read_bytes() == metrics
+    outcome = run([LOCKSTEP, "eval", output, "--ranks", 1])
+    assert outcome.exit_code == 2 and "it has no checkpoint" in outcome.stderr, outcome.output
+    # Without a result nothing shows that there has been one: two saves were due, and both may have come to nothing.
+    (output / "result.json").unlink()
+    outcome = train(output, 2, settings)
+    assert outcome.event("start")["step"] == 0
+    assert "begins anew" in outcome.stderr and "computed again" in outcome.stderr, outcome.output
+
+
+def test_files_of_another_run_are_not_taken_for_those_of_this(output, settings):
+    (output / "plan.json").unlink()
+    (output / "metrics.jsonl").unlink()
+    outcome = run(train_command(output, 1, settings | {"run.seed": 7, "training.max_steps": 21}))
+    assert outcome.exit_code == 2, outcome.output
+    for words in ("holds a run with another plan", "run.seed: 0 -> 7", "--fresh"):
+        assert words in outcome.stderr, outcome.output
+    said = ""
+    for no_result in ({"plan_hash": "0" * 32}, {"plan_hash": 5}):
+        (output / "result.json").write_text(json.dumps(result_of(output) | no_result))
+        outcome = train(output, 1, settings)
+        assert "passing over" in outcome.stderr and outcome.event("start")["step"] == STEPS, outcome.output
+        said += outcome.stderr
+    assert said.count("metrics.jsonl is not there (the run goes on after step 20)") == 1, said
+    manifest = output / "checkpoint" / "step-00000020" / "manifest.json"
+    about = json.loads(manifest.read_text())
+    about["config"]["run"]["seed"] = 7
+    write_sealed(manifest, about)
+    outcome = run(train_command(output, 1, settings | {"training.max_steps": 21}))
+    assert outcome.exit_code == 2 and "are of a run with another plan (run.seed: 7 -> 0)" in outcome.stderr, outcome.output
+    (output / "plan.json").unlink()
+    train(output, 1, settings | {"training.max_steps": 1}, "--fresh")
+    assert result_of(output.with_name("run.1"))["steps"] == STEPS
 
 
 OTHER = {

@@ -2,6 +2,7 @@
 
 #include "common/error.hpp"
 #include "common/log.hpp"
+#include "common/stored_json.hpp"
 #include "worker/agreement.hpp"
 #include "worker/checkpoint/checkpoint_files.hpp"
 #include "worker/checkpoint/checkpoint_folder.hpp"
@@ -16,7 +17,7 @@ std::vector<std::string> agree_on_candidates(Transport& transport, const std::st
   on_all_ranks(transport, [&] {
     if (transport.rank() == 0) names = published_checkpoints(folder);
   });
-  return json::parse(broadcast_text(transport, names.dump()));
+  return stored_json(broadcast_text(transport, names.dump()));
 }
 
 }  // namespace
@@ -25,27 +26,30 @@ json load_checkpoint(Transport& transport, TrainingState& state, const std::stri
   json manifest;
   on_all_ranks(transport, [&] {
     manifest = read_manifest(folder + "/manifest.json");
+    const auto step = manifest.at("step").get<std::int64_t>();
     const auto weights = model_file(folder + "/weights.safetensors", state.layout);
     const auto optimizer = optimizer_file(folder + "/optimizer.safetensors", state);
     weights.check();
     optimizer.check();
     // To a GPU all of it goes at once: tensor by tensor it would take a copy and a kernel for each.
     const auto flat = state.on_gpu ? at::zeros({state.layout.size()}) : state.parameters;
-    read_model(weights, state.layout, flat);
+    read_model(weights, state.layout, flat, step);
     if (state.on_gpu) state.parameters.copy_(flat);
     read_optimizer_part(optimizer, state);
     for (const auto& array : state.other_weights()) {
       const auto file = model_file(folder + "/" + array.name + ".safetensors", state.layout);
       file.check();
       const auto average = at::zeros({state.layout.size()});
-      read_model(file, state.layout, average);
+      read_model(file, state.layout, average, step);
       array.shard.copy_(average.slice(0, state.shard.begin, state.shard.end));
     }
-    state.step = manifest.at("step").get<std::int64_t>();
+    state.step = step;
     state.evaluation_due = manifest.value("evaluation_due", false);
     try {
-      state.decisions =
-          manifest.contains("decisions") ? decisions_from_json(manifest["decisions"]) : Decisions{};
+      const auto decisions = manifest.value("decisions", to_json(Decisions{}));
+      if (!has_types_of(decisions, to_json(Decisions{})))
+        throw Error(ExitCode::io, folder + "/manifest.json cannot be read", "its decisions have other types");
+      state.decisions = decisions_from_json(decisions);
     } catch (const json::exception& error) {
       throw Error(ExitCode::io, folder + "/manifest.json cannot be read", error.what());
     }

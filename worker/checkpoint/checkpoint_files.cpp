@@ -1,6 +1,9 @@
 #include "worker/checkpoint/checkpoint_files.hpp"
 
 #include <algorithm>
+#include <bit>
+
+#include "common/error.hpp"
 
 namespace lockstep {
 namespace {
@@ -40,6 +43,21 @@ void to_logical_order(const Entry& entry, const float* from, float* to) {
       for (std::int64_t pixel = 0; pixel < pixels; ++pixel) *to++ = from[pixel * in + i];
     }
   }
+}
+
+/// `values` are those of `shard`, whose `blocks` are in its order.
+bool is_zero_between_blocks(const float* values, std::span<const Block> blocks, Range shard) {
+  const auto zero = [&](std::int64_t from, std::int64_t to) {
+    return std::all_of(values + (from - shard.begin), values + (to - shard.begin),
+                       [](float value) { return std::bit_cast<std::uint32_t>(value) == 0; });
+  };
+  auto end = shard.begin;  // of the block before
+  for (const auto& block : blocks) {
+    if (block.kind == Kind::metric) continue;
+    if (!zero(end, block.offset)) return false;
+    end = block.offset + block.count;
+  }
+  return zero(end, shard.end);
 }
 
 }  // namespace
@@ -89,11 +107,19 @@ void write_model_part(const SafetensorsFile& file, const Layout& layout, Range s
   out.sync();
 }
 
-void read_model(const SafetensorsFile& file, const Layout& layout, const at::Tensor& flat) {
+void read_model(const SafetensorsFile& file, const Layout& layout, const at::Tensor& flat,
+                std::optional<std::int64_t> step) {
   PartFile in(file.path(), PartFile::Mode::read);
   const auto tensors = model_tensors(layout);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    if (is_counter(tensors[i].first)) continue;
+    if (is_counter(tensors[i].first)) {
+      std::int64_t counted = 0;
+      in.read(&counted, sizeof counted, file.offset(i));
+      if (!step || counted == *step) continue;
+      throw Error(
+          ExitCode::io, file.path() + " is damaged",
+          tensors[i].first.name + " is " + std::to_string(counted) + " after step " + std::to_string(*step));
+    }
     auto values = at::empty(tensors[i].first.shape);
     in.read(values.data_ptr(), tensors[i].first.bytes(), file.offset(i));
     layout.view(flat, *tensors[i].second).copy_(values);
@@ -112,6 +138,9 @@ void read_optimizer_part(const SafetensorsFile& file, TrainingState& state) {
   for (std::size_t i = 0; i < state.optimizer_state.size(); ++i) {
     auto values = at::empty({state.shard.size()});
     in.read(values.data_ptr(), state.shard.size() * 4, file.offset(i) + state.shard.begin * 4);
+    if (!is_zero_between_blocks(values.data_ptr<float>(), state.blocks, state.shard))
+      throw Error(ExitCode::io, file.path() + " is damaged",
+                  "there is something in the padding of " + state.optimizer_state[i].name);
     state.optimizer_state[i].shard.copy_(values);
   }
 }

@@ -1,6 +1,7 @@
 // The files of one checkpoint and how a state's arrays lie in them.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,12 +25,14 @@ Range elements_to_write(const Layout& layout, Range shard);
 /// LibTorch, so that any thread may do it. Not collective. Throws Error (io).
 void write_model_part(const SafetensorsFile& file, const Layout& layout, Range shard, const float* values,
                       std::int64_t step);
-/// Reads the whole file into `flat`.
-void read_model(const SafetensorsFile& file, const Layout& layout, const at::Tensor& flat);
+/// Reads the whole file into `flat`. Throws Error (io) also where a counter is not `step`, if that is known.
+void read_model(const SafetensorsFile& file, const Layout& layout, const at::Tensor& flat,
+                std::optional<std::int64_t> step = {});
 
 /// Writes and syncs a rank's shard of every array of the optimiser, in their order. As write_model_part().
 void write_optimizer_part(const SafetensorsFile& file, Range shard, std::span<const float* const> arrays);
-/// Reads this rank's shard of every array of the optimiser.
+/// Reads this rank's shard of every array of the optimiser. Throws Error (io) also where what no block holds,
+/// which the hashes leave out, is not 0.
 void read_optimizer_part(const SafetensorsFile& file, TrainingState& state);
 
 }  // namespace lockstep

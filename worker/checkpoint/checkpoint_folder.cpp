@@ -11,6 +11,7 @@
 #include "common/error.hpp"
 #include "common/hash.hpp"
 #include "common/log.hpp"
+#include "common/stored_json.hpp"
 #include "worker/checkpoint/safetensors.hpp"
 
 namespace lockstep {
@@ -41,14 +42,53 @@ void warn_if(const std::error_code& failure, const std::string& what) {
 /// Of what is in `folder`; none if there is no such folder. A folder that cannot be read is not taken for an
 /// empty one: the run would start over.
 std::vector<std::string> names_in(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code failure;
-  for (fs::directory_iterator item(folder, failure); !failure && item != fs::directory_iterator();
-       item.increment(failure))
-    names.push_back(item->path().filename().string());
-  if (failure && failure != std::errc::no_such_file_or_directory)
-    throw file_error("cannot read the folder", folder, failure.value());
-  return names;
+  return with_patience([&] {
+    std::vector<std::string> names;
+    std::error_code failure;
+    for (fs::directory_iterator item(folder, failure); !failure && item != fs::directory_iterator();
+         item.increment(failure))
+      names.push_back(item->path().filename().string());
+    if (failure && failure != std::errc::no_such_file_or_directory)
+      throw FileError("cannot read the folder", folder, failure.value());
+    return names;
+  });
+}
+
+/// Without the white space outside of texts, as manifests are hashed.
+std::string compact(const std::string& text) {
+  std::string kept;
+  bool in_text = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') in_text = !in_text;
+    if (in_text || (c != ' ' && c != '\n')) kept += c;
+    if (in_text && c == '\\' && i + 1 < text.size()) kept += text[++i];
+  }
+  return kept;
+}
+
+/// Whether what the program reads of a manifest is there, and of the types that it has.
+bool has_all_that_is_read(const json& manifest) {
+  static const json types = {{"step", 0},
+                             {"config", json::object()},
+                             {"plan_hash", ""},
+                             {"grown_from", ""},
+                             {"data_hash", ""},
+                             {"device_class", ""},
+                             {"device_details", json::object()},
+                             {"probe_hash", ""},
+                             {"build", ""},
+                             {"teacher_hash", ""},
+                             {"decisions", json::object()},
+                             {"evaluation_due", false},
+                             {"arrays", json::object()},
+                             {"state_hash", ""}};
+  const auto texts = [](const json& object) {
+    return std::ranges::all_of(object, [](const json& value) { return value.is_string(); });
+  };
+  return has_types_of(manifest, types) && whole_number(manifest, "step", -1) >= 0 &&
+         manifest.contains("state_hash") && manifest.contains("arrays") && texts(manifest["arrays"]) &&
+         texts(manifest.value("device_details", json::object()));
 }
 
 /// Keeps the newest `keep` up to `current`. A newer one did not verify when the run was resumed: it is set
@@ -93,14 +133,16 @@ void remove_unfinished_checkpoints(const std::string& folder) {
 }
 
 void create_unfinished_checkpoint(const std::string& path, std::int64_t bytes) {
-  std::error_code failure;
-  fs::create_directories(path, failure);
-  if (failure) throw file_error("cannot create", path, failure.value());
+  with_patience([&] {
+    std::error_code failure;
+    fs::create_directories(path, failure);
+    if (failure) throw FileError("cannot create", path, failure.value());
+  });
   struct statvfs system {};
   if (statvfs(path.c_str(), &system) != 0 || system.f_blocks == 0) return;  // then writing will show it
   const auto blocks = geteuid() == 0 ? system.f_bfree : system.f_bavail;
   if (static_cast<double>(blocks) * static_cast<double>(system.f_frsize) < static_cast<double>(bytes))
-    throw file_error("cannot reserve " + std::to_string(bytes) + " bytes for", path, ENOSPC);
+    throw FileError("cannot reserve " + std::to_string(bytes) + " bytes for", path, ENOSPC);
 }
 
 json sealed_manifest(json manifest) {
@@ -116,16 +158,15 @@ void publish_checkpoint(const std::string& folder, const json& manifest, std::in
   sync_folder(temporary);
   std::error_code failure;
   if (is_there(final)) fs::rename(final, final + ".replaced" + in_progress, failure);
-  fs::rename(temporary, final, failure);
-  if (failure)
-    throw Error(ExitCode::io, "cannot publish " + final, failure.message(), "check the output folder");
+  rename_file(temporary, final);
   fs::remove_all(final + ".replaced" + in_progress, failure);
   sync_folder(fs::path(final).parent_path());
   tidy(folder, name, keep);
 }
 
 json read_manifest(const std::string& path) {
-  const auto manifest = json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+  const auto text = read_file(path);
+  const auto manifest = stored_json(text);
   if (!manifest.is_object() || manifest.value("manifest_hash", json()) != manifest_hash(manifest)) {
     throw Error(ExitCode::io, path + " is damaged", "its hash is not the one it carries");
   }
@@ -133,6 +174,10 @@ json read_manifest(const std::string& path) {
     throw Error(ExitCode::io, path + " has format " + manifest.value("format", json()).dump(),
                 "this version reads format " + std::to_string(format), "use the version that wrote it");
   }
+  // A number may be written in two ways: so that every byte counts, the text must be the one that was
+  // written.
+  if (compact(text) != manifest.dump() || !has_all_that_is_read(manifest))
+    throw Error(ExitCode::io, path + " is damaged", "it is not as it was written");
   return manifest;
 }
 

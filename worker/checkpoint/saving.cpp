@@ -1,10 +1,14 @@
 #include "worker/checkpoint/saving.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <utility>
 
+#include "common/log.hpp"
+#include "common/small_file.hpp"
 #include "worker/agreement.hpp"
+#include "worker/block_sums.hpp"
 #include "worker/checkpoint/checkpoint_folder.hpp"
 
 namespace lockstep {
@@ -19,7 +23,7 @@ Saving::Saving(Transport& transport, const Layout& layout, std::string folder, s
       snapshot_(layout, transport.rank(), transport.world_size()) {}
 
 std::optional<Saved> Saving::begin(const TrainingState& state) {
-  const auto before = finish();
+  const auto before = wait(/*more_to_come=*/true);
   const auto start_time = began_ = Clock::now();
   snapshot_.take(transport_, state);
   evaluation_due_ = state.evaluation_due;
@@ -54,31 +58,58 @@ std::optional<Saved> Saving::begin(const TrainingState& state) {
 std::optional<Saved> Saving::advance(std::span<const double> statuses) {
   if (!under_way()) return std::nullopt;
   const auto [slowest, fastest] = std::minmax_element(statuses.begin(), statuses.end());
-  return *slowest == Background::busy && *fastest != Background::failed ? std::nullopt : next_stage();
+  return *slowest == Background::busy && *fastest != Background::failed ? std::nullopt
+                                                                        : next_stage(/*more_to_come=*/true);
 }
 
-std::optional<Saved> Saving::finish() {
+std::optional<Saved> Saving::finish() { return wait(/*more_to_come=*/false); }
+
+std::optional<Saved> Saving::wait(bool more_to_come) {
   std::optional<Saved> saved;
   const auto start_time = Clock::now();
-  while (under_way()) saved = next_stage();
+  while (under_way()) saved = next_stage(more_to_come);
   if (saved) saved->stopped_seconds += seconds_since(start_time);
   return saved;
 }
 
-std::optional<Saved> Saving::next_stage() {
+/// Collective, once an action of any rank has failed.
+bool Saving::may_go_on_without(const std::string& failure, bool failure_may_pass, bool more_to_come) {
+  const auto all = gather_numbers(transport_, std::array{failure_may_pass ? 1.0 : 0.0});
+  ++failures_;
+  if (!more_to_come || failures_ > 1 || std::ranges::count(all, 0.0) > 0) return false;
+  if (transport_.rank() == 0)
+    log_warning("the checkpoint of step " + std::to_string(snapshot_.step()) + " is not saved: " + failure +
+                "; the run goes on, and ends if the next one fails too");
+  return true;
+}
+
+std::optional<Saved> Saving::next_stage(bool more_to_come) {
+  bool failure_may_pass = true;  // of this rank
   try {
-    on_all_ranks(transport_, [this] { join(); });
+    on_all_ranks(transport_, [&] {
+      try {
+        join();
+      } catch (const FileError& error) {
+        failure_may_pass = may_pass(error.error_number());
+        throw;
+      } catch (const Error&) {
+        failure_may_pass = false;
+        throw;
+      }
+    });
   } catch (const CollectiveError&) {
     throw;
-  } catch (const Error&) {  // no thread of any rank writes any more
+  } catch (const Error& error) {  // no thread of any rank writes any more
     std::error_code ignored;
     if (transport_.rank() == 0)
       std::filesystem::remove_all(unfinished_checkpoint(folder_, snapshot_.step()), ignored);
     stage_ = Stage::none;
-    throw;
+    if (!may_go_on_without(error.what(), failure_may_pass, more_to_come)) throw;
+    return std::nullopt;
   }
   if (stage_ == Stage::publishing) {
     stage_ = Stage::none;
+    failures_ = 0;
     saved_.seconds = seconds_since(began_);
     return saved_;
   }

@@ -27,7 +27,9 @@ struct Saved {
 /// advance(), at a step that all agree on because each rank's status() is among the numbers that all ranks
 /// get in every step. A stage that fails on any rank is Error (io, or diverged for a state that is not
 /// finite) on all ranks from the next collective call of this class: nothing is published then, and older
-/// checkpoints stay.
+/// checkpoints stay. One that failed for a reason that
+/// may pass (with_patience() has tried it again by then) is a warning instead, unless the one before failed
+/// too or nothing comes after it.
 class Saving {
  public:
   /// Under `folder` (RUN/checkpoint); the newest `keep` stay. `about` goes into every manifest (config, plan
@@ -41,6 +43,8 @@ class Saving {
 
   /// A save that is not published yet; the same on all ranks.
   bool under_way() const { return stage_ != Stage::none; }
+  /// The last save has failed: what it was of is not saved. The same on all ranks.
+  bool has_failed() const { return failures_ > 0; }
   /// How this rank's part of the stage stands, for advance().
   double status() const { return background_.status(); }
 
@@ -62,7 +66,9 @@ class Saving {
 
   void timed(const char* name, const std::function<void()>& action);
   void join();
-  std::optional<Saved> next_stage();
+  bool may_go_on_without(const std::string& failure, bool failure_may_pass, bool more_to_come);
+  std::optional<Saved> wait(bool more_to_come);
+  std::optional<Saved> next_stage(bool more_to_come);
   nlohmann::json manifest() const;
 
   Transport& transport_;
@@ -73,6 +79,7 @@ class Saving {
   Snapshot snapshot_;
   bool evaluation_due_ = false;
   Stage stage_ = Stage::none;
+  int failures_ = 0;  ///< in a row
   Saved saved_;
   Clock::time_point began_;
   std::vector<Span> spans_;  ///< what the thread has done; of the thread until it is joined

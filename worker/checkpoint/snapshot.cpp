@@ -76,10 +76,10 @@ void Snapshot::create_files() const {
 void Snapshot::write() const {
   const auto shard = shards_[rank_];
   for (std::size_t i = 0; i < models_.size(); ++i)
-    write_model_part(files_[i], layout_, shard, models_[i].values.data(), step_);
+    with_patience([&] { write_model_part(files_[i], layout_, shard, models_[i].values.data(), step_); });
   std::vector<const float*> arrays;
   for (const auto& array : optimizer_) arrays.push_back(array.values.data());
-  write_optimizer_part(files_.back(), shard, arrays);
+  with_patience([&] { write_optimizer_part(files_.back(), shard, arrays); });
 }
 
 void Snapshot::require_finite() const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "common/stored_json.hpp"
 #include "worker/checkpoint/checkpoint_folder.hpp"
 #include "worker/checkpoint/safetensors.hpp"
 
@@ -27,20 +28,19 @@ json as_written(const nlohmann::ordered_json& object) { return json::parse(objec
 }  // namespace
 
 Comparison::LineKey Comparison::key_of(const json& line) {
-  return {line.value("step", std::int64_t{0}), line.contains("test_accuracy")};
+  return {whole_number(line, "step", 0), line.contains("test_accuracy")};
 }
 
 Comparison::Comparison(const std::string& run, const Segment& segment) : segment_(segment) {
   std::ifstream metrics(run + "/metrics.jsonl");
   for (std::string text; std::getline(metrics, text);) {
-    const auto line = json::parse(text, nullptr, /*allow_exceptions=*/false);
+    const auto line = stored_json(text);
     if (!line.is_object() || (!line.contains("loss") && !line.contains("test_accuracy"))) continue;
     const auto key = key_of(line);
     if (key.step > segment.begin && key.step <= segment.end) recorded_lines_.emplace(key, line);
   }
-  recorded_end_ = segment.to.empty()
-                      ? json::parse(read_file(run + "/result.json"), nullptr, /*allow_exceptions=*/false)
-                      : read_manifest(run + "/checkpoint/" + segment.to + "/manifest.json");
+  recorded_end_ = segment.to.empty() ? stored_json(read_file(run + "/result.json"))
+                                     : read_manifest(run + "/checkpoint/" + segment.to + "/manifest.json");
   if (!recorded_end_.is_object()) throw Error(ExitCode::io, run + "/result.json is damaged", "it is no JSON");
 }
 

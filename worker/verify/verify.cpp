@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "common/stored_json.hpp"
 #include "configs/print.hpp"
 #include "worker/agreement.hpp"
 #include "worker/checkpoint/checkpoint_folder.hpp"
@@ -22,6 +23,7 @@ struct Part {
   Segment segment;
   Config config;
   std::string device_class;  ///< empty: not known
+  std::string grown_from;    ///< Plan::grown_from
 };
 
 /// A moment of the run that something is known of.
@@ -45,16 +47,17 @@ std::vector<Point> kept_checkpoints(const std::string& run) {
 std::optional<Point> end_of(const std::string& run, std::int64_t last_kept) {
   const auto path = run + "/result.json";
   if (!std::filesystem::exists(path)) return std::nullopt;
-  auto result = json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
-  if (!result.is_object()) throw Error(ExitCode::io, path + " is damaged", "it is no JSON");
-  const auto steps = result.value("steps", std::int64_t{-1});
+  auto result = stored_json(read_file(path));
+  if (!has_types_of(result, {{"steps", 0}, {"plan_hash", ""}, {"grown_from", ""}}))
+    throw Error(ExitCode::io, path + " is damaged", "it is no result of a run");
+  const auto steps = whole_number(result, "steps", -1);
   if (steps < last_kept) return std::nullopt;
   return Point{"", steps, std::move(result)};
 }
 
 /// A manifest has the settings that its run had then; epochs, and what changes no result, may differ since.
 Part part_between(const Point& from, const Point& to, const Config& now) {
-  Part part{{from.checkpoint, to.checkpoint, from.step, to.step}, now, ""};
+  Part part{{from.checkpoint, to.checkpoint, from.step, to.step}, now, "", to.about.value("grown_from", "")};
   const bool one_plan = from.about.value("plan_hash", "") == to.about.value("plan_hash", "");
   const auto& about = to.about.contains("config") || !one_plan ? to.about : from.about;  // a result has none
   if (about.contains("config")) part.config = config_from_json(about["config"].dump());
@@ -94,15 +97,16 @@ std::vector<Part> parts_to_verify(const Plan& plan, const Request& request) {
 
 std::string to_text(const std::vector<Part>& parts) {
   json list = json::array();
-  for (const auto& [segment, config, device_class] : parts)
-    list.push_back({segment.from, segment.to, segment.begin, segment.end, to_json(config), device_class});
+  for (const auto& [segment, config, device_class, grown_from] : parts)
+    list.push_back(
+        {segment.from, segment.to, segment.begin, segment.end, to_json(config), device_class, grown_from});
   return list.dump();
 }
 
 std::vector<Part> from_text(const std::string& text) {
   std::vector<Part> parts;
   for (const auto& item : json::parse(text))
-    parts.push_back({{item[0], item[1], item[2], item[3]}, config_from_json(item[4]), item[5]});
+    parts.push_back({{item[0], item[1], item[2], item[3]}, config_from_json(item[4]), item[5], item[6]});
   return parts;
 }
 
@@ -178,8 +182,8 @@ int verify_run(HostMemory& memory, const Compute& compute, Controller& controlle
     });
     if (speaks) compare_plans(*comparison, part, plan.config);
     controller.compare_with(comparison.get());
-    const int status =
-        train(memory, compute, controller, {part.config, Task::verify, plan.output, part.segment, plan.data});
+    const int status = train(memory, compute, controller,
+                             {part.config, Task::verify, plan.output, part.segment, plan.data, part.grown_from});
     controller.compare_with(nullptr);
     if (status != 0) return status;
     if (!speaks) continue;
