@@ -9,6 +9,9 @@
 #include <functional>
 
 #include "common/error.hpp"
+#include "tests/unit/refusal.hpp"
+#include "tests/unit/scratch_folder.hpp"
+#include "worker/data/pack.hpp"
 
 namespace lockstep {
 namespace {
@@ -122,6 +125,18 @@ TEST(PackedFile, TakesTheNameOfNoOtherFileWhileItIsWritten) {
 
 TEST(PackedFile, IsNotWrittenWithAClassOfTwoLines) {
   EXPECT_THROW(path_of({.names = {"cat\ndog", "emu"}}), Error);
+}
+
+TEST(Packing, WritesNothingIntoItsOwnData) {
+  const ScratchFolder folder;
+  folder.write("data/train/cat/1.png", "an image");
+  const auto data = folder.path() + "/data";
+  for (const auto& target : {data + "/new", data + "/train/cat/1.png", data + "/../data/train/new"})
+    expect_refused(ExitCode::config, [&] { pack(data, target, {}); },
+                   {target, "it lies in the data", "name a file outside of"});
+  std::filesystem::create_hard_link(data + "/train/cat/1.png", folder.path() + "/same");
+  expect_refused(ExitCode::config, [&] { pack(data + "/train/cat/1.png", folder.path() + "/same", {}); },
+                 {"into itself", "name another file"});
 }
 
 }  // namespace

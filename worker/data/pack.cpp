@@ -125,6 +125,12 @@ void require_target(const std::string& source, const std::string& target) {
   if (std::filesystem::equivalent(source, target, none))
     throw Error(ExitCode::config, "cannot pack " + source + " into itself", "it would be lost",
                 "name another file");
+  const auto data = std::filesystem::canonical(source, none);
+  if (none) return;  // which is told when it is opened
+  const auto place = std::filesystem::weakly_canonical(target, none);
+  if (const auto [end, at] = std::ranges::mismatch(data, place); end == data.end())
+    throw Error(ExitCode::config, "cannot pack into " + target, "it lies in the data",
+                "name a file outside of " + source);
 }
 
 }  // namespace
