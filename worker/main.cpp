@@ -16,6 +16,7 @@
 #include "common/build_identity.hpp"
 #include "common/filesystem_error.hpp"
 #include "common/log.hpp"
+#include "common/printable.hpp"
 #include "configs/text.hpp"
 #include "worker/agreement.hpp"
 #include "worker/check/check.hpp"
@@ -116,8 +117,8 @@ void give_way_to_the_lost_one() {
         "give a smaller training.micro_batch_size (another run), or start fewer ranks on each host");
   }
   if (const auto failure = gpu_failure_in(error)) leave_without_gpu(rank, *failure);
-  std::cerr << "rank " + std::to_string(rank) + " on " + host_name() + ": internal error: " + error.what() +
-                   "\n"
+  std::cerr << "rank " + std::to_string(rank) + " on " + host_name() +
+                   ": internal error: " + printable(error.what(), LineFeeds::kept) + "\n"
             << std::flush;
   leave_at_once(ExitCode::bug);
 }
@@ -193,7 +194,7 @@ int run_pack(const Request& request) {
     log_error(as_error.what());
     return static_cast<int>(as_error.exit_code());
   } catch (const std::exception& error) {
-    std::cerr << "internal error: " << error.what() << std::endl;
+    std::cerr << "internal error: " << printable(error.what(), LineFeeds::kept) << std::endl;
     return static_cast<int>(ExitCode::bug);
   }
 }

@@ -1,5 +1,10 @@
 #include "worker/data/regular_file.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "common/error.hpp"
 #include "common/small_file.hpp"
 
 namespace lockstep {
