@@ -8,15 +8,12 @@
 #include <filesystem>
 #include <numeric>
 
-#include "collectives/broadcast.hpp"
 #include "common/build_identity.hpp"
 #include "common/log.hpp"
 #include "common/refused_start.hpp"
 #include "configs/derive.hpp"
 #include "configs/usual_rates.hpp"
 #include "configs/value.hpp"
-#include "worker/averaging/ema.hpp"
-#include "worker/averaging/swa.hpp"
 #include "worker/gpu_report.hpp"
 #include "worker/interruption.hpp"
 #include "worker/verify/comparison.hpp"
@@ -39,8 +36,6 @@ std::string percent(double share) {
   std::snprintf(text, sizeof text, "%.2f %%", 100 * share);
   return text;
 }
-
-bool is_multiple(std::int64_t count, std::int64_t every) { return every > 0 && count % every == 0; }
 
 void add_accuracy(nlohmann::ordered_json& fields, const Accuracy& accuracy) {
   fields["test_accuracy"] = accuracy.raw.accuracy();
@@ -176,46 +171,6 @@ void Controller::begin(const Workload& workload, const Plan& plan, const Trainin
                             {"learning_rate_scaling", scaling},
                             {"mixed_precision", workload.precision.name()},
                             {"plan_hash", plan.hash().hex()}});
-}
-
-Orders Controller::orders(const Workload& workload, const TrainingState& state) {
-  Orders orders{};
-  if (transport_.rank() == 0) {
-    const auto& config = workload.config;
-    const auto step = state.step, done = step + 1;
-    const auto t = static_cast<double>(done - state.decisions.skipped_steps);
-    orders.scalars = {learning_rate_at(config, workload.extent, step, state.decisions.drops),
-                      1.0 - std::pow(config.optimizer.beta1, t), 1.0 - std::pow(config.optimizer.beta2, t)};
-    orders.ema_decay = ema_decay_at(config.averaging, step);
-    orders.estimate_curvature =
-        workload.optimizer.has_curvature && step % config.optimizer.sophia_every_steps == 0;
-    orders.signal = asked_to_end();
-    orders.stop = done >= workload.extent.last_step;
-    const bool epoch_ends = done % workload.extent.steps_per_epoch == 0;
-    const auto epochs = done / workload.extent.steps_per_epoch;
-    orders.evaluate = evaluates(workload, done);
-    orders.add_to_mean = epoch_ends && enters_mean(config, epochs);
-    orders.save = !comparison_ && (orders.stop || is_multiple(done, config.checkpoint.every_steps) ||
-                                   (epoch_ends && is_multiple(epochs, config.checkpoint.every_epochs)));
-  }
-  broadcast(transport_, &orders, sizeof orders, 0);
-  return orders;
-}
-
-bool Controller::judges(const Workload& workload, std::int64_t steps_done) {
-  return is_multiple(steps_done, workload.extent.steps_per_epoch) && judges_epochs(workload.config);
-}
-
-bool Controller::evaluates(const Workload& workload, std::int64_t steps_done) {
-  const auto steps_per_epoch = workload.extent.steps_per_epoch;
-  return steps_done >= workload.extent.last_step || judges(workload, steps_done) ||
-         (is_multiple(steps_done, steps_per_epoch) &&
-          is_multiple(steps_done / steps_per_epoch, workload.config.training.evaluate_every_epochs));
-}
-
-bool Controller::logs(const Workload& workload, std::int64_t steps_done) {
-  return steps_done == workload.extent.last_step ||
-         is_multiple(steps_done, workload.config.training.log_every_steps);
 }
 
 void Controller::note_step(const Workload& workload, const TrainingState& state, const StepSums& sums,

@@ -215,7 +215,9 @@ bool RunFolder::finished(const Config& config) const {
   if (whole_number(found, "epochs", -1) != config.training.epochs ||
       whole_number(found, "max_steps", -1) != config.training.max_steps)
     return false;
-  const Plan plan{config, Task::train, path_, {}, "", found.value("grown_from", "")};
+  Plan plan;
+  plan.config = config;
+  plan.grown_from = found.value("grown_from", "");
   if (found.value("plan_hash", "") == plan.hash().hex()) return true;
   log_warning("passing over " + path_ + "/result.json: it is of another plan");
   return false;

@@ -18,9 +18,7 @@ bool contains(const std::string& text, const std::string& part) {
 TEST(Load, TakesAnEmptyFileForTheDefaults) {
   for (const char* content : {"", "\n", "# nothing but a comment", "\xef\xbb\xbf", "[training]\n[run]\n"}) {
     const ResolvedConfig resolved = load(content);
-    Config expected;
-    expected.optimizer.name = "sgd";  // before config_version 2
-    EXPECT_EQ(resolved.config, expected);
+    EXPECT_EQ(resolved.config, Config{.optimizer = {.name = "sgd"}});  // as before config_version 2
     EXPECT_EQ(resolved.origin.size(), parameters().size());
     for (const auto& [name, origin] : resolved.origin) EXPECT_TRUE(origin.starts_with("default")) << name;
   }
@@ -384,9 +382,9 @@ TEST(ConfigVersion, MustBeAVersion) {
 }
 
 TEST(Files, OfAnyDepthAreAnswered) {
-  const auto names = [](int count) {
-    std::string text;
-    for (int i = 0; i < count; ++i) text += "a.";
+  const auto names = [](std::size_t count) {
+    std::string text(2 * count, 'a');
+    for (std::size_t i = 1; i < text.size(); i += 2) text[i] = '.';
     return text + "b";
   };
   EXPECT_TRUE(contains(problems(names(1000) + " = 1"), "unknown section [a]"));

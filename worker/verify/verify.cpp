@@ -182,8 +182,9 @@ int verify_run(HostMemory& memory, const Compute& compute, Controller& controlle
     });
     if (speaks) compare_plans(*comparison, part, plan.config);
     controller.compare_with(comparison.get());
-    const int status = train(memory, compute, controller,
-                             {part.config, Task::verify, plan.output, part.segment, plan.data, part.grown_from});
+    const int status =
+        train(memory, compute, controller,
+              {part.config, Task::verify, plan.output, part.segment, plan.data, part.grown_from});
     controller.compare_with(nullptr);
     if (status != 0) return status;
     if (!speaks) continue;
