@@ -10,8 +10,10 @@ find_package(MPI COMPONENTS CXX)
 lockstep_require(MPI_CXX_FOUND "MPI" "libopenmpi-dev")
 # Of MPI's libraries that of C alone (collectives/mpi.hpp).
 get_target_property(mpi_libraries MPI::MPI_CXX INTERFACE_LINK_LIBRARIES)
-list(FILTER mpi_libraries EXCLUDE REGEX "mpi_cxx")
-set_target_properties(MPI::MPI_CXX PROPERTIES INTERFACE_LINK_LIBRARIES "${mpi_libraries}")
+if(mpi_libraries)  # none where the compiler itself brings them
+  list(FILTER mpi_libraries EXCLUDE REGEX "mpi_cxx")
+  set_target_properties(MPI::MPI_CXX PROPERTIES INTERFACE_LINK_LIBRARIES "${mpi_libraries}")
+endif()
 find_package(spdlog CONFIG QUIET)
 lockstep_require(spdlog_FOUND "spdlog" "libspdlog-dev")
 find_package(CLI11 CONFIG QUIET)

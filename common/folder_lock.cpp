@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -30,14 +31,21 @@ constexpr const char *lock_name = "lock", *owner_name = "lock.owner", *removal_n
 struct Owner {
   std::string host, boot, pids;
   std::int64_t pid = 0, start = 0;
+  std::string launch, job;    ///< LOCKSTEP_LAUNCH, which all starts of a launch share; Slurm's job
+  std::int64_t requeues = 0;  ///< of the job
 
   bool operator==(const Owner&) const = default;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Owner, host, boot, pids, pid, start)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Owner, host, boot, pids, pid, start, launch, job, requeues)
 
 std::int64_t start_of(std::int64_t pid) {
   const auto task = task_in(folder_of_process(pid));
   return task && task->state != 'Z' ? static_cast<std::int64_t>(task->start_ticks) : -1;
+}
+
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value ? value : "";
 }
 
 Owner this_process() {
@@ -45,7 +53,14 @@ Owner this_process() {
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
   std::error_code none;
   const auto pids = std::filesystem::read_symlink("/proc/self/ns/pid", none).string();
-  return {host_name(), boot, pids, getpid(), start_of(getpid())};
+  return {host_name(),
+          boot,
+          pids,
+          getpid(),
+          start_of(getpid()),
+          variable("LOCKSTEP_LAUNCH"),
+          variable("SLURM_JOB_ID"),
+          std::atoll(variable("SLURM_RESTART_COUNT").c_str())};
 }
 
 Owner owner_in(const std::string& path) {
@@ -53,7 +68,10 @@ Owner owner_in(const std::string& path) {
   return has_types_of(object, Owner{}) ? object.get<Owner>() : Owner{};
 }
 
+/// A launch starts its ranks again, and Slurm its job, once the ones before have ended, on whatever hosts.
 bool has_ended(const Owner& owner, const Owner& here) {
+  if (!owner.launch.empty() && owner.launch == here.launch) return true;
+  if (!owner.job.empty() && owner.job == here.job && owner.requeues < here.requeues) return true;
   if (owner.host != here.host || owner.pids != here.pids || owner.boot.empty()) return false;
   return owner.boot != here.boot || start_of(owner.pid) != owner.start;
 }
@@ -83,7 +101,24 @@ void remove_owner(int folder, const std::string& path, const Owner& ended) {
   unlinkat(folder, removal_name, 0);
 }
 
+/// Where there are no hard links. A reader may find it empty for a moment.
+int create_owner(int folder, const Owner& here) {
+  const int file = openat(folder, owner_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file < 0) return errno;
+  const auto text = json(here).dump() + "\n";
+  const int failure = write(file, text.data(), text.size()) == std::ssize(text) ? 0 : errno;
+  close(file);
+  if (failure != 0) unlinkat(folder, owner_name, 0);
+  return failure;
+}
+
+FolderLock* held = nullptr;  ///< the one of this process whose lock.owner would outlive it
+
 }  // namespace
+
+void FolderLock::release_before_exit() {
+  if (held) held->release();
+}
 
 FolderLock::FolderLock(const std::string& folder, std::span<const Way> ways) {
   constexpr int most_moves = 100;
@@ -151,7 +186,10 @@ bool FolderLock::become_owner(const std::string& folder) {
       failure = link_it();
     }
   }
+  if (failure == EEXIST && owner_in(path) == here) failure = 0;  // the answer to the first try was lost
+  if (failure == EPERM || has_no_such_locks(failure)) failure = create_owner(folder_, here);
   owns_ = failure == 0;
+  if (owns_) held = this;
   unlinkat(folder_, own_name.c_str(), 0);
   if (failure == EEXIST) {
     const auto owner = owner_in(path);
@@ -174,7 +212,10 @@ bool FolderLock::is_still(const std::string& folder) const {
 }
 
 void FolderLock::release() {
-  if (std::exchange(owns_, false)) unlinkat(folder_, owner_name, 0);  // wherever the folder is by now
+  if (std::exchange(owns_, false)) {
+    held = nullptr;
+    unlinkat(folder_, owner_name, 0);  // wherever the folder is by now
+  }
   for (int* descriptor : {&file_, &folder_}) {
     if (*descriptor >= 0) close(std::exchange(*descriptor, -1));
   }

@@ -15,7 +15,7 @@ class FolderLock {
   enum class Way {
     flock,
     record,  ///< a lock of fcntl() that belongs to the open file
-    owner,   ///< FOLDER/lock.owner exists, and says who holds it; no file system lacks that
+    owner,   ///< FOLDER/lock.owner exists, and says who holds it
   };
   static constexpr std::array all_ways = {Way::flock, Way::record, Way::owner};
 
@@ -25,6 +25,9 @@ class FolderLock {
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
+
+  /// For who leaves by _exit(): removes what else would outlive the process, lock.owner.
+  static void release_before_exit();
 
  private:
   bool open_and_lock(const std::string& folder, std::span<const Way> ways);

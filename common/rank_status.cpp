@@ -88,7 +88,7 @@ std::vector<RankStatus> read_rank_statuses(const std::string& run) {
   for (Items item(status_folder(run), failure); !failure && item != Items(); item.increment(failure)) {
     if (!item->path().filename().string().starts_with("rank-")) continue;
     try {
-      if (auto status = rank_status_from_text(read_file(item->path(), most_bytes)))
+      if (auto status = rank_status_from_text(read_file_once(item->path(), most_bytes)))
         statuses.push_back(std::move(*status));
     } catch (const Error&) {  // it is written again within a second
     }

@@ -1,11 +1,11 @@
 #include "common/refused_start.hpp"
 
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "common/rank_status.hpp"
+#include "common/small_file.hpp"
+#include "common/stored_json.hpp"
 
 namespace lockstep {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::size_t largest = 64 * 1024;
+constexpr std::int64_t largest = 64 * 1024;
 
 std::string path_of(const std::string& run) { return status_folder(run) + "/refused_start.json"; }
 
@@ -25,11 +25,10 @@ void keep_refused_start(const std::string& run, const RefusedStart& refused) {
   std::error_code none;
   if (!fs::is_directory(run, none)) return;
   fs::create_directory(status_folder(run), none);
-  const auto part = path_of(run) + ".part";
-  std::ofstream file(part, std::ios::trunc);
-  file << json(refused).dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
-  file.close();
-  if (file) std::rename(part.c_str(), path_of(run).c_str());
+  try {
+    replace_file(path_of(run), json(refused).dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  } catch (const Error&) {  // the start has ended with an error that says more
+  }
 }
 
 void forget_refused_start(const std::string& run) {
@@ -39,17 +38,14 @@ void forget_refused_start(const std::string& run) {
 
 std::optional<RefusedStart> read_refused_start(const std::string& run) {
   std::error_code none;
-  if (!fs::is_regular_file(path_of(run), none)) return std::nullopt;
-  std::string text(largest, '\0');
-  std::ifstream file(path_of(run));
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  const auto object = json::parse(text.substr(0, text.find('\n')), nullptr, /*allow_exceptions=*/false);
+  if (!fs::exists(path_of(run), none)) return std::nullopt;
   try {
-    return object.get<RefusedStart>();
+    const auto object = stored_json(read_file(path_of(run), largest));
+    if (has_types_of(object, RefusedStart{})) return object.get<RefusedStart>();
+  } catch (const Error&) {
   } catch (const json::exception&) {
-    return std::nullopt;
   }
+  return std::nullopt;
 }
 
 }  // namespace lockstep

@@ -1,6 +1,7 @@
 #include "common/set_aside.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -104,7 +105,13 @@ std::string doubt_about(const SetAside& aside, const std::string& run) {
 }
 
 void add_to_set_aside(const std::string& run, const SetAside& more) {
-  auto all = set_aside_in(read_set_aside_text(run));
+  std::string text;
+  try {
+    text = read_file(set_aside_file(run), most_bytes);
+  } catch (const FileError& error) {  // one that may pass must not pass for an empty file
+    if (error.error_number() != ENOENT) throw;
+  }
+  auto all = set_aside_in(text);
   all.hosts.insert(all.hosts.end(), more.hosts.begin(), more.hosts.end());
   all.gpus.insert(all.gpus.end(), more.gpus.begin(), more.gpus.end());
   const auto path = set_aside_file(run);

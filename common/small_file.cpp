@@ -41,23 +41,6 @@ std::string kind_of(mode_t mode) {
   throw Error(ExitCode::io, "cannot read " + path, kind, "put a regular file in its place");
 }
 
-std::string read_once(const std::string& path, std::int64_t largest) {
-  const Descriptor file(open_to_read(path));
-  std::string text;
-  for (std::size_t size = 0;;) {
-    text.resize(size + 65536);
-    const auto got = read(file.get(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw FileError("cannot read", path, errno);
-    text.resize(size += static_cast<std::size_t>(got));
-    if (std::cmp_greater(size, largest))
-      throw Error(ExitCode::io, "cannot read " + path,
-                  "it has more than " + std::to_string(largest) + " bytes, and so is not what it should be",
-                  "restore it from a copy");
-    if (got == 0) return text;
-  }
-}
-
 void write_once(const std::string& path, const std::string& text) {
   if (unlink(path.c_str()) != 0 && errno != ENOENT) throw FileError("cannot replace", path, errno);
   const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
@@ -101,11 +84,29 @@ int open_to_read(const std::string& path) {
   if (file.get() < 0) throw FileError("cannot open", path, errno);
   if (fstat(file.get(), &about) != 0) throw FileError("cannot read", path, errno);
   if (const auto kind = kind_of(about.st_mode); !kind.empty()) refuse(path, kind);
+  fcntl(file.get(), F_SETFL, 0);  // a file that has to be fetched first is waited for
   return file.release();
 }
 
+std::string read_file_once(const std::string& path, std::int64_t largest) {
+  const Descriptor file(open_to_read(path));
+  std::string text;
+  for (std::size_t size = 0;;) {
+    text.resize(size + 65536);
+    const auto got = read(file.get(), text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw FileError("cannot read", path, errno);
+    text.resize(size += static_cast<std::size_t>(got));
+    if (std::cmp_greater(size, largest))
+      throw Error(ExitCode::io, "cannot read " + path,
+                  "it has more than " + std::to_string(largest) + " bytes, and so is not what it should be",
+                  "restore it from a copy");
+    if (got == 0) return text;
+  }
+}
+
 std::string read_file(const std::string& path, std::int64_t largest) {
-  return with_patience([&] { return read_once(path, largest); });
+  return with_patience([&] { return read_file_once(path, largest); });
 }
 
 void write_file(const std::string& path, const std::string& text) {

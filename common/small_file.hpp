@@ -52,6 +52,8 @@ int open_to_read(const std::string& path);
 
 /// The content of the regular file `path`. Throws Error (io), also where it has more than `largest` bytes.
 std::string read_file(const std::string& path, std::int64_t largest = std::int64_t{1} << 26);
+/// The same without patience, for what is read again soon.
+std::string read_file_once(const std::string& path, std::int64_t largest);
 
 /// Writes the whole file, synced, as a new one: whatever lies at `path` is removed first, and no link is
 /// followed. Throws Error (io).

@@ -58,6 +58,14 @@ Problem unknown_section(const std::string& name, bool is_table) {
           nearest.empty() ? suggest_name(name) : "did you mean " + nearest + "?"};
 }
 
+/// As that of 0.5 is; those of a.b and 1.2.3 are none.
+bool is_decimal_point(std::string_view text, std::size_t dot) {
+  constexpr std::string_view before_numbers = " \t,[=+-";
+  auto begin = dot;
+  while (begin > 0 && text[begin - 1] >= '0' && text[begin - 1] <= '9') --begin;
+  return begin < dot && (begin == 0 || before_numbers.find(text[begin - 1]) != std::string_view::npos);
+}
+
 /// The first line that could nest tables so deeply, as a.b.c does, that toml++, which walks them recursively,
 /// overflows the stack; 0 where there is none.
 std::uint32_t line_nested_too_deep(std::string_view text) {
@@ -65,7 +73,10 @@ std::uint32_t line_nested_too_deep(std::string_view text) {
   std::uint32_t line = 1;
   for (std::size_t begin = 0; begin < text.size(); ++line) {
     const auto end = std::min(text.find('\n', begin), text.size());
-    if (std::ranges::count(text.substr(begin, end - begin), '.') > most_dots) return line;
+    std::ptrdiff_t dots = 0;
+    for (auto dot = text.find('.', begin); dot < end; dot = text.find('.', dot + 1))
+      dots += !is_decimal_point(text, dot);
+    if (dots > most_dots) return line;
     begin = end + 1;
   }
   return 0;

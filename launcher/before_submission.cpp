@@ -5,11 +5,11 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "common/error.hpp"
 #include "common/log.hpp"
+#include "common/small_file.hpp"
+#include "common/trained.hpp"
 #include "configs/load.hpp"
 #include "configs/print.hpp"
 #include "configs/text.hpp"
@@ -32,16 +32,15 @@ void require_there(const std::string& key, const std::string& path) {
 std::optional<Config> config_of_earlier_run(const std::string& run) {
   std::error_code none;
   if (!fs::is_regular_file(run + "/plan.json", none)) return std::nullopt;
-  std::ifstream file(run + "/plan.json");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
   try {
-    return config_from_json(text);
-  } catch (const ConfigError&) {  // the job says it better: it knows what else the folder holds
+    return config_from_json(read_file(run + "/plan.json"));
+  } catch (const Error&) {  // the job says it better: it knows what else the folder holds
     return std::nullopt;
   }
 }
 
 void require_same_plan(const Config& config, const std::string& run) {
+  if (nothing_is_trained(run)) return;
   const auto before = config_of_earlier_run(run);
   if (!before) return;
   auto wanted = config;  // these may grow, and the job judges by how much

@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <sstream>
@@ -12,6 +14,8 @@
 
 #include "common/cpu_quota.hpp"
 #include "common/error.hpp"
+#include "common/log.hpp"
+#include "common/task.hpp"
 #include "common/visible_gpus.hpp"
 #include "configs/file.hpp"
 #include "launcher/machine.hpp"
@@ -45,17 +49,16 @@ std::string names_of(const std::vector<std::string>& hosts) {
 /// Of a launch whose ranks were not there in time.
 void report_no_start(const Launch& launch, const Ending& ending) {
   const auto silent = hosts_without_answer(launch);
-  std::cerr << "lockstep: the ranks have not started within " << std::lround(*launch.start_seconds)
-            << " s (reliability.collective_timeout_seconds; "
+  std::cerr << "lockstep: the ranks have not started within " << std::lround(*launch.start_seconds) << " s ("
             << (silent.empty()       ? "a rank, or a connection between the hosts, hangs"
                 : silent.size() == 1 ? silent[0] + " does not answer"
                                      : names_of(silent) + " do not answer")
             << ") "
-            << (launch.hosts.empty()
+            << (launch.hosts.empty() || launch.starter == Starter::srun
                     ? "look with --verbose at what " + ending.program + " does"
                     : "try `ssh HOST true` for each host, and whether the hosts may open any port to "
                       "this one; --network names the network they share")
-            << and_its_words(ending) << "\n";
+            << ", or give them longer with LOCKSTEP_START_SECONDS=1200" << and_its_words(ending) << "\n";
 }
 
 bool could_not_start(const Ending& ending) {
@@ -148,7 +151,7 @@ void note_idle_gpus(const LaunchOptions& options) {
 void note_quota(const LaunchOptions& options, const Launch& launch) {
   const auto quota = cpu_quota();
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-  if (options.ranks || !quota || *quota >= cores) return;
+  if (options.ranks || gpus_here(options) > 0 || !quota || *quota >= cores || launch.cores < *quota) return;
   std::cerr << "lockstep: starting " << launch.ranks << (launch.ranks == 1 ? " rank" : " ranks")
             << ", as the control group leaves " << *quota << " of " << cores << " cores to this process\n";
 }
@@ -205,6 +208,28 @@ void add_launch_options(CLI::App& command, LaunchOptions& options) {
                    "Let mpirun or srun explain what it does with failing ranks");
 }
 
+/// By what the lock of a run folder tells an earlier start of this launch, which has ended, from another's.
+void name_this_launch() {
+  const auto task = task_in(folder_of_process(getpid()));
+  const auto name =
+      host_name() + ":" + std::to_string(getpid()) + ":" + std::to_string(task ? task->start_ticks : 0);
+  setenv("LOCKSTEP_LAUNCH", name.c_str(), 1);
+}
+
+/// To load LibTorch from a file system that many hosts read at once takes minutes, whatever a collective may.
+double start_limit(const LaunchOptions& options) {
+  constexpr double usual = 600;
+  if (const auto given = environment_variable("LOCKSTEP_START_SECONDS"); !given.empty()) {
+    char* end = nullptr;
+    const double seconds = std::strtod(given.c_str(), &end);
+    if (*end == '\0' && seconds > 0) return seconds;
+    throw Error(ExitCode::config, "LOCKSTEP_START_SECONDS = " + given + " is no time",
+                "it says for how long the ranks may take to start",
+                "give seconds, such as 1200, or unset it");
+  }
+  return std::max(usual, options.start_seconds);
+}
+
 Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& job,
                   std::int64_t threads_per_rank, std::vector<std::string> arguments) {
   require_network_address(options.network);
@@ -223,7 +248,7 @@ Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& j
   launch.worker_arguments = std::move(arguments);
   if (!options.dry_run) {  // who copies the command has the file
     launch.config_text = options.config_text;
-    launch.start_seconds = options.start_seconds;
+    launch.start_seconds = start_limit(options);
   }
   if (job) {
     take_from_job(launch, options, *job, static_cast<int>(threads_per_rank));
@@ -235,20 +260,26 @@ Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& j
     note_quota(options, launch);
     launch.room_to_share = has_room_to_share(launch.ranks);
   }
-  if (launch.starter == Starter::mpirun) launch.open_mpi = open_mpi_in_path();
+  if (launch.starter == Starter::mpirun && !options.dry_run) launch.open_mpi = open_mpi_in_path();
   return launch;
 }
 
 int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
                   std::vector<std::string> arguments, Supervision supervision) {
   leave_outer_mpirun();
+  name_this_launch();
   const auto job = this_slurm_job();
-  const Launch launch = launch_for(options, job, threads_per_rank, std::move(arguments));
+  Launch launch = launch_for(options, job, threads_per_rank, std::move(arguments));
   if (options.dry_run) {
+    try {
+      if (launch.starter == Starter::mpirun) launch.open_mpi = open_mpi_in_path();
+    } catch (const Error& error) {  // it may be another machine that will run the command
+      std::cerr << "lockstep: " << error.what() << "; the command is as Open MPI 4.1 takes it\n";
+    }
     std::cout << shell_line(command_for(launch)) << "\n";
     return 0;
   }
-  require_open_files(launch.hosts.empty() ? launch.ranks : 1);
+  require_open_files(launch.hosts.empty() ? launch.ranks : static_cast<int>(launch.hosts.size()));
   if (launch.root)
     std::cerr << "lockstep: running as root, which Open MPI is told to allow (OMPI_ALLOW_RUN_AS_ROOT)\n";
   supervision.for_people = launch.terminal_columns.has_value();
@@ -257,7 +288,7 @@ int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
     report_no_start(launch, ending);
     return static_cast<int>(ExitCode::peer_lost);
   }
-  report(ending, !launch.hosts.empty(), options.verbose);
+  report(ending, launch.starter == Starter::mpirun && !launch.hosts.empty(), options.verbose);
   const bool stopped = ending.forwarded_signal != 0 && ending.status != 0;
   const int status = stopped ? 128 + ending.forwarded_signal : ending.status;
   if (is_mpiruns_own(status)) return static_cast<int>(ExitCode::peer_lost);

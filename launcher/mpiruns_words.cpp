@@ -33,9 +33,10 @@ bool repeats(const std::string& banner) {
 
 std::string MpirunsWords::of_line(const std::string& line) {
   const auto words = line.substr(0, line.find_last_not_of("\r\n") + 1);
-  if (words == ranks_are_there) {
+  if (const auto at = words.find(ranks_are_there); at != std::string::npos) {
     ranks_were_there_ = true;
-    return "";
+    const bool nothing_else = at == 0 || words[at - 1] == ':' || words.substr(0, at).ends_with(": ");
+    return nothing_else ? "" : words.substr(0, at) + "\n";  // mpirun or srun may put a label before a line
   }
   if (!hold_back_) return line;
   if (is_rule(words)) {

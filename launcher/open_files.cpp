@@ -18,14 +18,16 @@ constexpr rlim_t usual = 4096;
 void require_open_files(int ranks) {
   const auto least = of_mpirun + of_a_rank * static_cast<rlim_t>(ranks);
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= least) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= std::max(usual, least)) return;
   const auto before = limit.rlim_cur;
   limit.rlim_cur = std::min(limit.rlim_max, std::max(usual, least));
-  if (limit.rlim_cur >= least && setrlimit(RLIMIT_NOFILE, &limit) == 0) return;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
+  if (limit.rlim_cur >= least / 2) return;  // what was seen
   throw Error(ExitCode::config, "only " + std::to_string(before) + " files may be open at a time",
               std::to_string(ranks) + " ranks and mpirun need " + std::to_string(least),
-              "raise the limit with `ulimit -n 4096`, or where that is refused by nofile in "
-              "/etc/security/limits.conf");
+              "raise the limit with `ulimit -n " + std::to_string(std::max(usual, least)) +
+                  "`, or where that is refused by nofile in "
+                  "/etc/security/limits.conf");
 }
 
 }  // namespace lockstep

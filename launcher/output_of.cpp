@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <sstream>
 
 #include "common/error.hpp"
 #include "launcher/mpirun.hpp"
@@ -19,6 +20,15 @@ Output output_of(const std::vector<std::string>& argv) {
   const int status = pclose(pipe);
   output.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return output;
+}
+
+std::string on_one_line_of(const Output& output) {
+  std::istringstream lines(output.text);
+  std::string text;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty()) text += (text.empty() ? "" : "; ") + line;
+  }
+  return text;
 }
 
 }  // namespace lockstep

@@ -15,4 +15,7 @@ struct Output {
 /// the system lets no process start.
 Output output_of(const std::vector<std::string>& argv);
 
+/// What it wrote as one line, for messages: "; " between its lines.
+std::string on_one_line_of(const Output& output);
+
 }  // namespace lockstep

@@ -16,18 +16,6 @@ struct PackOptions {
   std::vector<std::string> set;
 };
 
-/// What a worker that was killed could not take away: it wrote to OUT.writing-PID.
-void remove_leftovers(const fs::path& target) {
-  const auto begin = target.filename().string() + ".writing-";
-  const auto folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(folder, none)) {
-    const auto name = entry.path().filename().string();
-    if (name.starts_with(begin) && !fs::exists("/proc/" + name.substr(begin.size()), none))
-      fs::remove(entry.path(), none);
-  }
-}
-
 /// The worker knows the formats; one alone, without mpirun, does it.
 int pack(const PackOptions& options) {
   Command command;
@@ -35,7 +23,8 @@ int pack(const PackOptions& options) {
   for (const auto& setting : options.set) command.argv.insert(command.argv.end(), {"--set", setting});
   const Ending ending = run_to_end(command);
   if (ending.status <= 128) return ending.status;
-  remove_leftovers(options.target);
+  std::error_code none;  // what a worker that was killed could not take away
+  fs::remove(options.target + ".writing-" + std::to_string(ending.pid), none);
   std::cerr << "lockstep: packing was stopped; " << options.target << " is as it was\n";
   return ending.forwarded_signal != 0 ? 128 + ending.forwarded_signal : ending.status;
 }

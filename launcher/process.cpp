@@ -129,6 +129,7 @@ int status_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status
 Ending wait_for(pid_t pid, const Command& command, const sigset_t& waited, const Streams& streams) {
   Ending ending;
   ending.program = command.argv[0];
+  ending.pid = pid;
   const auto begin = Clock::now();
   Clock::time_point asked;
   const timespec poll{0, 200'000'000};  // bounds how late the grace is seen to be over
@@ -149,8 +150,8 @@ Ending wait_for(pid_t pid, const Command& command, const sigset_t& waited, const
       kill(pid, command.killing_signal);
     } else if (ending.never_started && seconds_since(asked) > leave_seconds) {
       kill(pid, command.killing_signal);
-    } else if (!ending.never_started && command.start_seconds > 0 && !streams.errors->ranks_were_there() &&
-               seconds_since(begin) > command.start_seconds) {
+    } else if (!ending.never_started && ending.forwarded_signal == 0 && command.start_seconds > 0 &&
+               !streams.errors->ranks_were_there() && seconds_since(begin) > command.start_seconds) {
       ending.never_started = true;
       asked = Clock::now();
       kill(pid, SIGTERM);

@@ -1,12 +1,16 @@
 // Runs one program to its end, and leaves nothing of it behind.
 #pragma once
 
+#include <cstdint>
+#include <string>
+
 #include "launcher/mpirun.hpp"
 
 namespace lockstep {
 
 /// How a program ended.
 struct Ending {
+  std::int64_t pid = 0;
   int status = 0;              ///< its exit code, or 128 + the signal that ended it
   int forwarded_signal = 0;    ///< the first signal that was passed on to it; 0 when there was none
   int own_signal = 0;          ///< the one that ended the program itself; 0 where it left by itself

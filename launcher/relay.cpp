@@ -40,13 +40,19 @@ void Relay::finish() {
 void Relay::hand_on() {
   pollfd ends[2] = {{pipe_[0], POLLIN, 0}, {ending_, POLLIN, 0}};
   char part[1 << 16];
-  while (poll(ends, 2, -1) > 0) {
+  for (;;) {
+    if (poll(ends, 2, -1) < 0) {
+      if (errno == EINTR) continue;
+      break;
+    }
     if (ends[0].revents == 0) break;  // nothing is left, and it is to end
     const auto size = read(pipe_[0], part, sizeof part);
+    if (size < 0 && errno == EINTR) continue;
     if (size <= 0) break;
     const std::string_view text(part, static_cast<std::size_t>(size));
-    show(by_lines_ ? words_.pass(text) : std::string(text));
-    ranks_were_there_ = words_.ranks_were_there();
+    const auto shown = by_lines_ ? words_.pass(text) : std::string(text);
+    ranks_were_there_ = words_.ranks_were_there();  // before whoever reads keeps show() waiting
+    show(shown);
   }
   show(words_.rest());
 }

@@ -63,7 +63,8 @@ std::vector<std::string> host_names(const std::string& list) {
   std::vector<std::string> names;
   for (std::string word; words >> word;) names.push_back(word);
   if (answer.status == 0 && !names.empty()) return names;
-  throw Error(ExitCode::config, "cannot tell which hosts Slurm's job has", "scontrol: " + answer.text,
+  throw Error(ExitCode::config, "cannot tell which hosts Slurm's job has",
+              "scontrol: " + on_one_line_of(answer),
               std::string("check SLURM_JOB_ID and ") + hosts_variable +
                   ", or unset SLURM_JOB_ID to train on this machine");
 }
@@ -106,7 +107,8 @@ std::optional<SlurmJob> slurm_job(const Variables& variable,
   job.partition = variable("SLURM_JOB_PARTITION");
   job.counts_tasks = !variable("SLURM_NTASKS").empty() || !variable("SLURM_NTASKS_PER_NODE").empty();
   job.gpus_per_node = gpus_per_node_of(variable, static_cast<int>(hosts.size()));
-  job.gpus = count_of(variable("SLURM_GPUS"));
+  // Where the nodes have been asked for a number each, this one may be left over from an outer allocation.
+  if (variable("SLURM_GPUS_PER_NODE").empty()) job.gpus = count_of(variable("SLURM_GPUS"));
   for (const char* name : {"SLURM_GPUS_PER_NODE", "SLURM_GPUS"}) {
     if (const auto gpus = variable(name); job.gpu_kinds.empty() && gpus.find(',') != std::string::npos)
       job.gpu_kinds = gpus;
@@ -131,7 +133,7 @@ std::vector<std::string> notes_on(const SlurmJob& job, bool gpus) {
 
 void require_even_gpus(const SlurmJob& job) {
   const int nodes = static_cast<int>(job.nodes.size());
-  if (job.gpus == 0 || job.gpus == job.gpus_per_node * nodes) return;
+  if (nodes == 0 || job.gpus % nodes == 0) return;
   const int each = (job.gpus + nodes - 1) / nodes;
   throw Error(ExitCode::config,
               "job " + job.id + " has " + with(job.gpus, "GPU") + " on " + with(nodes, "node") +

@@ -92,7 +92,7 @@ std::string submit_script(const std::string& path) {
   while (answer.text.ends_with('\n')) answer.text.pop_back();
   if (answer.status != 0) {
     unlink(path.c_str());
-    throw Error(ExitCode::config, "Slurm did not take the job", answer.text,
+    throw Error(ExitCode::config, "Slurm did not take the job", on_one_line_of(answer),
                 "change the options that it names; --dry-run prints the script");
   }
   const auto last = answer.text.substr(answer.text.rfind('\n') + 1);  // after warnings, if there are any

@@ -15,8 +15,9 @@ namespace {
 int validate(const Settings& settings) {
   const auto resolved = resolve(settings);
   const auto& origin = resolved.origin;
-  const auto defaults =
-      std::ranges::count_if(origin, [](const auto& entry) { return entry.second.starts_with("default"); });
+  const auto defaults = std::ranges::count_if(origin, [](const auto& entry) {
+    return entry.second == "default" || entry.second.starts_with("default of config_version ");
+  });
   const auto set = static_cast<std::int64_t>(origin.size()) - defaults;
   const auto warnings = unusual_rates(resolved);
   if (terminal_columns()) {

@@ -15,6 +15,7 @@
 #include "collectives/start_mpi.hpp"
 #include "common/build_identity.hpp"
 #include "common/filesystem_error.hpp"
+#include "common/folder_lock.hpp"
 #include "common/log.hpp"
 #include "common/printable.hpp"
 #include "configs/text.hpp"
@@ -95,6 +96,7 @@ int run(MpiTransport& host, const Request& request) {
 /// Leaves without MPI_Finalize, which would wait for a peer that may be gone or may not know of the error.
 [[noreturn]] void leave_at_once(ExitCode code) {
   std::cout.flush();
+  FolderLock::release_before_exit();
   _exit(static_cast<int>(code));
 }
 

@@ -8,6 +8,7 @@
 #include "common/log.hpp"
 #include "common/rank_status.hpp"
 #include "common/stored_json.hpp"
+#include "common/trained.hpp"
 #include "configs/print.hpp"
 #include "worker/checkpoint/checkpoint_folder.hpp"
 #include "worker/checkpoint/safetensors.hpp"
@@ -95,14 +96,6 @@ void RunFolder::keep_earlier_run() {
   log_warning("the earlier run is kept in " + kept);
 }
 
-/// A start that was refused, for its data or for want of GPUs, leaves nothing that another plan would spoil.
-bool RunFolder::nothing_is_trained() const {
-  std::error_code none;
-  const auto size = fs::file_size(path_ + "/metrics.jsonl", none);
-  return (none || size == 0) && !is_there(path_ + "/result.json") &&
-         fs::directory_iterator(path_ + "/checkpoint", none) == fs::directory_iterator();
-}
-
 /// Of plan.json, or where that is gone of the newest checkpoint that tells.
 std::optional<Config> RunFolder::earlier_config() const {
   if (is_there(path_ + "/plan.json")) return config_of_run(path_);
@@ -118,7 +111,7 @@ std::optional<Config> RunFolder::earlier_config() const {
 }
 
 void RunFolder::compare_with_earlier_run(const Config& config) {
-  if (nothing_is_trained()) return;
+  if (nothing_is_trained(path_)) return;
   const auto before = earlier_config().value_or(config);
   saving_before_ = before.checkpoint;
   auto allowed = before;

@@ -44,7 +44,6 @@ class RunFolder {
   bool holds_a_run() const;
   void forget_statuses() const;
   void keep_earlier_run();
-  bool nothing_is_trained() const;
   std::optional<Config> earlier_config() const;
   void compare_with_earlier_run(const Config& config);
 

@@ -131,6 +131,18 @@ TEST(MpirunsWords, AreShownWhereTheUserAsksForThemAndTheSignOfRanksNever) {
   EXPECT_TRUE(words.ranks_were_there());
 }
 
+TEST(MpirunsWords, TellTheSignOfRanksBehindALabelAndBehindWhatHasNoEnd) {
+  const std::string sign(ranks_are_there);
+  for (const auto* label : {"0: ", "[1,0]<stderr>:", ""}) {
+    MpirunsWords words(/*hold_back=*/true);
+    EXPECT_EQ(words.pass(label + sign + "\n"), "");
+    EXPECT_TRUE(words.ranks_were_there()) << label;
+  }
+  MpirunsWords words(/*hold_back=*/true);
+  EXPECT_EQ(words.pass("NCCL INFO half" + sign + "\n"), "NCCL INFO half\n");
+  EXPECT_TRUE(words.ranks_were_there());
+}
+
 TEST(ARelay, DropsWhatNobodyReadsAnyLonger) {
   signal(SIGPIPE, SIG_IGN);
   int ends[2];

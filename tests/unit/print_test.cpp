@@ -36,6 +36,13 @@ TEST(Toml, LoadsAgainToTheSameConfiguration) {
   }
 }
 
+TEST(Toml, OfThousandsOfNumbersInALineLoadsAgain) {
+  Config config;
+  config.loss.class_weights = "explicit";
+  config.loss.class_weight_values.assign(21841, 0.5);
+  EXPECT_EQ(load(to_toml({config, {}})).config, config);
+}
+
 TEST(Toml, BeginsWithTheVersion) { EXPECT_TRUE(to_toml({}).starts_with("config_version = 2\n\n[")); }
 
 TEST(Toml, SaysWhereEachValueIsFromOnOneLineWhateverTheName) {

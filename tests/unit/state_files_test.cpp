@@ -187,6 +187,33 @@ TEST(LockOwner, OnAnotherHostIsNamedWithWhatToRemove) {
   }
 }
 
+TEST(LockOwner, OfAnEarlierStartOfTheSameLaunchOrOfAJobThatWasRequeuedHasEnded) {
+  const ScratchFolder folder;
+  const std::array ways = {FolderLock::Way::owner};
+  const std::string elsewhere = R"({"host": "n7", "boot": "b", "pids": "p", "pid": 812, "start": 5, )";
+  const auto take_from = [&](const std::string& owner) {
+    folder.write("lock.owner", elsewhere + owner + "}");
+    FolderLock(folder.path(), ways);
+  };
+  setenv("LOCKSTEP_LAUNCH", "login:7:99", 1);
+  setenv("SLURM_JOB_ID", "17", 1);
+  setenv("SLURM_RESTART_COUNT", "1", 1);
+  take_from(R"("launch": "login:7:99")");
+  take_from(R"("launch": "n3:8:1", "job": "17", "requeues": 0)");
+  for (const auto* other : {R"("launch": "n3:8:1", "job": "17", "requeues": 1)", R"("job": "18")"})
+    expect_refused(ExitCode::config, [&] { take_from(other); }, {"process 812 on n7 holds"});
+  for (const auto* name : {"LOCKSTEP_LAUNCH", "SLURM_JOB_ID", "SLURM_RESTART_COUNT"}) unsetenv(name);
+}
+
+TEST(LockOwner, IsTakenAwayByWhoLeavesAtOnce) {
+  const ScratchFolder folder;
+  const std::array ways = {FolderLock::Way::owner};
+  const FolderLock lock(folder.path(), ways);
+  EXPECT_TRUE(fs::exists(folder.path() + "/lock.owner"));
+  FolderLock::release_before_exit();
+  EXPECT_FALSE(fs::exists(folder.path() + "/lock.owner"));
+}
+
 TEST(LockFile, ThatIsNoRegularFileIsRefused) {
   const ScratchFolder folder;
   fs::create_symlink("elsewhere", folder.path() + "/lock");
