@@ -186,7 +186,9 @@ bool FolderLock::become_owner(const std::string& folder) {
       failure = link_it();
     }
   }
-  if (failure == EEXIST && owner_in(path) == here) failure = 0;  // the answer to the first try was lost
+  struct stat own {};
+  const bool linked = fstatat(folder_, own_name.c_str(), &own, 0) == 0 && own.st_nlink == 2;
+  if (failure == EEXIST && linked) failure = 0;  // the answer to the first try was lost
   if (failure == EPERM || has_no_such_locks(failure)) failure = create_owner(folder_, here);
   owns_ = failure == 0;
   if (owns_) held = this;

@@ -88,8 +88,8 @@ Plan Controller::make_plan() {
   const auto output = fs::absolute(asked).lexically_normal().string();
   if (request_.check) return {resolved.config, Task::check, output};
   doubts_ = unusual_rates(resolved);
-  token_ = prometheus_token(resolved.config.run);
   starting_ = output;
+  token_ = prometheus_token(resolved.config.run);
   folder_ = std::make_unique<RunFolder>(output, resolved, request_.fresh);
   return {resolved.config, folder_->finished(resolved.config) ? Task::nothing : Task::train, output};
 }
@@ -291,7 +291,7 @@ void Controller::note_stopped_early(int signal) {
   progress_->emit("stopped", {{"signal", signal}});
   progress_->say("");
   log_warning("stopped by signal " + std::to_string(signal) + " (" + strsignal(signal) +
-              ") before there was anything to save; the same command begins again");
+              ") before there was anything to save; give the same command again");
 }
 
 void Controller::finish(const Workload& workload, const Plan& plan, std::int64_t steps_done,
@@ -333,8 +333,9 @@ void Controller::tell(const std::string& event, const nlohmann::ordered_json& fi
   progress_->say(text);
 }
 
-void Controller::show_finished() const {
+void Controller::show_finished() {
   if (transport_.rank() != 0) return;
+  forget_refused_start(std::exchange(starting_, ""));
   const auto result = folder_->result();
   progress_->say("nothing is left to do: the run is complete");
   progress_->emit("result", result);

@@ -36,7 +36,7 @@ struct Request {
   std::optional<std::int64_t> choice;  ///< --seed, by which they are chosen
   bool from_start = false;             ///< --from-start: verify the first steps too
   std::string data;                    ///< --data, where the data of that run lie now, or empty
-  std::vector<std::string> pack;       ///< --pack DATA OUT [BESIDE], or empty
+  std::vector<std::string> pack;       ///< --pack DATA OUT, or empty
   bool check = false;                  ///< --check
   bool fresh = false;
 };
@@ -102,7 +102,7 @@ class Controller {
   /// Rank 0: an event for machines, and a line for people.
   void tell(const std::string& event, const nlohmann::ordered_json& fields, const std::string& text);
   /// Rank 0: shows the result of a run that was complete before.
-  void show_finished() const;
+  void show_finished();
 
  private:
   Plan make_plan();

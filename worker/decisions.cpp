@@ -116,7 +116,9 @@ void require_steps_that_count(const Decisions& decisions, const Config& config, 
       dynamic ? "let the run go on with a larger training.max_steps or training.epochs, as the scale falls "
                 "until nothing overflows, or set precision.mixed_precision = \"bf16\" in another run"
               : "lower precision.loss_scale, or set it to \"dynamic\", in another run";
-  if (skipped == steps) throw Error(ExitCode::diverged, problem, why, remedy);
+  constexpr std::int64_t enough = 20;  // steps to halve a scale by a million
+  if (skipped == steps && (!dynamic || steps >= enough))
+    throw Error(ExitCode::diverged, problem, why, remedy);
   log_warning(problem + " (" + why + ") " + remedy);
 }
 

@@ -43,8 +43,8 @@ Decisions first_decisions(const Config& config, bool scales_loss);
 /// scale after a step with an overflow and doubles it after 2000 without. Returns whether the step counts.
 bool judge_gradients(Decisions& decisions, const Config& config, bool finite);
 
-/// At the end of a run of `steps` steps: throws Error (diverged) where every one of them was skipped, and
-/// warns where most were.
+/// At the end of a run of `steps` steps: throws Error (diverged) where every one of them was skipped, unless
+/// they were so few that a dynamic scale was still on its way down, and warns where most were.
 void require_steps_that_count(const Decisions& decisions, const Config& config, std::int64_t steps);
 
 nlohmann::json to_json(const Decisions& decisions);

@@ -89,6 +89,11 @@ MetricsServer::MetricsServer(const std::string& address, std::int64_t port, std:
                              std::function<std::string()> text)
     : token_(std::move(token)), text_(std::move(text)), listening_(listen_at(address, port)) {
   end_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (end_ < 0) {
+    const auto why = failure();
+    close(listening_);
+    throw why;
+  }
   sigset_t all, before;  // signals are for the threads that were there before
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);

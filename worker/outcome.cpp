@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "common/log.hpp"
 #include "worker/agreement.hpp"
 #include "worker/averaging/swa.hpp"
 #include "worker/checkpoint/checkpoint_files.hpp"
@@ -64,11 +65,14 @@ void require_finite(Transport& host, const TrainingState& state, const Accuracy&
   const auto bad = [](const std::optional<Evaluation>& evaluation) {
     return evaluation && !std::isfinite(evaluation->loss);
   };
-  if (bad(accuracy.raw)) throw no_loss("weights", state.step, accuracy.raw.loss, layout, state.parameters);
-  if (bad(accuracy.ema))
-    throw no_loss("EMA", state.step, accuracy.ema->loss, layout, gather_shards(host, layout, state.ema));
-  if (bad(accuracy.swa))
-    throw no_loss("SWA", state.step, accuracy.swa->loss, layout, gather_shards(host, layout, state.swa));
+  const auto judge = [&](const std::string& of, double loss, const at::Tensor& weights) {
+    const auto error = no_loss(of, state.step, loss, layout, weights);
+    if (!trouble_in_weights(layout, weights).empty()) throw error;
+    if (host.rank() == 0) log_warning(error.what());  // as activations beyond fp16 do for a while
+  };
+  if (bad(accuracy.raw)) judge("weights", accuracy.raw.loss, state.parameters);
+  if (bad(accuracy.ema)) judge("EMA", accuracy.ema->loss, gather_shards(host, layout, state.ema));
+  if (bad(accuracy.swa)) judge("SWA", accuracy.swa->loss, gather_shards(host, layout, state.swa));
 }
 
 Outcome outcome_of(Transport& host, const Compute& compute, const Workload& workload,
@@ -84,14 +88,14 @@ Outcome outcome_of(Transport& host, const Compute& compute, const Workload& work
   outcome.weights["weights"] = gathered(judged ? state.best : state.own_parameters());
   if (state.ema.defined()) outcome.weights["ema"] = averaged(judged_average ? state.best : state.ema);
   if (state.decisions.swa_members > 0) outcome.weights["swa"] = averaged(state.swa);
-  const auto measured = [&](const std::string& name) {
+  const auto measured = [&](const std::string& name, const std::optional<Evaluation>& before = {}) {
     const auto& weights = outcome.weights.at(name);
-    const auto evaluation = measure(host, compute, workload, weights);
+    const auto evaluation = before ? *before : measure(host, compute, workload, weights);
     if (std::isfinite(evaluation.loss)) return evaluation;
     throw no_loss(name, state.step, evaluation.loss, workload.layout, weights);
   };
   for (const auto& [name, weights] : outcome.weights) require_usable(name, workload.layout, weights);
-  outcome.accuracy.raw = last && !judged ? last->raw : measured("weights");
+  outcome.accuracy.raw = measured("weights", last && !judged ? std::optional(last->raw) : std::nullopt);
   if (state.ema.defined()) outcome.accuracy.ema = measured("ema");
   if (state.decisions.swa_members > 0) outcome.accuracy.swa = measured("swa");
   return outcome;

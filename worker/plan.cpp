@@ -1,8 +1,10 @@
 #include "worker/plan.hpp"
 
 #include <exception>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "common/filesystem_error.hpp"
 #include "configs/print.hpp"
 #include "worker/agreement.hpp"
 
@@ -39,6 +41,10 @@ Plan share_plan(Transport& transport, const std::function<Plan()>& make) {
     } catch (const Error& error) {
       failure = std::current_exception();
       text = json{{"exit_code", static_cast<int>(error.exit_code())}}.dump();
+    } catch (const std::filesystem::filesystem_error& error) {
+      const auto as_error = file_error(error);
+      failure = std::make_exception_ptr(as_error);
+      text = json{{"exit_code", static_cast<int>(as_error.exit_code())}}.dump();
     }
   }
   text = broadcast_text(transport, text);

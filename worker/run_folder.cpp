@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <sstream>
+#include <utility>
 
 #include "common/error.hpp"
 #include "common/log.hpp"
@@ -65,6 +66,16 @@ RunFolder::RunFolder(const std::string& path, const ResolvedConfig& resolved, bo
   lock_.emplace(path_);
   compare_with_earlier_run(resolved.config);
   forget_statuses();
+  // By the plan before it is known how often a run without checkpoints has saved, until it begins anew.
+  const bool begins_anew =
+      is_there(path_ + "/plan.json") && published_checkpoints(path_ + "/checkpoint").empty();
+  if (begins_anew && !nothing_is_trained(path_))
+    resolved_ = resolved;
+  else
+    write_plan(resolved);
+}
+
+void RunFolder::write_plan(const ResolvedConfig& resolved) const {
   replace_file(path_ + "/plan.json", to_json(resolved.config) + "\n");
   replace_file(path_ + "/resolved.toml", to_toml(resolved));
 }
@@ -156,6 +167,7 @@ void RunFolder::require_no_lost_checkpoint(std::int64_t steps_per_epoch) const {
 }
 
 void RunFolder::rewind_metrics(std::int64_t step) {
+  if (resolved_) write_plan(*std::exchange(resolved_, std::nullopt));
   const auto path = path_ + "/metrics.jsonl";
   const bool found = is_there(path);
   std::istringstream lines(found ? read_file(path, most_bytes_of_metrics) : "");
@@ -227,10 +239,16 @@ Config config_of_run(const std::string& path) {
 std::string data_of_run(const std::string& path, const Config& config) {
   if (fs::path(config.data.path).is_absolute() || !is_there(path + working_directory))
     return config.data.path;
-  auto begin = read_file(path + working_directory);
-  begin.erase(std::min(begin.find('\n'), begin.size()));
-  const auto data = fs::path(begin) / config.data.path;
-  return fs::exists(data) ? data.string() : config.data.path;
+  try {
+    auto begin = read_file(path + working_directory);
+    begin.erase(std::min(begin.find('\n'), begin.size()));
+    const auto data = fs::path(begin) / config.data.path;
+    std::error_code none;
+    if (fs::exists(data, none)) return data.string();
+  } catch (const Error& error) {
+    log_warning(std::string("passing over ") + error.what());
+  }
+  return config.data.path;
 }
 
 }  // namespace lockstep

@@ -47,7 +47,10 @@ class RunFolder {
   std::optional<Config> earlier_config() const;
   void compare_with_earlier_run(const Config& config);
 
+  void write_plan(const ResolvedConfig& resolved) const;
+
   std::string path_;
+  std::optional<ResolvedConfig> resolved_;  ///< that is still to be written
   std::optional<FolderLock> lock_;
   Config::Checkpoint saving_before_;  ///< of the run that is in the folder
   std::int64_t metrics_bytes_ = 0;

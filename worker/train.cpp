@@ -238,12 +238,23 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, Pl
     return sum;
   };
 
+  // Whatever becomes of the save under way, what ends the run is told.
+  const auto finish_before_leaving = [&] {
+    try {
+      note_saved(saving.finish());
+    } catch (const CollectiveError&) {
+      throw;
+    } catch (const Error& error) {  // the same on all ranks
+      if (host.rank() == 0) log_warning(error.what());
+    }
+  };
+
   // All leave; with the state before the step saved, where nothing says that it is wrong itself.
   const auto leave = [&](const Corruption& corruption, bool save) {
-    note_saved(saving.finish());
+    finish_before_leaving();
     if (save && plan.task == Task::train && !compare_copies(memory, state)) {
       note_saved(saving.begin(state));
-      note_saved(saving.finish());
+      finish_before_leaving();
     }
     if (host.rank() == 0) set_aside(corruption, plan.output);
     throw error_of(corruption);
@@ -260,7 +271,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, Pl
     } catch (const CollectiveError&) {
       throw;
     } catch (const Error&) {
-      note_saved(saving.finish());
+      finish_before_leaving();
       throw;
     }
     controller.note_accuracy(*workload, state.step, *accuracy);
@@ -279,6 +290,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, Pl
     saved_step = state.step;
   };
   const auto stop_for = [&](int signal) {
+    note_saved(saving.settle());
     if ((state.step != saved_step || saving.has_failed()) && trains) save();
     note_saved(saving.finish());
     if (trace) trace->finish();
@@ -322,7 +334,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, Pl
       clock.enter(Phase::update);
       const bool finite = std::isfinite(sums.loss) && std::isfinite(sums.gradient_norm);
       if (!scales_loss && !finite) {
-        note_saved(saving.finish());
+        finish_before_leaving();
         throw not_finite(sums, state.step);
       }
       if (!scales_loss || judge_gradients(state.decisions, config, finite)) {

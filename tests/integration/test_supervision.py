@@ -223,7 +223,7 @@ def test_a_signal_to_one_rank_while_images_are_decoded_stops_all_in_order(resnet
     assert time.monotonic() - asked < 6
     assert outcome.exit_code == 128 + signal.SIGTERM, outcome.output
     assert outcome.event("stopped")["signal"] == signal.SIGTERM
-    assert "before there was anything to save; the same command begins again" in outcome.stderr
+    assert "before there was anything to save; give the same command again" in outcome.stderr
     assert "starting again" not in outcome.stderr
 
 

@@ -27,9 +27,8 @@ struct Saved {
 /// advance(), at a step that all agree on because each rank's status() is among the numbers that all ranks
 /// get in every step. A stage that fails on any rank is Error (io, or diverged for a state that is not
 /// finite) on all ranks from the next collective call of this class: nothing is published then, and older
-/// checkpoints stay. One that failed for a reason that
-/// may pass (with_patience() has tried it again by then) is a warning instead, unless the one before failed
-/// too or nothing comes after it.
+/// checkpoints stay. One that failed for a reason that may pass (with_patience() has tried it again by then)
+/// is a warning instead, unless the one before failed too or nothing comes after it.
 class Saving {
  public:
   /// Under `folder` (RUN/checkpoint); the newest `keep` stay. `about` goes into every manifest (config, plan
@@ -56,6 +55,8 @@ class Saving {
   std::optional<Saved> advance(std::span<const double> statuses);
   /// Collective: waits for the save under way, if any, and returns it. Throws Error (io), CollectiveError.
   std::optional<Saved> finish();
+  /// Likewise, where another save may follow: a failure that may pass is a warning, and has_failed() tells.
+  std::optional<Saved> settle() { return wait(/*more_to_come=*/true); }
 
  private:
   enum class Stage { none, writing, publishing };

@@ -9,12 +9,13 @@
 #include <map>
 
 #include "common/error.hpp"
+#include "common/small_file.hpp"
 #include "worker/data/regular_file.hpp"
 
 namespace lockstep {
 namespace {
 
-void read_file(const std::string& path, std::vector<std::byte>& to) {
+void read_image(const std::string& path, std::vector<std::byte>& to) {
   if (const auto kind = not_regular(path); !kind.empty()) throw DamagedImage(kind + ", not a regular file");
   const int file = open_regular(path);
   struct stat about {};
@@ -23,12 +24,15 @@ void read_file(const std::string& path, std::vector<std::byte>& to) {
   std::size_t done = 0;
   while (got >= 0 && done < to.size()) {
     got = read(file, to.data() + done, to.size() - done);
-    if (got == 0) break;
+    if (got < 0 && errno == EINTR)
+      got = 0;
+    else if (got == 0)
+      break;
     if (got > 0) done += static_cast<std::size_t>(got);
   }
   const int error_number = errno;
   close(file);
-  if (got < 0) throw file_error("cannot read", path, error_number);
+  if (got < 0) throw FileError("cannot read", path, error_number);
   to.resize(done);
 }
 
@@ -165,7 +169,7 @@ Hash128 EncodedImages::list_hash() const {
 
 std::span<const std::byte> EncodedImages::bytes_of(std::int64_t index, Decoder& decoder) const {
   if (samples[index].bytes.data()) return samples[index].bytes;
-  read_file(path_of(index), decoder.file_bytes);
+  with_patience([&] { read_image(path_of(index), decoder.file_bytes); });
   return decoder.file_bytes;
 }
 

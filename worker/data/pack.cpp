@@ -127,7 +127,7 @@ void require_target(const std::string& source, const std::string& target) {
                 "name another file");
   const auto data = std::filesystem::canonical(source, none);
   if (none) return;  // which is told when it is opened
-  const auto place = std::filesystem::weakly_canonical(target, none);
+  const auto place = std::filesystem::weakly_canonical(std::filesystem::absolute(target, none), none);
   if (const auto [end, at] = std::ranges::mismatch(data, place); end == data.end())
     throw Error(ExitCode::config, "cannot pack into " + target, "it lies in the data",
                 "name a file outside of " + source);

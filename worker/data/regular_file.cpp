@@ -19,7 +19,7 @@ std::string first_bytes(const std::string& path, std::size_t count) {
   const auto got = pread(file, bytes.data(), count, 0);
   const int error_number = errno;
   close(file);
-  if (got < 0) throw file_error("cannot read", path, error_number);
+  if (got < 0) throw FileError("cannot read", path, error_number);
   bytes.resize(static_cast<std::size_t>(got));
   return bytes;
 }

@@ -32,7 +32,9 @@ Comparison::LineKey Comparison::key_of(const json& line) {
 }
 
 Comparison::Comparison(const std::string& run, const Segment& segment) : segment_(segment) {
-  std::ifstream metrics(run + "/metrics.jsonl");
+  constexpr std::int64_t most_bytes_of_metrics = std::int64_t{1} << 34;
+  const auto path = run + "/metrics.jsonl";
+  std::istringstream metrics(is_there(path) ? read_file(path, most_bytes_of_metrics) : "");
   for (std::string text; std::getline(metrics, text);) {
     const auto line = stored_json(text);
     if (!line.is_object() || (!line.contains("loss") && !line.contains("test_accuracy"))) continue;
