@@ -10,12 +10,12 @@ namespace lockstep {
 
 /// How a program ended.
 struct Ending {
-  std::int64_t pid = 0;
   int status = 0;              ///< its exit code, or 128 + the signal that ended it
   int forwarded_signal = 0;    ///< the first signal that was passed on to it; 0 when there was none
   int own_signal = 0;          ///< the one that ended the program itself; 0 where it left by itself
   bool never_started = false;  ///< the ranks were not there in command.start_seconds, and it was ended
   std::string program = {};    ///< its name
+  std::int64_t pid = 0;        ///< its number
   std::string said = {};       ///< of what mpirun said itself, where command.quiet
 
   /// It was killed or has crashed, and not by us.

@@ -78,9 +78,9 @@ ResolvedConfig resolve(const Settings& settings, std::optional<std::string>* tex
   if (!text) return resolved;
   *text = std::get<std::string>(content);
   if ((*text)->size() <= largest_variable) return resolved;
-  throw ConfigError(
-      {on_one_line(settings.config) + ": too large to be handed to the ranks (more than 120 KiB) take "
-                                      "comments out, or write long lists on fewer characters"});
+  throw ConfigError({on_one_line(settings.config) +
+                     ": too large to be handed to the ranks (more than 120 KiB) take comments out, or write "
+                     "long lists shorter"});
 }
 
 ResolvedConfig resolved_of_run(const std::string& run) {
