@@ -31,6 +31,8 @@ std::string remedy(int error_number) {
     case EMFILE:
     case ENFILE:
       return "raise the limit of open files with `ulimit -n 4096`, then run the same command again";
+    case EFBIG:
+      return "raise the limit of the size of a file (ulimit -f), then run the same command again";
     case ELOOP:
       return "a link leads back to itself: remove it";
     case ENAMETOOLONG:

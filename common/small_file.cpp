@@ -41,6 +41,13 @@ std::string kind_of(mode_t mode) {
   throw Error(ExitCode::io, "cannot read " + path, kind, "put a regular file in its place");
 }
 
+void require_at_most(const std::string& path, std::int64_t bytes, std::int64_t largest) {
+  if (bytes > largest)
+    throw Error(ExitCode::io, "cannot read " + path,
+                "it has more than " + std::to_string(largest) + " bytes, and so is not what it should be",
+                "restore it from a copy");
+}
+
 void write_once(const std::string& path, const std::string& text) {
   if (unlink(path.c_str()) != 0 && errno != ENOENT) throw FileError("cannot replace", path, errno);
   const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
@@ -90,6 +97,8 @@ int open_to_read(const std::string& path) {
 
 std::string read_file_once(const std::string& path, std::int64_t largest) {
   const Descriptor file(open_to_read(path));
+  struct stat about {};
+  if (fstat(file.get(), &about) == 0) require_at_most(path, about.st_size, largest);
   std::string text;
   for (std::size_t size = 0;;) {
     text.resize(size + 65536);
@@ -97,10 +106,7 @@ std::string read_file_once(const std::string& path, std::int64_t largest) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw FileError("cannot read", path, errno);
     text.resize(size += static_cast<std::size_t>(got));
-    if (std::cmp_greater(size, largest))
-      throw Error(ExitCode::io, "cannot read " + path,
-                  "it has more than " + std::to_string(largest) + " bytes, and so is not what it should be",
-                  "restore it from a copy");
+    require_at_most(path, static_cast<std::int64_t>(size), largest);
     if (got == 0) return text;
   }
 }

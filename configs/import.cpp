@@ -136,7 +136,9 @@ json Importer::parse(const std::string& content) {
   } catch (const json::exception& error) {
     const std::string what = error.what();  // "[json.exception.parse_error.101] parse error at line ..."
     throw ConfigError({on_one_line(file_ + ": not valid JSON (" + what.substr(what.find(']') + 2) +
-                                   ") correct this place")});
+                                   ") correct this place, or turn YAML into JSON first: python3 -c \"import "
+                                   "json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)\" < "
+                                   "args.yaml > args.json")});
   }
   throw ConfigError({on_one_line(file_) + ": not an object of JSON (the form is {\"learning_rate\": 0.001}) "
                                           "put the keys in braces"});

@@ -338,12 +338,13 @@ ConfigError::ConfigError(const std::vector<std::string>& problems)
 
 Override parse_override(const std::string& text) {
   const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0) {
+  if (equals == std::string::npos || text.find_first_not_of(" \t") == equals) {
     throw ConfigError(
         {on_one_line("--set " + shortened(text)) +
          ": not an assignment (the form is key=value) write for example --set training.epochs=3"});
   }
-  return {text.substr(0, equals), text.substr(equals + 1)};
+  const auto end = text.find_last_not_of(" \t", equals - 1), begin = text.find_first_not_of(" \t");
+  return {text.substr(begin, end + 1 - begin), text.substr(equals + 1)};
 }
 
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides) {

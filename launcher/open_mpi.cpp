@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iostream>
 #include <optional>
 #include <regex>
 #include <sstream>
@@ -97,6 +98,13 @@ void leave_outer_mpirun() {
   for (char** entry = environ; *entry; ++entry) names.emplace_back(*entry, std::strcspn(*entry, "="));
   for (const auto& name : names) {
     if (is_of_a_rank(name)) unsetenv(name.c_str());
+  }
+  // OpenMP would put every rank on the first core before lockstep gives each its own.
+  for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}) {
+    if (std::getenv(name))
+      std::cerr << "lockstep: " << name << " is left out, as ranks are given cores of their own "
+                << "(distributed.pin_to_cores)\n";
+    unsetenv(name);
   }
 }
 

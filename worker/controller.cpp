@@ -64,6 +64,12 @@ ResolvedConfig resolve(const std::string& path, std::span<const Override> overri
   return text ? load_content(path, text, overrides) : load_config(path, overrides);
 }
 
+/// Without a slash at its end, as RUN.1 beside it is made of it.
+std::string normal_path(const fs::path& path) {
+  const auto normal = fs::absolute(path).lexically_normal();
+  return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();
+}
+
 }  // namespace
 
 Plan Controller::plan_of_run(const std::string& path, Task task) const {
@@ -74,18 +80,15 @@ Plan Controller::plan_of_run(const std::string& path, Task task) const {
 
 Plan Controller::make_plan() {
   if (!request_.run_to_evaluate.empty()) {
-    const auto path = fs::absolute(request_.run_to_evaluate).lexically_normal().string();
-    return plan_of_run(path, Task::evaluate);
+    return plan_of_run(normal_path(request_.run_to_evaluate), Task::evaluate);
   }
   if (!request_.run_to_verify.empty()) {
-    const auto path = fs::absolute(request_.run_to_verify).lexically_normal().string();
-    return plan_of_run(path, Task::verify);
+    return plan_of_run(normal_path(request_.run_to_verify), Task::verify);
   }
   std::vector<Override> overrides;
   for (const auto& setting : request_.settings) overrides.push_back(parse_override(setting));
   const auto resolved = resolve(request_.config, overrides);
-  const fs::path asked = run_folder(resolved.config, request_.output);
-  const auto output = fs::absolute(asked).lexically_normal().string();
+  const auto output = normal_path(run_folder(resolved.config, request_.output));
   if (request_.check) return {resolved.config, Task::check, output};
   doubts_ = unusual_rates(resolved);
   starting_ = output;

@@ -251,6 +251,7 @@ int main(int argc, char** argv) {
   using namespace lockstep;
   // Whoever reads what this prints may end first, and mpirun may be killed: neither is to end the run.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // writing then fails with EFBIG, which is told
   CLI::App app("lockstep-worker: one rank of a data-parallel training run.", "lockstep-worker");
   Request request;
   for (const std::string word : std::span(argv, argc)) {

@@ -98,11 +98,15 @@ bool RunFolder::holds_a_run() const {
 void RunFolder::keep_earlier_run() {
   if (!holds_a_run()) return;
   const FolderLock lock(path_);  // a run that is under way is not moved
-  int number = 1;
-  while (is_there(path_ + "." + std::to_string(number))) ++number;
-  const auto kept = path_ + "." + std::to_string(number);
   std::error_code failure;
-  fs::rename(path_, kept, failure);
+  const bool is_link = fs::is_symlink(path_, failure);
+  const auto place =
+      is_link ? fs::canonical(path_, failure).string() : path_;  // a link stays, and leads there
+  int number = 1;
+  while (is_there(place + "." + std::to_string(number))) ++number;
+  const auto kept = place + "." + std::to_string(number);
+  fs::rename(place, kept, failure);
+  if (!failure && is_link) fs::create_directory(place, failure);
   if (failure) throw file_error("cannot move the earlier run to", kept, failure.value());
   log_warning("the earlier run is kept in " + kept);
 }
@@ -122,8 +126,8 @@ std::optional<Config> RunFolder::earlier_config() const {
 }
 
 void RunFolder::compare_with_earlier_run(const Config& config) {
-  if (nothing_is_trained(path_)) return;
   const auto before = earlier_config().value_or(config);
+  if (nothing_is_trained(path_)) return;
   saving_before_ = before.checkpoint;
   auto allowed = before;
   std::string differing;

@@ -213,6 +213,7 @@ IN_A_RUN = [
     ("resume", MANIFEST, "deep below what is read"), ("resume", WEIGHTS, "a folder"),
     ("--eval", MANIFEST, "a FIFO"), ("--eval", "plan.json", "deep below what is read"),
     ("--verify", "result.json", "deep below what is read"), ("--verify", "metrics.jsonl", "a large file"),
+    ("--verify", "metrics.jsonl", "a FIFO"),
     ("--verify", MANIFEST, "numbers where objects are")]
 
 

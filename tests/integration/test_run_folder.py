@@ -178,7 +178,7 @@ def test_more_epochs_go_on_and_say_so_where_that_is_another_run_than_one_in_one_
     if schedule == "constant":
         return
     assert [event["event"] for event in train(tmp_path / "run", 2, more).events] == ["result"]
-    verified = run([LOCKSTEP, "verify", tmp_path / "run", "--ranks", 1])
+    verified = run([LOCKSTEP, "verify", tmp_path / "run", "--ranks", 1, "--from-start"])
     assert verified.exit_code == 0, verified.output
     (tmp_path / "run" / "result.json").unlink()
     again = train(tmp_path / "run", 2, more)
@@ -278,8 +278,8 @@ def test_settings_that_change_no_result_may_change(output, settings):
 
 def test_fresh_keeps_the_old_run_beside(output, settings):
     before = files_of(output)
-    for kept in ("run.1", "run.2"):
-        outcome = train(output, 2, settings | {"training.max_steps": 4, "run.seed": 7}, "--fresh")
+    for kept, slash in (("run.1", ""), ("run.2", "/")):
+        outcome = train(f"{output}{slash}", 2, settings | {"training.max_steps": 4, "run.seed": 7}, "--fresh")
         assert str(output.with_name(kept)) in outcome.stderr
         assert result_of(output)["steps"] == 4
         assert checkpoints_of(output) == ["step-00000004"]
@@ -298,6 +298,15 @@ def test_a_start_that_was_refused_binds_the_folder_to_nothing(settings, tmp_path
 def test_fresh_in_an_empty_place_just_begins(settings, tmp_path):
     train(tmp_path / "run", 1, settings | {"training.max_steps": 1}, "--fresh")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_fresh_leaves_a_link_to_another_place_as_it_is(settings, tmp_path):
+    (tmp_path / "disk" / "run").mkdir(parents=True)
+    (tmp_path / "run").symlink_to("disk/run")
+    for _ in range(2):
+        train(tmp_path / "run", 1, settings | {"training.max_steps": 1}, "--fresh")
+    assert (tmp_path / "run").is_symlink()
+    assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == ["run", "run.1"]
 
 
 @pytest.mark.parametrize("options", [[], ["--fresh"]], ids=["plain", "fresh"])

@@ -78,6 +78,24 @@ std::vector<Part> chosen(std::vector<Part> middle, std::int64_t count, std::int6
   return parts;
 }
 
+/// The step at which a run has grown, by Plan::grown_from; 0 where it never has.
+std::int64_t grown_at(const std::string& grown_from) {
+  constexpr std::string_view before = " at step ";
+  const auto place = grown_from.rfind(before);
+  return place == std::string::npos ? 0 : std::atoll(grown_from.c_str() + place + before.size());
+}
+
+/// Steps before that were computed with rates that only checkpoints of that time tell.
+bool began_before_it_grew(const Part& part) {
+  const auto step = grown_at(part.grown_from);
+  const auto& segment = part.segment;
+  if (step <= segment.begin) return false;
+  log_warning("steps " + std::to_string(segment.begin + 1) + " .. " + std::to_string(segment.end) +
+              " are not verified (the run has grown after step " + std::to_string(step) +
+              ", and no checkpoint tells what it was before)");
+  return true;
+}
+
 std::vector<Part> parts_to_verify(const Plan& plan, const Request& request) {
   const auto kept = kept_checkpoints(plan.output);
   std::vector<Part> middle;
@@ -89,6 +107,7 @@ std::vector<Part> parts_to_verify(const Plan& plan, const Request& request) {
   if (request.from_start && (!kept.empty() || end))
     parts.insert(parts.begin(), part_between(start, kept.empty() ? *end : kept.front(), plan.config));
   if (end && !kept.empty()) parts.push_back(part_between(kept.back(), *end, plan.config));
+  std::erase_if(parts, began_before_it_grew);
   if (!parts.empty()) return parts;
   throw Error(ExitCode::config, "there is nothing to compare in " + plan.output,
               "it has " + std::to_string(kept.size()) + " checkpoints and " + (end ? "a" : "no") + " result",
