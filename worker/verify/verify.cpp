@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "common/log.hpp"
 #include "common/stored_json.hpp"
 #include "configs/print.hpp"
 #include "worker/agreement.hpp"
