@@ -1,5 +1,6 @@
 """The programs as a user meets them: help, versions, what is printed where, and who may run them."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -184,7 +185,10 @@ def listening(pid):
             fields = line.split()
             if fields[3] == "0A":
                 sockets[f"socket:[{fields[9]}]"] = fields[1]
-    targets = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    targets = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it may be closed meanwhile
+            targets.append(os.readlink(path))
     return [sockets[target] for target in targets if target in sockets]
 
 
