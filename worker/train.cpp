@@ -13,6 +13,7 @@
 #include "worker/conditions.hpp"
 #include "worker/data/find_data.hpp"
 #include "worker/data/loader.hpp"
+#include "worker/finite.hpp"
 #include "worker/fixed_micro_batch.hpp"
 #include "worker/gradient_sum.hpp"
 #include "worker/growth.hpp"
@@ -163,11 +164,9 @@ Exchanged most_exchanged(Transport& host, const Transport::Sent& own, std::int64
 }
 
 Error not_finite(const StepSums& sums, std::int64_t step) {
-  return {ExitCode::diverged,
-          "step " + std::to_string(step + 1) + " has a loss or a gradient that is not finite",
-          "loss " + std::to_string(sums.loss / sums.weight) + ", gradient norm " +
-              std::to_string(sums.gradient_norm),
-          "lower optimizer.learning_rate, lengthen the warm-up, or set training.gradient_clip_norm"};
+  return diverged("step " + std::to_string(step + 1) + " has a loss or a gradient that is not finite",
+                  "loss " + std::to_string(sums.loss / sums.weight) + ", gradient norm " +
+                      std::to_string(sums.gradient_norm));
 }
 
 }  // namespace
