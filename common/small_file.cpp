@@ -111,6 +111,17 @@ std::string read_file_once(const std::string& path, std::int64_t largest) {
   }
 }
 
+std::string first_bytes(const std::string& path, std::size_t count) {
+  const int file = open_to_read(path);
+  std::string bytes(count, '\0');
+  const auto got = pread(file, bytes.data(), count, 0);
+  const int error_number = errno;
+  close(file);
+  if (got < 0) throw FileError("cannot read", path, error_number);
+  bytes.resize(static_cast<std::size_t>(got));
+  return bytes;
+}
+
 std::string read_file(const std::string& path, std::int64_t largest) {
   return with_patience([&] { return read_file_once(path, largest); });
 }

@@ -50,6 +50,9 @@ std::string why_not_regular(const std::string& path, bool follow = true);
 /// Throws Error (io).
 int open_to_read(const std::string& path);
 
+/// At most `count` bytes from the beginning of `path`. Throws as open_to_read().
+std::string first_bytes(const std::string& path, std::size_t count);
+
 /// The content of the regular file `path`. Throws Error (io), also where it has more than `largest` bytes.
 std::string read_file(const std::string& path, std::int64_t largest = std::int64_t{1} << 26);
 /// The same without patience, for what is read again soon.

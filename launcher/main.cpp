@@ -13,7 +13,7 @@
 #include "common/printable.hpp"
 #include "configs/load.hpp"
 #include "configs/text.hpp"
-#include "launcher/commands.hpp"
+#include "launcher/commands/commands.hpp"
 
 namespace lockstep {
 namespace {

@@ -5,25 +5,25 @@
 
 #include "collectives/all_gather.hpp"
 #include "common/log.hpp"
-#include "worker/agreement.hpp"
-#include "worker/audit.hpp"
-#include "worker/block_sums.hpp"
+#include "worker/audit/audit.hpp"
+#include "worker/check/fixed_micro_batch.hpp"
 #include "worker/checkpoint/checkpoint.hpp"
 #include "worker/checkpoint/saving.hpp"
-#include "worker/conditions.hpp"
+#include "worker/controller/comparison.hpp"
+#include "worker/controller/conditions.hpp"
+#include "worker/controller/growth.hpp"
 #include "worker/data/find_data.hpp"
 #include "worker/data/loader.hpp"
-#include "worker/finite.hpp"
-#include "worker/fixed_micro_batch.hpp"
-#include "worker/gradient_sum.hpp"
-#include "worker/growth.hpp"
-#include "worker/interruption.hpp"
+#include "worker/evaluation/outcome.hpp"
+#include "worker/models/finite.hpp"
 #include "worker/models/model.hpp"
 #include "worker/models/pretrained.hpp"
-#include "worker/outcome.hpp"
-#include "worker/stamps.hpp"
-#include "worker/update.hpp"
-#include "worker/verify/comparison.hpp"
+#include "worker/ranks/agreement.hpp"
+#include "worker/ranks/interruption.hpp"
+#include "worker/step/gradient_sum.hpp"
+#include "worker/step/shard_update.hpp"
+#include "worker/watch/rank_progress.hpp"
+#include "worker/watch/rank_report.hpp"
 
 namespace lockstep {
 namespace {
@@ -93,7 +93,7 @@ std::optional<nlohmann::json> load_state(Transport& host, TrainingState& state, 
 /// Room for the state of the run.
 TrainingState empty_state(HostMemory& memory, const Compute& compute, const Workload& workload,
                           const Plan& plan) {
-  TrainingState state(workload.layout, workload.optimizer, plan.config, memory, compute.gpu());
+  TrainingState state(workload.layout, workload.optimizer.state_names, plan.config, memory, compute.gpu());
   state.decisions = first_decisions(plan.config, workload.precision.scales_loss());
   return state;
 }
@@ -146,7 +146,7 @@ void compare_end(Transport& host, const Compute& compute, const Workload& worklo
   controller.finish(workload, plan, state.step, hashes, outcome.accuracy, {}, {});
   on_all_ranks(host, [&] {
     if (auto* comparison = controller.comparison())
-      comparison->exports(hash_exports(workload, plan, outcome, state.step));
+      comparison->exports(hash_exports(workload, plan.output, outcome, state.step));
   });
 }
 
@@ -368,7 +368,7 @@ int train(HostMemory& memory, const Compute& compute, Controller& controller, Pl
         phase_columns(gather_numbers_by_rank(host, report_of(0, saving.status(), clock.total())));
     const auto outcome = outcome_of(host, compute, *workload, state, accuracy);
     if (trace) trace->finish();
-    export_outcome(host, *workload, plan, state, outcome);
+    export_outcome(host, *workload, plan.output, state, outcome);
     controller.finish(*workload, plan, state.step, hash_state(host, state), outcome.accuracy,
                       most_exchanged(host, exchanged, state.step - first_step), phases);
     return 0;

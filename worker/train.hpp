@@ -2,8 +2,8 @@
 #pragma once
 
 #include "collectives/host_memory.hpp"
-#include "worker/compute.hpp"
-#include "worker/controller.hpp"
+#include "worker/controller/controller.hpp"
+#include "worker/ranks/compute.hpp"
 
 namespace lockstep {
 

@@ -1,5 +1,5 @@
 // What a run folder holds, and weights that others have written.
-#include "worker/run_folder.hpp"
+#include "worker/files/run_folder.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -12,8 +12,9 @@
 #include "file.hpp"
 #include "launcher/failed_gpus.hpp"
 #include "launcher/post_mortem.hpp"
-#include "worker/checkpoint/checkpoint_folder.hpp"
-#include "worker/checkpoint/safetensors.hpp"
+#include "worker/files/checkpoint_folder.hpp"
+#include "worker/files/file.hpp"
+#include "worker/files/safetensors.hpp"
 
 namespace lockstep::fuzz {
 namespace {

@@ -17,7 +17,7 @@
 #include "collectives/tree.hpp"
 #include "collectives/tree_sum_kernel.hpp"
 #include "tests/contract/gradients.hpp"
-#include "worker/update_loops.hpp"
+#include "worker/optim/update_loops.hpp"
 
 namespace lockstep {
 namespace {

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "collectives/add_tree.hpp"
-#include "worker/block_sums.hpp"
 #include "worker/models/batch_norm_relu.hpp"
-#include "worker/update_loops.hpp"
+#include "worker/optim/sum_of_squares.hpp"
+#include "worker/optim/update_loops.hpp"
 
 namespace lockstep {
 namespace {

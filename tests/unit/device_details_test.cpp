@@ -1,5 +1,5 @@
 // Which variables of the environment are part of what a GPU's bits depend on.
-#include "worker/device_details.hpp"
+#include "worker/ranks/device_details.hpp"
 
 #include <gtest/gtest.h>
 

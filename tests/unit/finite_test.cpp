@@ -1,5 +1,5 @@
 // Numbers that are not finite, or degenerate, do not end as success.
-#include "worker/finite.hpp"
+#include "worker/models/finite.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,12 +8,13 @@
 
 #include "tests/unit/refusal.hpp"
 #include "worker/data/image_record.hpp"
-#include "worker/decisions.hpp"
-#include "worker/evaluate.hpp"
-#include "worker/loss.hpp"
+#include "worker/evaluation/evaluate.hpp"
 #include "worker/models/batch_norm.hpp"
 #include "worker/models/model.hpp"
-#include "worker/state.hpp"
+#include "worker/state/decisions.hpp"
+#include "worker/state/finite_weights.hpp"
+#include "worker/state/state.hpp"
+#include "worker/step/loss.hpp"
 
 namespace lockstep {
 namespace {

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/nccl_double/faults.hpp"
-#include "worker/phases.hpp"
+#include "worker/watch/phase_clock.hpp"
 
 namespace lockstep {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/gpu_report.hpp"
+#include "worker/watch/gpu_report.hpp"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>

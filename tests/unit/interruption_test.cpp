@@ -1,5 +1,5 @@
 // What becomes of a process that is asked to end.
-#include "worker/interruption.hpp"
+#include "worker/ranks/interruption.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // The server that Prometheus reads, and readers that say nothing, too much, or never read.
-#include "worker/metrics_server.hpp"
+#include "worker/controller/metrics_server.hpp"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // How the cores of a host are divided among its ranks, on a machine of two packages with GPUs at each.
-#include "worker/pinning.hpp"
+#include "worker/ranks/pinning.hpp"
 
 #include <gtest/gtest.h>
 #include <hwloc.h>

@@ -1,5 +1,5 @@
 // What people and machines read of where the ranks run.
-#include "worker/rank_map.hpp"
+#include "worker/ranks/rank_map.hpp"
 
 #include <gtest/gtest.h>
 

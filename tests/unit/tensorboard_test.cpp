@@ -1,5 +1,5 @@
 // Names of files of events.
-#include "worker/tensorboard.hpp"
+#include "worker/controller/tensorboard.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // The kernels, thread by thread on the double of a GPU, give every element the bits of the host's loops and
 // touch no other. Whether the arithmetic itself is right, tests/reference shows.
-#include "worker/update_kernels.hpp"
+#include "worker/optim/update_kernels.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "tests/contract/gradients.hpp"
-#include "worker/block_sums.hpp"
-#include "worker/update_loops.hpp"
+#include "worker/optim/sum_of_squares.hpp"
+#include "worker/optim/update_loops.hpp"
 
 namespace lockstep {
 namespace {

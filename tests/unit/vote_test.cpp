@@ -1,4 +1,4 @@
-#include "worker/vote.hpp"
+#include "worker/audit/vote.hpp"
 
 #include <gtest/gtest.h>
 

@@ -9,8 +9,9 @@
 
 #include "tests/unit/refusal.hpp"
 #include "tests/unit/scratch_folder.hpp"
-#include "worker/checkpoint/safetensors.hpp"
-#include "worker/checkpoint/safetensors_header.hpp"
+#include "worker/files/file.hpp"
+#include "worker/files/safetensors.hpp"
+#include "worker/files/safetensors_header.hpp"
 #include "worker/models/foreign_file.hpp"
 #include "worker/models/model.hpp"
 #include "worker/models/pretrained.hpp"

@@ -4,17 +4,17 @@
 #include <memory>
 
 #include "collectives/host_memory.hpp"
-#include "worker/agreement.hpp"
 #include "worker/check/connectivity.hpp"
 #include "worker/check/disk.hpp"
 #include "worker/check/gpus.hpp"
 #include "worker/check/hosts.hpp"
 #include "worker/check/numerics_probe.hpp"
 #include "worker/check/report.hpp"
-#include "worker/compute.hpp"
 #include "worker/data/find_data.hpp"
-#include "worker/gpu_choice.hpp"
-#include "worker/workload.hpp"
+#include "worker/ranks/agreement.hpp"
+#include "worker/ranks/compute.hpp"
+#include "worker/ranks/gpu_choice.hpp"
+#include "worker/step/workload.hpp"
 
 namespace lockstep {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "collectives/broadcast.hpp"
 #include "common/clock.hpp"
-#include "worker/agreement.hpp"
+#include "worker/ranks/agreement.hpp"
 
 namespace lockstep {
 namespace {

@@ -11,8 +11,8 @@
 #include <random>
 
 #include "collectives/broadcast.hpp"
-#include "worker/agreement.hpp"
-#include "worker/checkpoint/safetensors.hpp"
+#include "worker/files/file.hpp"
+#include "worker/ranks/agreement.hpp"
 
 namespace lockstep {
 namespace {

@@ -15,8 +15,8 @@
 #include "collectives/gpu.hpp"
 #include "common/build_identity.hpp"
 #include "common/hash.hpp"
-#include "worker/agreement.hpp"
-#include "worker/program_identity.hpp"
+#include "worker/ranks/agreement.hpp"
+#include "worker/ranks/program_identity.hpp"
 
 namespace lockstep {
 namespace {

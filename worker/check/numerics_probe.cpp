@@ -6,7 +6,7 @@
 #include <set>
 
 #include "configs/derive.hpp"
-#include "worker/fixed_micro_batch.hpp"
+#include "worker/check/fixed_micro_batch.hpp"
 
 namespace lockstep {
 namespace {

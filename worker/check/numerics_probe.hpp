@@ -6,8 +6,8 @@
 
 #include "worker/check/hosts.hpp"
 #include "worker/check/report.hpp"
-#include "worker/compute.hpp"
-#include "worker/workload.hpp"
+#include "worker/ranks/compute.hpp"
+#include "worker/step/workload.hpp"
 
 namespace lockstep {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/progress.hpp"
+#include "common/progress.hpp"
 
 namespace lockstep {
 

@@ -3,9 +3,9 @@
 #include "common/error.hpp"
 #include "common/log.hpp"
 #include "common/stored_json.hpp"
-#include "worker/agreement.hpp"
 #include "worker/checkpoint/checkpoint_files.hpp"
-#include "worker/checkpoint/checkpoint_folder.hpp"
+#include "worker/files/checkpoint_folder.hpp"
+#include "worker/ranks/agreement.hpp"
 
 namespace lockstep {
 namespace {

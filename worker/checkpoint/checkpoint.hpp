@@ -7,7 +7,7 @@
 #include <string>
 
 #include "collectives/transport.hpp"
-#include "worker/state.hpp"
+#include "worker/state/state.hpp"
 
 namespace lockstep {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "worker/checkpoint/safetensors.hpp"
-#include "worker/state.hpp"
+#include "worker/files/safetensors.hpp"
+#include "worker/state/state.hpp"
 
 namespace lockstep {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "worker/layout.hpp"
+#include "worker/state/layout.hpp"
 
 namespace lockstep {
 

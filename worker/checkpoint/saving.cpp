@@ -7,9 +7,8 @@
 
 #include "common/log.hpp"
 #include "common/small_file.hpp"
-#include "worker/agreement.hpp"
-#include "worker/block_sums.hpp"
-#include "worker/checkpoint/checkpoint_folder.hpp"
+#include "worker/files/checkpoint_folder.hpp"
+#include "worker/ranks/agreement.hpp"
 
 namespace lockstep {
 

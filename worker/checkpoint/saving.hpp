@@ -10,7 +10,7 @@
 
 #include "worker/checkpoint/background.hpp"
 #include "worker/checkpoint/snapshot.hpp"
-#include "worker/trace.hpp"
+#include "worker/watch/trace.hpp"
 
 namespace lockstep {
 

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "worker/checkpoint/checkpoint_files.hpp"
-#include "worker/finite.hpp"
+#include "worker/models/finite.hpp"
+#include "worker/state/finite_weights.hpp"
 
 namespace lockstep {
 namespace {

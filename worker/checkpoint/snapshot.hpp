@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "collectives/transport.hpp"
-#include "worker/checkpoint/safetensors.hpp"
-#include "worker/state.hpp"
+#include "worker/files/safetensors.hpp"
+#include "worker/state/state.hpp"
 
 namespace lockstep {
 

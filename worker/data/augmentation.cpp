@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "worker/random.hpp"
+#include "common/random.hpp"
 
 namespace lockstep {
 namespace {

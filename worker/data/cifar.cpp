@@ -5,8 +5,8 @@
 #include <sstream>
 
 #include "common/error.hpp"
+#include "common/small_file.hpp"
 #include "worker/data/encoded_images.hpp"
-#include "worker/data/regular_file.hpp"
 
 namespace lockstep {
 namespace {

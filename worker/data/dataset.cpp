@@ -6,12 +6,11 @@
 
 #include "common/clock.hpp"
 #include "common/error.hpp"
-#include "worker/agreement.hpp"
-#include "worker/block_sums.hpp"
 #include "worker/data/class_notes.hpp"
 #include "worker/data/examination.hpp"
 #include "worker/data/find_data.hpp"
-#include "worker/interruption.hpp"
+#include "worker/ranks/agreement.hpp"
+#include "worker/ranks/interruption.hpp"
 
 namespace lockstep {
 namespace {

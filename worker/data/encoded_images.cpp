@@ -10,14 +10,14 @@
 
 #include "common/error.hpp"
 #include "common/small_file.hpp"
-#include "worker/data/regular_file.hpp"
 
 namespace lockstep {
 namespace {
 
 void read_image(const std::string& path, std::vector<std::byte>& to) {
-  if (const auto kind = not_regular(path); !kind.empty()) throw DamagedImage(kind + ", not a regular file");
-  const int file = open_regular(path);
+  if (const auto kind = why_not_regular(path); !kind.empty())
+    throw DamagedImage(kind + ", not a regular file");
+  const int file = open_to_read(path);
   struct stat about {};
   ssize_t got = fstat(file, &about) == 0 ? 0 : -1;
   to.resize(got == 0 ? static_cast<std::size_t>(about.st_size) : 0);

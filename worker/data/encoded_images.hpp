@@ -10,7 +10,7 @@
 
 #include "common/hash.hpp"
 #include "worker/data/decoder.hpp"
-#include "worker/data/mapped_file.hpp"
+#include "worker/files/mapped_file.hpp"
 
 namespace lockstep {
 

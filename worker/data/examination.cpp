@@ -5,7 +5,7 @@
 
 #include "common/error.hpp"
 #include "worker/data/threads.hpp"
-#include "worker/interruption.hpp"
+#include "worker/ranks/interruption.hpp"
 
 namespace lockstep {
 namespace {

@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "common/filesystem_error.hpp"
-#include "worker/data/regular_file.hpp"
-#include "worker/interruption.hpp"
+#include "common/small_file.hpp"
+#include "worker/ranks/interruption.hpp"
 
 namespace lockstep {
 namespace {
@@ -36,7 +36,7 @@ bool is_tar(const std::string& path) {
 
 FoundData find_in_file(const Config::Data& settings, const std::string& remedy) {
   const auto& path = settings.path;
-  if (const auto kind = not_regular(path); !kind.empty())
+  if (const auto kind = why_not_regular(path); !kind.empty())
     throw Error(ExitCode::config, "cannot use data.path = " + path, kind, remedy);
   if (is_packed_file(path)) {
     auto file = std::make_shared<const PackedFile>(path);

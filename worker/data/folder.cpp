@@ -7,7 +7,7 @@
 
 #include "common/filesystem_error.hpp"
 #include "worker/data/encoded_images.hpp"
-#include "worker/interruption.hpp"
+#include "worker/ranks/interruption.hpp"
 
 namespace lockstep {
 namespace {

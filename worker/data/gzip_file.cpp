@@ -10,7 +10,7 @@
 #include <new>
 
 #include "common/error.hpp"
-#include "worker/data/regular_file.hpp"
+#include "common/small_file.hpp"
 
 namespace lockstep {
 namespace {
@@ -21,7 +21,7 @@ constexpr int gzip_alone = 16 + MAX_WBITS;
 
 }  // namespace
 
-GzipFile::GzipFile(const std::string& path) : path_(path), file_(open_regular(path)) {
+GzipFile::GzipFile(const std::string& path) : path_(path), file_(open_to_read(path)) {
   struct stat about {};
   if (inflateInit2(&stream_, gzip_alone) != Z_OK) {
     close(file_);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/interruption.hpp"
+#include "worker/ranks/interruption.hpp"
 
 namespace lockstep {
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <optional>
 
+#include "common/random.hpp"
 #include "configs/config.hpp"
 #include "worker/data/picture.hpp"
-#include "worker/random.hpp"
 
 namespace lockstep {
 

@@ -8,12 +8,12 @@
 #include "common/cpu_quota.hpp"
 #include "common/error.hpp"
 #include "common/log.hpp"
+#include "common/progress.hpp"
+#include "common/small_file.hpp"
 #include "configs/load.hpp"
 #include "worker/data/class_notes.hpp"
 #include "worker/data/examination.hpp"
 #include "worker/data/find_data.hpp"
-#include "worker/data/regular_file.hpp"
-#include "worker/progress.hpp"
 
 namespace lockstep {
 namespace {
@@ -120,7 +120,7 @@ void report(const std::string& target, const PixelShape& shape, const Packed& pa
 /// Nothing is replaced but a file, and not the one that is read.
 void require_target(const std::string& source, const std::string& target) {
   std::error_code none;
-  if (const auto kind = not_regular(target); !kind.empty())
+  if (const auto kind = why_not_regular(target); !kind.empty())
     throw Error(ExitCode::config, "cannot pack into " + target, kind, "name a file");
   if (std::filesystem::equivalent(source, target, none))
     throw Error(ExitCode::config, "cannot pack " + source + " into itself", "it would be lost",

@@ -11,8 +11,8 @@
 #include <sstream>
 
 #include "common/error.hpp"
-#include "worker/data/regular_file.hpp"
-#include "worker/interruption.hpp"
+#include "common/small_file.hpp"
+#include "worker/ranks/interruption.hpp"
 
 namespace lockstep {
 namespace {

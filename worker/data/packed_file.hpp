@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "worker/data/image_record.hpp"
-#include "worker/data/mapped_file.hpp"
+#include "worker/files/mapped_file.hpp"
 
 namespace lockstep {
 

@@ -3,9 +3,9 @@
 
 #include <vector>
 
+#include "common/random.hpp"
 #include "configs/config.hpp"
 #include "worker/data/picture.hpp"
-#include "worker/random.hpp"
 
 namespace lockstep {
 

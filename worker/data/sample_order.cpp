@@ -1,6 +1,6 @@
 #include "worker/data/sample_order.hpp"
 
-#include "worker/random.hpp"
+#include "common/random.hpp"
 
 namespace lockstep {
 

@@ -11,7 +11,7 @@
 
 #include "common/error.hpp"
 #include "worker/data/encoded_images.hpp"
-#include "worker/interruption.hpp"
+#include "worker/ranks/interruption.hpp"
 
 namespace lockstep {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "worker/random.hpp"
+#include "common/random.hpp"
 
 namespace lockstep {
 

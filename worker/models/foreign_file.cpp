@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "common/error.hpp"
-#include "worker/data/regular_file.hpp"
+#include "common/small_file.hpp"
 
 namespace lockstep {
 namespace {
@@ -23,7 +23,7 @@ std::string in_shell(const std::string& text) {
 }
 
 std::string first_bytes_of(const std::string& path) {
-  if (!not_regular(path).empty()) return "";
+  if (!why_not_regular(path).empty()) return "";
   std::string bytes(512, '\0');
   std::ifstream file(path, std::ios::binary);
   file.read(bytes.data(), std::ssize(bytes));

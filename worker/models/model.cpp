@@ -8,9 +8,9 @@
 #include <cmath>
 
 #include "common/error.hpp"
+#include "common/random.hpp"
 #include "worker/models/layers.hpp"
 #include "worker/models/networks.hpp"
-#include "worker/random.hpp"
 
 namespace lockstep {
 namespace {

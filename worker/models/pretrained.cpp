@@ -6,8 +6,9 @@
 #include "common/error.hpp"
 #include "common/log.hpp"
 #include "configs/text.hpp"
-#include "worker/checkpoint/safetensors.hpp"
-#include "worker/finite.hpp"
+#include "worker/files/file.hpp"
+#include "worker/files/safetensors.hpp"
+#include "worker/models/finite.hpp"
 #include "worker/models/foreign_file.hpp"
 #include "worker/models/model.hpp"
 

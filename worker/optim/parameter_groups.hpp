@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "configs/config.hpp"
-#include "worker/layout.hpp"
+#include "worker/state/layout.hpp"
 
 namespace lockstep {
 

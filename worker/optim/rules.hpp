@@ -1,8 +1,8 @@
 // All rules for one element, under their names. C++17, because nvcc reads it too.
 #pragma once
 
-#include "worker/averaging/elements.hpp"
 #include "worker/optim/adam.hpp"
+#include "worker/optim/average_elements.hpp"
 #include "worker/optim/lamb.hpp"
 #include "worker/optim/lars.hpp"
 #include "worker/optim/lion.hpp"

@@ -2,8 +2,8 @@
 // one stream a rank, as a program would that seeds a generator with its rank.
 #include <cstdlib>
 
+#include "common/random.hpp"
 #include "worker/data/augmentation.hpp"
-#include "worker/random.hpp"
 
 namespace lockstep {
 

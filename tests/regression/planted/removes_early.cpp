@@ -1,7 +1,7 @@
-// A planted mistake, for a test of the tests: takes the place of worker/checkpoint/checkpoint_folder.cpp and
+// A planted mistake, for a test of the tests: takes the place of worker/files/checkpoint_folder.cpp and
 // removes the newest checkpoint before it publishes the next one, not after.
 #define publish_checkpoint publish_in_order
-#include "worker/checkpoint/checkpoint_folder.cpp"
+#include "worker/files/checkpoint_folder.cpp"
 #undef publish_checkpoint
 
 namespace lockstep {

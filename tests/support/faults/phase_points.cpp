@@ -1,7 +1,7 @@
 // Linked into a worker with --wrap: the beginning of each phase of a step is a point, if points.hpp's library
 // is preloaded.
 #include "tests/support/faults/points.hpp"
-#include "worker/phases.hpp"
+#include "worker/watch/phase_clock.hpp"
 
 #pragma weak lockstep_reach_phase
 

@@ -11,7 +11,7 @@
 
 #include "collectives/tree_sum_kernel.hpp"
 #include "tests/support/ghost_gpu/ghost.hpp"
-#include "worker/update_kernels.hpp"
+#include "worker/optim/update_kernels.hpp"
 
 namespace lockstep::ghost {
 namespace {

@@ -1,6 +1,6 @@
 // The kernels on the host: every thread of every block, one after the other, after all that other streams
 // have to do.
-#include "worker/update_kernels.hpp"
+#include "worker/optim/update_kernels.hpp"
 
 #include <cuda_runtime_api.h>
 

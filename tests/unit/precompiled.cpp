@@ -1,0 +1,1 @@
+// Compiled so that there is a target that the precompiled headers of the tests belong to.

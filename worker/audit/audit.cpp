@@ -1,0 +1,137 @@
+#include "worker/audit/audit.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "collectives/all_gather.hpp"
+#include "common/random.hpp"
+#include "worker/models/model.hpp"
+#include "worker/ranks/agreement.hpp"
+#include "worker/step/forward_backward.hpp"
+
+namespace lockstep {
+namespace {
+
+Hash128 hash_of(const at::Tensor& value) {
+  const auto dense = on_host(value.is_non_overlapping_and_dense() ? value : value.contiguous());
+  return hash_bytes(dense.data_ptr(), dense.nbytes());
+}
+
+bool is_finite(const at::Tensor& value) { return at::isfinite(value).all().item<bool>(); }
+
+/// Who holds a copy of the weights: each group that shares memory, or each GPU.
+std::vector<RankGroup> copies_of(const HostMemory& host, const TrainingState& state) {
+  if (!state.on_gpu) return {host.groups().begin(), host.groups().end()};
+  std::vector<RankGroup> copies;
+  for (int rank = 0; rank < host.transport().world_size(); ++rank) copies.push_back({rank, 1});
+  return copies;
+}
+
+/// The ranks of a copy share its shards, of which there are as many as `ranks`, among them.
+std::vector<int> shards_hashed_by(int rank, std::span<const RankGroup> copies, int ranks) {
+  const auto& copy = *std::ranges::find_if(copies, [&](const auto& group) { return group.has(rank); });
+  std::vector<int> shards;
+  for (int shard = rank - copy.first; shard < ranks; shard += copy.size) shards.push_back(shard);
+  return shards;
+}
+
+}  // namespace
+
+Audit::Audit(Transport& transport, const Workload& workload, LeafDelivery& leaf, PhaseClock& clock)
+    : transport_(transport), workload_(workload), leaf_(leaf), clock_(clock) {}
+
+std::optional<Audit::Chosen> Audit::chosen_in(std::int64_t step) const {
+  const auto every = workload_.config.reliability.audit_every;
+  if (every == 0 || (step + 1) % every != 0) return std::nullopt;
+  RandomStream random(static_cast<std::uint64_t>(workload_.config.run.seed), Purpose::audit,
+                      static_cast<std::uint64_t>(step), 0);
+  const int ranks = transport_.world_size();
+  Chosen chosen{random.below(workload_.micro_batches), 0, 0};
+  while (rank_range(workload_.micro_batches, chosen.owner, ranks).end <= chosen.micro_batch) ++chosen.owner;
+  chosen.auditor = chosen.owner;
+  if (ranks > 1) chosen.auditor = (chosen.owner + 1 + static_cast<int>(random.below(ranks - 1))) % ranks;
+  return chosen;
+}
+
+Audit::Leaf Audit::leaf_of(const std::function<void()>& compute, bool deliver, bool look_for_nan) {
+  Leaf leaf;
+  std::vector<Hash128> hashes(workload_.layout.entries().size());
+  LeafDelivery::Take receiver;
+  receiver = leaf_.deliver_to([&](std::size_t entry, const at::Tensor& value) {
+    hashes[entry] = hash_of(value);
+    if (look_for_nan) leaf.finite = leaf.finite && is_finite(value);
+    if (deliver) receiver(entry, value);
+  });
+  compute();
+  leaf_.deliver_to(std::move(receiver));
+  leaf.hash = hash_of_hashes(hashes);
+  return leaf;
+}
+
+Audit::Leaf Audit::computed_again(std::int64_t step, std::int64_t micro_batch, double loss_scale,
+                                  bool look_for_nan) {
+  clock_.enter(Phase::data);
+  const auto batch = speaking_for_itself(
+      transport_, [&] { return workload_.train.on_device(workload_.augmented(step, micro_batch)); });
+  workload_.model->draws = draw_key(workload_.config.run.seed, step, micro_batch);
+  const auto leaf = leaf_of([&] { forward_backward(workload_, batch, loss_scale, leaf_, &clock_); },
+                            /*deliver=*/false, look_for_nan);
+  clock_.enter(Phase::exchange);
+  return leaf;
+}
+
+void Audit::compute(std::int64_t step, std::int64_t micro_batch, const MicroBatch& batch, double loss_scale) {
+  const auto compute = [&] { forward_backward(workload_, batch, loss_scale, leaf_, &clock_); };
+  const auto chosen = chosen_in(step);
+  if (!chosen || chosen->micro_batch != micro_batch) return compute();
+  delivered_ = leaf_of(compute, /*deliver=*/true, /*look_for_nan=*/false).hash;
+}
+
+std::optional<Corruption> Audit::check(std::int64_t step, double loss_scale) {
+  const auto chosen = chosen_in(step);
+  if (!chosen) return std::nullopt;
+  const auto micro_batch = chosen->micro_batch;
+  std::vector<Hash128> own;
+  if (transport_.rank() == chosen->owner) own.push_back(delivered_);
+  if (transport_.rank() == chosen->auditor)
+    own.push_back(computed_again(step, micro_batch, loss_scale, /*look_for_nan=*/false).hash);
+  auto results = gather_results(transport_, own);
+  if (all_equal(results)) return std::nullopt;
+  const auto again = computed_again(step, micro_batch, loss_scale, /*look_for_nan=*/true);
+  bool diverges = true;
+  for (const auto finite : gather_results(transport_, {Hash128{{again.finite}}}))
+    diverges = diverges && finite.hash == Hash128{};
+  if (diverges) return std::nullopt;
+  for (const auto& result : gather_results(transport_, {again.hash})) results.push_back(result);
+  return corruption_of(transport_,
+                       "step " + std::to_string(step + 1) + ", micro-batch " + std::to_string(micro_batch),
+                       "what it computes", step + 1, vote(results));
+}
+
+std::optional<Corruption> compare_copies(HostMemory& host, const TrainingState& state) {
+  auto& transport = host.transport();
+  const int ranks = transport.world_size();
+  const auto copies = copies_of(host, state);
+  if (copies.size() == 1) return std::nullopt;
+  std::vector<Hash128> own;
+  for (const int shard : shards_hashed_by(transport.rank(), copies, ranks)) {
+    const auto range = state.layout.shard(shard, ranks);
+    own.push_back(hash_of(state.parameters.slice(0, range.begin, range.end)));
+  }
+  std::vector<Result> results;
+  const auto of_shards = gather_results(transport, own);
+  auto hashed = of_shards.begin();
+  for (const auto& copy : copies) {
+    std::vector<Hash128> shards(ranks);
+    for (int rank = copy.first; rank < copy.first + copy.size; ++rank) {
+      for (const int shard : shards_hashed_by(rank, copies, ranks)) shards[shard] = (hashed++)->hash;
+    }
+    results.push_back({copy.first, hash_of_hashes(shards)});
+  }
+  if (all_equal(results)) return std::nullopt;
+  return corruption_of(transport, "after step " + std::to_string(state.step),
+                       "the copy of the weights it holds", state.step, vote(results));
+}
+
+}  // namespace lockstep

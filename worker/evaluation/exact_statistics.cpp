@@ -1,0 +1,62 @@
+#include "worker/evaluation/exact_statistics.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "collectives/reduce_scatter.hpp"
+#include "worker/models/batch_statistics.hpp"
+#include "worker/models/model.hpp"
+#include "worker/ranks/agreement.hpp"
+#include "worker/ranks/interruption.hpp"
+#include "worker/step/forward_backward.hpp"
+#include "worker/step/gradient_tree.hpp"
+
+namespace lockstep {
+namespace {
+
+/// The statistics of micro-batch `index` of the training set, in the layout's order.
+std::vector<at::Tensor> statistics_of(const Workload& workload, Model& model, std::int64_t index) {
+  std::vector<std::int64_t> samples(workload.micro_batch_size);
+  std::iota(samples.begin(), samples.end(), index * workload.micro_batch_size);
+  workload.precision.forward(model, workload.train.plain(samples).images);
+  return statistic_leaves(model, workload.layout);
+}
+
+bool has_statistics(const Layout& layout) {
+  return std::ranges::any_of(layout.entries(),
+                             [](const Entry& entry) { return entry.kind == Kind::statistic; });
+}
+
+}  // namespace
+
+at::Tensor with_exact_statistics(Transport& host, const Compute& compute, const Workload& workload,
+                                 const at::Tensor& weights) {
+  const auto micro_batches = workload.data.train.count / workload.micro_batch_size;
+  if (!has_statistics(workload.layout)) return weights;
+  torch::NoGradGuard no_grad;
+  const auto model = workload.another_model();
+  attach(*model, workload.layout, weights.to(compute.device));
+  train_statistics_alone(*model);
+  const auto own = rank_range(micro_batches, host.rank(), host.world_size());
+  GradientTree tree(workload.layout, micro_batches, own, compute.device);
+  for (auto i = own.begin; i < own.end && asked_to_end() == 0; ++i) {
+    const auto statistics = statistics_of(workload, *model, i);
+    tree.begin_leaf(i);
+    for (std::size_t entry = 0; entry < statistics.size(); ++entry) tree.add(entry, statistics[entry]);
+    tree.end_leaf();
+  }
+  leave_if_asked(host);
+  const auto shards = workload.layout.shards(host.world_size());
+  auto sum = at::zeros({shards[host.rank()].size()}, compute.device);
+  reduce_scatter(compute.transport(host), micro_batches, tree.pieces(), shards, sum.data_ptr<float>());
+  const auto sums = gather_shards(host, workload.layout, sum);
+  auto result = weights.clone();
+  for (const auto& entry : workload.layout.entries()) {
+    if (entry.kind != Kind::statistic) continue;
+    workload.layout.view(result, entry)
+        .copy_(workload.layout.view(sums, entry) / static_cast<double>(micro_batches));
+  }
+  return result;
+}
+
+}  // namespace lockstep
