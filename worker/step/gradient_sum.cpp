@@ -28,18 +28,18 @@ std::int64_t end_of_parameters(const Layout& layout) {
 
 }  // namespace
 
-GradientSum::GradientSum(HostMemory& host, const Compute& compute, const Workload& workload,
-                         LeafDelivery& leaf)
-    : compute_(compute),
+GradientSum::GradientSum(Job& job, const Workload& workload)
+    : compute_(job.compute),
       leaves_(workload.micro_batches),
-      own_(rank_range(leaves_, host.transport().rank(), host.transport().world_size())),
-      shards_(workload.layout.shards(host.transport().world_size())) {
+      own_(rank_range(leaves_, job.rank(), job.world_size())),
+      shards_(workload.layout.shards(job.world_size())) {
+  const auto& compute = job.compute;
   const auto& layout = workload.layout;
   const auto format = format_named(workload.config.distributed.gradient_format);
   if (format.tensor != at::kFloat) rounding_ = {format.message, end_of_parameters(layout)};
-  const auto own_elements = shards_[host.transport().rank()].size();
+  const auto own_elements = shards_[job.rank()].size();
   if (compute.between_gpus) {
-    on_all_ranks(host.transport(), [&] {  // one GPU may have less memory left than the others
+    on_all_ranks(job.mpi, [&] {  // one GPU may have less memory left than the others
       sum_ = at::zeros({own_elements}, compute.device);
       tree_ = std::make_unique<GradientTree>(layout, leaves_, own_, compute.device, format.tensor);
 #ifdef LOCKSTEP_WITH_NCCL
@@ -53,16 +53,12 @@ GradientSum::GradientSum(HostMemory& host, const Compute& compute, const Workloa
 #endif
   } else {
     sum_ = at::zeros({own_elements});
-    between_hosts_ = std::make_unique<HostReduction>(host, leaves_, shards_, layout.size(),
+    between_hosts_ = std::make_unique<HostReduction>(job.memory, leaves_, shards_, layout.size(),
                                                      reduce_scatter_bucket, rounding_);
     std::vector<at::Tensor> buffers;
     for (float* buffer : between_hosts_->buffers()) buffers.push_back(at::from_blob(buffer, {layout.size()}));
     tree_ = std::make_unique<GradientTree>(layout, leaves_, std::move(buffers), format.tensor);
   }
-  leaf.deliver_to([this](std::size_t entry, const at::Tensor& value) {
-    tree_->add(entry, value);
-    if (last_leaf_) publish(tree_->final_from());
-  });
 }
 
 void GradientSum::start() {
@@ -73,6 +69,11 @@ void GradientSum::start() {
 void GradientSum::begin_leaf(std::int64_t leaf) {
   last_leaf_ = leaf + 1 == own_.end;
   tree_->begin_leaf(leaf);
+}
+
+void GradientSum::add(std::size_t entry, const at::Tensor& value) {
+  tree_->add(entry, value);
+  if (last_leaf_) publish(tree_->final_from());
 }
 
 void GradientSum::publish(std::int64_t from) {

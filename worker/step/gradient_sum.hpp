@@ -8,8 +8,7 @@
 #ifdef LOCKSTEP_WITH_NCCL
 #include "collectives/nccl_reduction.hpp"
 #endif
-#include "worker/ranks/compute.hpp"
-#include "worker/step/gradient_hooks.hpp"
+#include "worker/ranks/job.hpp"
 #include "worker/step/gradient_tree.hpp"
 #include "worker/step/workload.hpp"
 
@@ -20,12 +19,13 @@ namespace lockstep {
 /// computes the rest. Over any other transport between GPUs it goes when all is computed.
 class GradientSum {
  public:
-  /// Collective. `leaf` is what the gradients come through; it delivers to this from now on. Throws Error
-  /// (out of memory), CollectiveError.
-  GradientSum(HostMemory& host, const Compute& compute, const Workload& workload, LeafDelivery& leaf);
+  /// Collective. Both must outlive it. Throws Error (out of memory), CollectiveError.
+  GradientSum(Job& job, const Workload& workload);
 
   void start();
   void begin_leaf(std::int64_t leaf);
+  /// The value that the leaf has at layout entry `entry`; once for each, in any order.
+  void add(std::size_t entry, const at::Tensor& value);
   /// After this rank's last leaf collective over GPUs. Throws CollectiveError.
   void end_leaf();
   /// Collective: this rank's shard of the sum, float32 where the model computes; the same memory each time.
