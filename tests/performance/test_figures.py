@@ -1,9 +1,11 @@
 """What the figures are made of: the formula of an exchange, the model of growth, what programs print, and the table."""
 import argparse
 import json
+import re
 from pathlib import Path
 
 import all_reduce
+import chart
 import commands
 import exchange_formula as formula
 import exchange_model
@@ -212,16 +214,17 @@ PART = {"command": "bench.py x", "machine": FACTS,
         "rows": [measuring.row("speed", 2, "2 times", ("at least", 1.5)), measuring.row("memory", 7, "7 MiB")]}
 
 
-def test_the_table_has_a_line_for_each_figure_with_goal_and_command():
+def test_the_table_has_a_line_for_each_figure_with_goal_commit_load_and_command():
     made = table.table({"a": PART, "b": PART | {"rows": []}})
-    assert "| speed | 2 times | at least 1.5: met | `bench.py x` |\n| memory | 7 MiB |  | `bench.py x` |" in made
-    assert made.endswith("on 2 cores of P, 2026-01-02, commit abc.")
+    assert "| speed | 2 times | at least 1.5: met | abc | idle | `bench.py x` |" in made
+    assert "| memory | 7 MiB |  | abc | idle | `bench.py x` |" in made
+    assert made.endswith("on 2 cores of P, 2026-01-02.")
 
 
 def test_the_table_says_which_measures_had_to_share_the_machine():
-    shared = PART | {"machine": FACTS | {"load_average_before": 1.5}}
+    shared = PART | {"machine": FACTS | {"load_average_before": 1.5, "date": "2026-01-04"}}
     made = table.table({"a": PART, "b": shared})
-    assert made.endswith("commit abc. Other work kept the machine busy during b.")
+    assert "| abc | busy |" in made and made.endswith("on 2 cores of P, 2026-01-02 to 2026-01-04.")
     assert "load average 1.5 on 2 cores" in measuring.busy(shared["machine"])
 
 
@@ -229,25 +232,65 @@ def test_a_missed_goal_is_shown_as_missed():
     assert "at most 1: missed" in table.table({"a": PART | {"rows": [measuring.row("x", 2, "y", ("at most", 1))]}})
 
 
+TRAINING = PART | {
+    "command": ".venv/bin/python3 tests/performance/bench.py training",
+    "rows": [measuring.row("M, batch 8, 2 ranks, beside PyTorch DDP over gloo", 1.5, "30 and 20 images/s: 1.50 times")],
+}
+
+
+def written(tmp_path, text, results):
+    """The paths and options of a table that is written below tmp_path."""
+    document, drawing = tmp_path / "performance.md", tmp_path / "chart.svg"
+    document.write_text(text)
+    measuring.record(tmp_path / "results.json", results)
+    paths = {"--results": tmp_path / "results.json", "--document": document, "--drawing": drawing}
+    return document, drawing, [word for option, path in paths.items() for word in (option, str(path))]
+
+
 def test_the_table_takes_the_place_of_the_earlier_one_and_touches_nothing_else(tmp_path):
-    readme, results = tmp_path / "README.md", tmp_path / "results.json"
-    readme.write_text(f"before\n\n{table.BEGIN}\nold\n{table.END}\nbehind\n")
-    measuring.record(results, {"a": PART})
+    text = f"before\n\n{table.BEGIN}\nold\n{table.END}\nbehind\n"
+    document, drawing, options = written(tmp_path, text, {"a": TRAINING})
     for _ in range(2):
-        assert table.main(["--write", "--results", str(results), "--readme", str(readme)]) == 0
-    text = readme.read_text()
-    assert text == f"before\n\n{table.BEGIN}\n{table.table({'a': PART})}\n{table.END}\nbehind\n"
+        assert table.main(["--write", *options]) == 0
+    made = table.table({"a": TRAINING})
+    assert document.read_text() == f"before\n\n{table.BEGIN}\n{made}\n{table.END}\nbehind\n"
+    assert drawing.read_text() == chart.drawn(made)
+    drawing.unlink()
+    assert table.main(["--chart", *options]) == 0 and drawing.read_text() == chart.drawn(made)
 
 
-def test_without_measurements_or_marks_the_readme_stays_as_it_is(tmp_path, capsys):
-    readme, results = tmp_path / "README.md", tmp_path / "results.json"
-    readme.write_text("no marks\n")
-    words = ["--write", "--results", str(results), "--readme", str(readme)]
-    assert table.main(words) == 1 and "make bench" in capsys.readouterr().err
-    measuring.record(results, {"a": PART})
-    assert table.main(words) == 1 and table.BEGIN in capsys.readouterr().err
-    assert readme.read_text() == "no marks\n"
+@pytest.mark.parametrize(
+    "text, results, message",
+    [
+        (f"{table.BEGIN}\n{table.END}\n", {}, "make bench"),
+        ("no marks\n", {"a": TRAINING}, table.BEGIN),
+        (f"{table.BEGIN}\n{table.END}\n", {"a": PART}, "no figure beside PyTorch DDP"),
+    ],
+)
+def test_without_measurements_or_marks_the_document_stays_as_it_is(tmp_path, capsys, text, results, message):
+    document, drawing, options = written(tmp_path, text, results)
+    assert table.main(["--write", *options]) == 1 and message in capsys.readouterr().err
+    assert document.read_text() == text and not drawing.exists()
 
 
-def test_the_readme_has_the_marks_of_the_table():
-    assert table.with_table((measuring.ROOT / "README.md").read_text(), "new").count("\nnew\n") == 1
+def test_the_chart_has_two_bars_for_each_model_as_long_as_their_speeds():
+    made = chart.drawn(table.table({"a": TRAINING}))
+    assert re.findall(r'class="(\w+)" x="\d+" y="\d+" width="(\d+)"', made) == [("ours", "300"), ("theirs", "200")]
+    assert "M</text>" in made and "lockstep: 30 images/s, 1.5 times" in made and "PyTorch DDP: 20 images/s" in made
+
+
+def test_a_figure_that_cannot_be_drawn_is_named():
+    with pytest.raises(measuring.Failure, match="cannot draw `fast`"):
+        chart.drawn("| M, batch 8, 2 ranks, beside PyTorch DDP over gloo | fast |")
+
+
+def test_the_chart_of_the_repository_is_drawn_from_its_table():
+    stale = "docs/training_speed.svg is not current: run `tests/performance/table.py --chart` and commit it"
+    assert table.CHART.read_text() == chart.drawn(table.committed_table()), stale
+
+
+def test_each_figure_of_the_readme_stands_in_the_table():
+    shown = re.findall(r"^\|[^|]+\| ([^|]+) \| `bench\.py ([^`]+)` \|$", (measuring.ROOT / "README.md").read_text(), re.M)
+    assert len(shown) == 7
+    for figure, command in shown:
+        assert re.search(rf"\| {re.escape(figure)} \|.*\| `bench\.py {re.escape(command)}` \|", table.committed_table())
