@@ -13,8 +13,8 @@ PEER = "PyTorch DDP over gloo"
 MEASURE = re.compile(rf"(?P<model>[^,|]+), batch (?P<batch>\d+), (?P<ranks>\d+) ranks, beside {PEER}$")
 FIGURE = re.compile(r"(?P<ours>\d+) and (?P<theirs>\d+) images/s: (?P<ratio>[\d.]+) times$")
 
-LEFT, TOP, BAR, LINE, WIDEST = 170, 44, 18, 58, 300  # pixels: where bars begin, their height, a model's, the longest bar
-WIDTH = 720
+# In pixels: where bars begin, the height of a bar and of a model's lines, the longest bar, the whole width.
+LEFT, TOP, BAR, LINE, WIDEST, WIDTH = 170, 44, 18, 58, 300, 720
 STYLE = """\
     text { font: 13px sans-serif; fill: #1f2328; }
     .title { font-weight: 600; }
@@ -74,9 +74,9 @@ def drawn(table):
     per_time = WIDEST / max(1.0, *(speed.ratio for speed in speeds))
     title = f"Training speed with {ranks} ranks and batch {batch}, beside {PEER} (= 1)"
     height = TOP + len(speeds) * LINE
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'role="img" aria-label="{title}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{title}">',
         f"  <style>\n{STYLE}\n  </style>",
         f'  <text class="title" x="10" y="22">{title}</text>',
     ]
