@@ -72,7 +72,7 @@ def drawn(table):
     if others:
         raise Failure(1, "the figures of one chart must have one batch size and one number of ranks")
     per_time = WIDEST / max(1.0, *(speed.ratio for speed in speeds))
-    title = f"Training speed with {ranks} ranks and batch {batch}, beside {PEER} (= 1)"
+    title = f"Training speed with {ranks} ranks and batch {batch} ({PEER} = 1)"
     height = TOP + len(speeds) * LINE
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     lines = [
