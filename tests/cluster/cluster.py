@@ -128,9 +128,17 @@ class Cluster:
         try:
             self._write_files()
             self._rack = subprocess.Popen(
-                [sys.executable, Path(__file__).with_name("rack.py"), self.directory, str(len(self.host_names)),
-                 *self._services],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment("head", {}), start_new_session=True,
+                [
+                    sys.executable,
+                    Path(__file__).with_name("rack.py"),
+                    self.directory,
+                    str(len(self.host_names)),
+                    *self._services,
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=self._environment("head", {}),
+                start_new_session=True,
             )
             rack = self._read_reply()
             self.pid = rack["pid"]

@@ -22,11 +22,26 @@ from collections import Counter
 from pathlib import Path
 
 from cluster import Cluster
-from launched import (LONG, alone, complete_lines, events_of, expect_equal, field, processes_named, submit, text_of,
-                      wait_until)
+from launched import (
+    LONG,
+    alone,
+    complete_lines,
+    events_of,
+    expect_equal,
+    field,
+    processes_named,
+    submit,
+    text_of,
+    wait_until,
+)
 
-SETTINGS = LONG | {"training.max_steps": 1200, "training.epochs": 200, "training.evaluate_every_epochs": 1,
-                   "checkpoint.every_steps": 7, "schedule.warmup_ratio": 0.1}
+SETTINGS = LONG | {
+    "training.max_steps": 1200,
+    "training.epochs": 200,
+    "training.evaluate_every_epochs": 1,
+    "checkpoint.every_steps": 7,
+    "schedule.warmup_ratio": 0.1,
+}
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 TARGETS = ("lockstep", "lockstep-watch", "lockstep-worker")
 MOMENTS = ("start-up", "start", "step", "evaluation", "checkpoint")
@@ -44,14 +59,15 @@ class Job:
         self.submit()
 
     def submit(self):
-        self.id, self.log = submit(self.cluster, self.output, *self.arguments,
-                                   settings=SETTINGS | RESTARTS_ARE_FOR_ANOTHER_TEST)
+        self.id, self.log = submit(
+            self.cluster, self.output, *self.arguments, settings=SETTINGS | RESTARTS_ARE_FOR_ANOTHER_TEST
+        )
         self.attempt, self._read = 0, 0
         self._ends_by = None  # the signal after which it is not requeued
 
     def said(self):
         """What this attempt has said so far."""
-        return complete_lines(text_of(self.log)[self._read:])
+        return complete_lines(text_of(self.log)[self._read :])
 
     def state(self):
         return field(self.cluster, self.id, "JobState")
@@ -77,7 +93,9 @@ class Job:
         return f"{number.name} to {target} in {moment}"
 
     def _wait(self, is_so):
-        wait_until(lambda: is_so() or self.state() in ENDED, lambda: f"job {self.id} is {self.state()}\n{self.said()[-4000:]}")
+        wait_until(
+            lambda: is_so() or self.state() in ENDED, lambda: f"job {self.id} is {self.state()}\n{self.said()[-4000:]}"
+        )
 
     def wait_for_end_of_attempt(self):
         """(what is wrong, whether the run is complete, what was saved in words)."""
@@ -161,8 +179,11 @@ def main():
         for number in range(options.signals):
             if tried.done() < options.signals:
                 tried.follow(number)
-    print(f"preempted {tried.done()}: " + ", ".join(f"{count} {what}" for what, count in tried.orderly.items())
-          + f", {tried.problems} wrong")
+    print(
+        f"preempted {tried.done()}: "
+        + ", ".join(f"{count} {what}" for what, count in tried.orderly.items())
+        + f", {tried.problems} wrong"
+    )
     return 1 if tried.problems else 0
 
 

@@ -169,11 +169,13 @@ class Host:
             make_own_mounts(self.name)
             if not os.read(powered, 1):
                 os._exit(1)
-            ip([
-                "link set lo up",
-                f"address add {NETWORK}.{self.number}/24 dev eth0",
-                "link set eth0 up",
-            ])
+            ip(
+                [
+                    "link set lo up",
+                    f"address add {NETWORK}.{self.number}/24 dev eth0",
+                    "link set eth0 up",
+                ]
+            )
             give_up_on_silent_peers_early()
             log = self.directory / "log" / self.name
             os.environ["TMPDIR"] = str(self.directory / "tmp" / self.name)
@@ -203,12 +205,14 @@ class Controller:
         make_own_mounts("head")
         mount("tmpfs", "/run", "tmpfs")
         mount(self.directory / "hosts", "/etc/hosts", flags=MS_BIND)
-        ip([
-            "link set lo up",
-            "link add br0 type bridge",
-            f"address add {HEAD_ADDRESS}/24 dev br0",
-            "link set br0 up",
-        ])
+        ip(
+            [
+                "link set lo up",
+                "link add br0 type bridge",
+                f"address add {HEAD_ADDRESS}/24 dev br0",
+                "link set br0 up",
+            ]
+        )
         give_up_on_silent_peers_early()
         if "ssh" in self.services:
             os.mkdir("/run/sshd", 0o755)
@@ -243,8 +247,22 @@ class Controller:
         ip([f"link set v{host.number} up"])
         # Who looked for the host in vain still gives up on what he sends it now (EHOSTUNREACH, for up to 3 s).
         for pid in [os.getpid(), *(each.pid for each in self.hosts.values() if each.pid)]:
-            subprocess.run(["nsenter", "--target", str(pid), "--net", "ip", "neighbour", "flush", "nud", "failed",
-                            "nud", "incomplete"], check=True)
+            subprocess.run(
+                [
+                    "nsenter",
+                    "--target",
+                    str(pid),
+                    "--net",
+                    "ip",
+                    "neighbour",
+                    "flush",
+                    "nud",
+                    "failed",
+                    "nud",
+                    "incomplete",
+                ],
+                check=True,
+            )
 
     def _boot(self, hosts):
         for host in hosts:
@@ -259,8 +277,13 @@ class Controller:
         munge = self.directory / "munge"
         os.mkdir("/run/munge", 0o755)
         subprocess.run(
-            ["munged", f"--key-file={munge}/key", f"--pid-file={munge}/pid", f"--log-file={munge}/log",
-             f"--seed-file={munge}/seed"],
+            [
+                "munged",
+                f"--key-file={munge}/key",
+                f"--pid-file={munge}/pid",
+                f"--log-file={munge}/log",
+                f"--seed-file={munge}/seed",
+            ],
             check=True,
         )
         self.slurmctld = start_daemon(["slurmctld", "-D"], self.directory / "log" / "slurmctld")

@@ -185,8 +185,13 @@ def test_a_kill_9_of_the_owner_leaves_no_process_and_no_file():
         "    print(cluster.directory, *cluster.process_ids(), job.pid, cluster._rack.pid, flush=True)\n"
         "    sys.stdin.read()\n"
     )
-    with subprocess.Popen([sys.executable, "-c", owner_script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          text=True, cwd=Path(__file__).parent) as owner:
+    with subprocess.Popen(
+        [sys.executable, "-c", owner_script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent,
+    ) as owner:
         directory, *process_ids = owner.stdout.readline().split()
         assert Path(directory).is_dir()
         watches = watch(map(int, process_ids))

@@ -1,4 +1,5 @@
 """hold_memory.py MIB: takes all memory of the first GPU but so much, says "held", and keeps it until it is ended."""
+
 import ctypes
 import signal
 import sys

@@ -1,5 +1,6 @@
 """What PyTorch does with ResNet-50 on this GPU: training steps of synthetic images in bf16, deterministic as lockstep and with
 cudnn.benchmark. A JSON object a line; Ctrl-C or the end of --seconds leaves the rest out."""
+
 import argparse
 import json
 import os
@@ -37,8 +38,11 @@ def measured(batch, benchmark):
         step()
     torch.cuda.synchronize()
     seconds = time.perf_counter() - start
-    return {"ms_per_step": seconds / steps * 1e3, "images_per_second": batch * steps / seconds,
-            "gib": torch.cuda.max_memory_allocated() / 2**30}
+    return {
+        "ms_per_step": seconds / steps * 1e3,
+        "images_per_second": batch * steps / seconds,
+        "gib": torch.cuda.max_memory_allocated() / 2**30,
+    }
 
 
 def main():

@@ -1,4 +1,5 @@
 """What is written from the table of parameters is what the repository holds, and serves those who use it."""
+
 import json
 import tomllib
 

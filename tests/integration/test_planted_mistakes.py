@@ -28,8 +28,9 @@ def test_a_planted_mistake_changes_the_state(program, small_data, tmp_path):
 def test_a_checkpoint_published_before_all_parts_are_written_is_passed_over(small_data, tmp_path, program, resumes):
     state_of(program, 2, small_data, tmp_path, **{"checkpoint.every_steps": 1})
     more = set_options(SETTINGS | {"data.path": str(small_data), "checkpoint.every_steps": 1, "training.max_steps": 4})
-    outcome = run(mpirun(3, [PROGRAMS / "lockstep-worker", QUICKSTART, "--output", tmp_path, *more]),
-                  environment=MPI_ENVIRONMENT)
+    outcome = run(
+        mpirun(3, [PROGRAMS / "lockstep-worker", QUICKSTART, "--output", tmp_path, *more]), environment=MPI_ENVIRONMENT
+    )
     assert (outcome.exit_code == 0) == resumes, outcome.output
     assert ("passing over checkpoint step-00000003" in outcome.stderr) != resumes, outcome.output
 

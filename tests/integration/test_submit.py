@@ -24,8 +24,14 @@ def queue(tmp_path):
 
 def submit(queue, settings, *options):
     argv = [LOCKSTEP, "submit", "run.toml", *set_options(settings), *options]
-    return subprocess.run(argv, cwd=queue, env=os.environ | {"PATH": f"{queue}/bin:{os.environ['PATH']}"},
-                          capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        argv,
+        cwd=queue,
+        env=os.environ | {"PATH": f"{queue}/bin:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 @pytest.fixture
@@ -44,7 +50,11 @@ def test_the_script_is_kept_beside_the_run_folder_under_the_jobs_number(queue, s
     done = submit(queue, settings, "--output", "runs/mine", "--setup", "module load cuda", "--setup", ". ./site.sh")
     assert (done.returncode, done.stderr) == (0, "")
     answer = json.loads(done.stdout)
-    assert (answer["job"], answer["script"], answer["log"]) == (str(NUMBER), f"runs/mine-{NUMBER}.sh", f"runs/mine-{NUMBER}.log")
+    assert (answer["job"], answer["script"], answer["log"]) == (
+        str(NUMBER),
+        f"runs/mine-{NUMBER}.sh",
+        f"runs/mine-{NUMBER}.log",
+    )
     assert os.listdir(queue / "runs") == [f"mine-{NUMBER}.sh"]
     script = (queue / answer["script"]).read_text()
     assert script == (queue / "taken").read_text()

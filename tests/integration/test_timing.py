@@ -99,8 +99,13 @@ def test_the_events_of_the_trace_nest_and_cover_the_steps(traced, rank):
     steps = [event for event in events if event["name"].startswith("step ")]
     assert [event["args"]["step"] for event in steps] == list(range(1, STEPS + 1))
     for step in steps:
-        inside = [event for event in events if event is not step and step["ts"] - 0.002 <= event["ts"] and
-                  event["ts"] + event["dur"] <= step["ts"] + step["dur"] + 0.002]
+        inside = [
+            event
+            for event in events
+            if event is not step
+            and step["ts"] - 0.002 <= event["ts"]
+            and event["ts"] + event["dur"] <= step["ts"] + step["dur"] + 0.002
+        ]
         assert {event["name"] for event in inside} <= set(PHASES)
         assert {"data", "forward", "backward", "exchange", "update"} <= {event["name"] for event in inside}
         assert sum(event["name"] == "forward" for event in inside) == 4  # of 8 micro-batches on 2 ranks
@@ -132,8 +137,13 @@ def test_the_traces_of_a_killed_run_can_be_read_to_the_last_whole_step(settings,
 
 
 def test_a_trace_ends_after_200_steps_and_the_run_goes_on(mlp, tmp_path):
-    settings = mlp | {"training.max_steps": 210, "training.epochs": 20, "run.trace": True,
-                      "training.evaluate_every_epochs": 0, "checkpoint.every_epochs": 0}
+    settings = mlp | {
+        "training.max_steps": 210,
+        "training.epochs": 20,
+        "run.trace": True,
+        "training.evaluate_every_epochs": 0,
+        "checkpoint.every_epochs": 0,
+    }
     train(tmp_path / "run", 1, settings)
     steps = [event for event in whole_trace(tmp_path / "run") if event["name"].startswith("step ")]
     assert len(steps) == 200 and result_of(tmp_path / "run")["steps"] == 210

@@ -2,6 +2,7 @@
 
 Timed is the way from the line about step 1 to the line about the last step (with_and_without.py); the checkpoint at the end
 of a run, which both have, is left out. With 61 steps those are 60 steps and 6 checkpoints."""
+
 import with_and_without
 from commands import TITLES, steps_of
 from measuring import row
@@ -17,9 +18,13 @@ def add_options(parser):
 def row_of(options, model, times):
     saving, without = times["saving"], times["without"]
     steps = steps_of(options, model) - 1
-    return row(f"a checkpoint every {options.every} steps: {TITLES[model]}, {options.ranks} ranks, beside none",
-               saving / without, f"{saving:.2f} and {without:.2f} s for {steps} steps with "
-               f"{steps // options.every} checkpoints: {saving / without:.3f} times", GOAL)
+    return row(
+        f"a checkpoint every {options.every} steps: {TITLES[model]}, {options.ranks} ranks, beside none",
+        saving / without,
+        f"{saving:.2f} and {without:.2f} s for {steps} steps with "
+        f"{steps // options.every} checkpoints: {saving / without:.3f} times",
+        GOAL,
+    )
 
 
 def measure(options):

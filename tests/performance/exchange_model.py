@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """docs/growth.md: how the exchange of a step grows with the number of ranks, by a stated model. It measures nothing.
 
-  .venv/bin/python3 tests/performance/exchange_model.py > docs/growth.md
-  .venv/bin/python3 tests/performance/exchange_model.py --model-ranks 64 --bandwidth-gbit 25 --elements 22372544
+.venv/bin/python3 tests/performance/exchange_model.py > docs/growth.md
+.venv/bin/python3 tests/performance/exchange_model.py --model-ranks 64 --bandwidth-gbit 25 --elements 22372544
 """
+
 import argparse
 from typing import NamedTuple
 
@@ -34,8 +35,19 @@ Assumed:
 - Nothing overlaps with computation, and no rank is late.
 - The ring is an all-reduce over the hosts, 2 (H - 1) messages, beside which it would need the same work in memory.
 """
-HEADER = ("N", "hosts", "K", "messages", "MiB sent", "control messages", "in memory, ms", "exchange, ms", "control, ms",
-          "together, ms", "ring between hosts, ms")
+HEADER = (
+    "N",
+    "hosts",
+    "K",
+    "messages",
+    "MiB sent",
+    "control messages",
+    "in memory, ms",
+    "exchange, ms",
+    "control, ms",
+    "together, ms",
+    "ring between hosts, ms",
+)
 
 
 class Model(NamedTuple):
@@ -90,16 +102,34 @@ def predicted(model, ranks):
 
     def seconds(messages, sent):
         return messages * model.latency_us * 1e-6 + sent * 8 / (model.bandwidth_gbit * 1e9)
+
     memory = 4 * model.elements * (per_host + 2) / (model.memory_gbyte * 1e9)
-    return Growth(ranks, len(members), leaves, messages, sent, control, memory, seconds(messages, sent),
-                  seconds(control, 0), seconds(2 * peers, ring_bytes(model.elements, len(members))))
+    return Growth(
+        ranks,
+        len(members),
+        leaves,
+        messages,
+        sent,
+        control,
+        memory,
+        seconds(messages, sent),
+        seconds(control, 0),
+        seconds(2 * peers, ring_bytes(model.elements, len(members))),
+    )
 
 
 def cells(growth):
     together = growth.memory_s + growth.exchange_s + growth.control_s
     times = (growth.memory_s, growth.exchange_s, growth.control_s, together, growth.ring_s)
-    return [str(growth.ranks), str(growth.hosts), str(growth.leaves), str(growth.messages),
-            f"{growth.bytes / 2**20:.1f}", str(growth.control_messages), *(f"{seconds * 1e3:.2f}" for seconds in times)]
+    return [
+        str(growth.ranks),
+        str(growth.hosts),
+        str(growth.leaves),
+        str(growth.messages),
+        f"{growth.bytes / 2**20:.1f}",
+        str(growth.control_messages),
+        *(f"{seconds * 1e3:.2f}" for seconds in times),
+    ]
 
 
 def table(model, numbers):

@@ -3,6 +3,7 @@
 build/bench/results.json is {part: {"rows", "command", "machine", "settings", "runs", ...}}. Each measure replaces its
 own parts and leaves the others. table.py makes the README's table of the rows; see row().
 """
+
 import contextlib
 import datetime
 import importlib.metadata
@@ -71,8 +72,16 @@ def lines_of(command, timeout_s, extra=None, watch=lambda process, line: None):
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         start, lines = time.perf_counter(), []
         # A process group of its own, so that a run that hangs is ended with everything it started.
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True,
-                              errors="replace", env=environment(extra), start_new_session=True) as process:
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            env=environment(extra),
+            start_new_session=True,
+        ) as process:
             with stopped_after(process, timeout_s) as late:
                 for line in process.stdout:
                     lines.append((time.perf_counter() - start, line.rstrip("\n")))
@@ -133,8 +142,10 @@ def result_of(folder):
 def require_programs(*paths):
     for path in paths:
         if not os.access(path, os.X_OK):
-            raise Failure(CANNOT_START, f"{path} is missing (it is what is measured) build it with "
-                                        f"`ninja -C build {Path(path).name}`")
+            raise Failure(
+                CANNOT_START,
+                f"{path} is missing (it is what is measured) build it with `ninja -C build {Path(path).name}`",
+            )
 
 
 def alternate(rounds, sides, said):
@@ -197,14 +208,23 @@ def machine():
     try:
         torch = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        raise Failure(CANNOT_START, "this Python has no torch, which the peers need; use .venv/bin/python3 after "
-                                    "`make setup-tests`") from None
-    return {"processor": processor(), "usable_cores": len(os.sched_getaffinity(0)),
-            "memory_gib": round(memory / 2**30, 1), "kernel": platform.release(), "python": platform.python_version(),
-            "torch": torch, "lockstep": first_line([str(PROGRAMS / "lockstep"), "--version"]),
-            "commit": first_line(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]),
-            "mpi": first_line(["mpirun", "--version"]), "date": datetime.date.today().isoformat(),
-            "load_average_before": round(os.getloadavg()[0], 2)}
+        raise Failure(
+            CANNOT_START,
+            "this Python has no torch, which the peers need; use .venv/bin/python3 after `make setup-tests`",
+        ) from None
+    return {
+        "processor": processor(),
+        "usable_cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory / 2**30, 1),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "torch": torch,
+        "lockstep": first_line([str(PROGRAMS / "lockstep"), "--version"]),
+        "commit": first_line(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]),
+        "mpi": first_line(["mpirun", "--version"]),
+        "date": datetime.date.today().isoformat(),
+        "load_average_before": round(os.getloadavg()[0], 2),
+    }
 
 
 def busy(facts):

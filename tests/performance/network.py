@@ -5,6 +5,7 @@ beside the formula. all_reduce_bench is run once for each operation, so that the
 of more repetitions less a run of fewer leaves what the repetitions sent, without start-up and warm-up. Counted is the
 payload of TCP: bytes of /proc/net/dev without 66 bytes of headers a packet. MPI frames its messages, hence the allowance
 of one per cent."""
+
 import shlex
 import sys
 
@@ -23,8 +24,14 @@ def add_options(parser):
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program (3)")
     parser.add_argument("--bytes", type=int, default=64 * 2**20, help="(67108864)")
     parser.add_argument("--mbit", type=int, default=1000, help="of each cable and direction, Mbit/s (1000)")
-    parser.add_argument("--repetitions", type=int, nargs=2, default=[2, 6], metavar=("FEW", "MANY"),
-                        help="of the two runs whose bytes are compared (2 6)")
+    parser.add_argument(
+        "--repetitions",
+        type=int,
+        nargs=2,
+        default=[2, 6],
+        metavar=("FEW", "MANY"),
+        help="of the two runs whose bytes are compared (2 6)",
+    )
     add_program(parser)
     parser.set_defaults(program_arguments="--bytes {bytes} --only {what} --repetitions {repetitions}")
 
@@ -36,14 +43,23 @@ def run_bench(options, cluster, what, repetitions):
 
 
 def gloo_environment(cluster, rank):
-    return {"MASTER_ADDR": cluster.host_names[0], "MASTER_PORT": PORT, "WORLD_SIZE": len(cluster.host_names),
-            "RANK": rank, "GLOO_SOCKET_IFNAME": NETWORK_DEVICE}
+    return {
+        "MASTER_ADDR": cluster.host_names[0],
+        "MASTER_PORT": PORT,
+        "WORLD_SIZE": len(cluster.host_names),
+        "RANK": rank,
+        "GLOO_SOCKET_IFNAME": NETWORK_DEVICE,
+    }
 
 
 def run_gloo(options, cluster):
     command = [sys.executable, str(GLOO), "--bytes", str(options.bytes), "--repetitions", str(options.repetitions[1])]
-    started = [cluster.start(host, command, env=gloo_environment(cluster, rank), timeout=options.timeout,
-                             start_new_session=True) for rank, host in enumerate(cluster.host_names)]
+    started = [
+        cluster.start(
+            host, command, env=gloo_environment(cluster, rank), timeout=options.timeout, start_new_session=True
+        )
+        for rank, host in enumerate(cluster.host_names)
+    ]
     lines = [line for process in started for line in follow(process, command, options.timeout)]
     return medians_in(lines, len(cluster.host_names), [options.bytes], ("gloo",), GLOO.name)
 
@@ -79,30 +95,48 @@ def rows_of(options, hosts, times, sent):
     wire = 8 * max(due) / (options.mbit * 1e6)
     what = f"sum of {in_words(options.bytes)} over {hosts} hosts at {options.mbit / 1000:g} Gbit/s"
     ours = times[OURS, options.bytes]
-    yield row(f"{what}, beside bytes / bandwidth", ours / wire, f"{milliseconds(ours, wire)}: {ours / wire:.3f} times",
-              GOAL)
+    yield row(
+        f"{what}, beside bytes / bandwidth", ours / wire, f"{milliseconds(ours, wire)}: {ours / wire:.3f} times", GOAL
+    )
     for peer, (label, _) in PEERS.items():
         theirs = times[peer, options.bytes]
-        yield row(f"{what}, beside {label}", theirs / ours,
-                  f"{milliseconds(ours, theirs)}: {theirs / ours:.2f} times as fast")
+        yield row(
+            f"{what}, beside {label}", theirs / ours, f"{milliseconds(ours, theirs)}: {theirs / ours:.2f} times as fast"
+        )
     off = max(abs(count - formula) / formula for count, formula in zip(sent, due))
-    yield row(f"{what}: bytes each host sent beside the formula", off,
-              f"{mebibytes(sent)} and {mebibytes(due)} MiB: {off:.2%} apart at most", BYTES_GOAL, "equal to 1 %")
+    yield row(
+        f"{what}: bytes each host sent beside the formula",
+        off,
+        f"{mebibytes(sent)} and {mebibytes(due)} MiB: {off:.2%} apart at most",
+        BYTES_GOAL,
+        "equal to 1 %",
+    )
 
 
 def measure_hosts(options, hosts):
     def bench(what):
         return lambda: run_bench(options, cluster, what, options.repetitions[1])
+
     with simulated_hosts(hosts, options.mbit) as cluster:
         sides = {OURS: bench(OURS), "mpi_allreduce": bench("mpi_allreduce"), "gloo": lambda: run_gloo(options, cluster)}
-        runs = alternate(options.rounds, sides, lambda turn: f"{hosts} hosts, ms: " + ", ".join(
-            f"{side} {run[side, options.bytes] * 1e3:.0f}" for side, run in turn.items()))
+        runs = alternate(
+            options.rounds,
+            sides,
+            lambda turn: (
+                f"{hosts} hosts, ms: "
+                + ", ".join(f"{side} {run[side, options.bytes] * 1e3:.0f}" for side, run in turn.items())
+            ),
+        )
         sent = sent_by_one_sum(options, cluster)
     times = {key: value for those in runs.values() for key, value in medians_over(those).items()}
-    return {"rows": list(rows_of(options, hosts, times, sent)), "sent": sent,
-            "formula": bytes_of_formula(options, hosts), "seconds": {what: value for (what, _), value in times.items()},
-            "runs": {side: [run[side, options.bytes] for run in those] for side, those in runs.items()},
-            "settings": {"bytes": options.bytes, "mbit": options.mbit, "repetitions": options.repetitions}}
+    return {
+        "rows": list(rows_of(options, hosts, times, sent)),
+        "sent": sent,
+        "formula": bytes_of_formula(options, hosts),
+        "seconds": {what: value for (what, _), value in times.items()},
+        "runs": {side: [run[side, options.bytes] for run in those] for side, those in runs.items()},
+        "settings": {"bytes": options.bytes, "mbit": options.mbit, "repetitions": options.repetitions},
+    }
 
 
 def measure(options):

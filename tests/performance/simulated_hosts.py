@@ -1,6 +1,7 @@
 """Hosts in namespaces of this machine to measure on, with cables of a given speed and a count of what they send.
 
 The hosts are those of tests/cluster (root; see cluster.py there)."""
+
 import contextlib
 import sys
 import time
@@ -29,8 +30,24 @@ def simulated_hosts(count, mbit=None):
 
 def shape(cluster, host, device, mbit):
     # A smaller burst than 128 kb costs throughput; what is beyond the rate waits in the queue instead of being dropped.
-    done = cluster.run(host, ["tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{mbit}mbit",
-                              "burst", "128kb", "latency", "200ms"])
+    done = cluster.run(
+        host,
+        [
+            "tc",
+            "qdisc",
+            "add",
+            "dev",
+            device,
+            "root",
+            "tbf",
+            "rate",
+            f"{mbit}mbit",
+            "burst",
+            "128kb",
+            "latency",
+            "200ms",
+        ],
+    )
     if done.exit_code != 0:
         raise Failure(CANNOT_START, f"tc cannot shape {device} of {host}: {done.output.strip()}")
 

@@ -7,6 +7,7 @@
 Each line: what was measured, the figure, its goal and whether that is met, and the command that measures it again. What
 was not measured is left out; a goal that is missed is shown as missed.
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -33,8 +34,12 @@ def lines_of_table(results):
 def machines(results):
     """On what the figures were taken, each machine, commit and day once."""
     all_facts = [part["machine"] for part in results.values() if part["rows"]]
-    return list(dict.fromkeys(f"{facts['usable_cores']} cores of {facts['processor']}, {facts['date']}, "
-                              f"commit {facts['commit']}" for facts in all_facts))
+    return list(
+        dict.fromkeys(
+            f"{facts['usable_cores']} cores of {facts['processor']}, {facts['date']}, commit {facts['commit']}"
+            for facts in all_facts
+        )
+    )
 
 
 def busy_measures(results):
@@ -47,7 +52,14 @@ def table(results):
     if not any(part["rows"] for part in results.values()):
         raise Failure(1, "there are no measurements yet; take some with `make bench`")
     where = "; ".join(machines(results))
-    return "\n".join([HEADER, *lines_of_table(results), "", f"Ratios of medians of runs in turn, on {where}." + busy_measures(results)])
+    return "\n".join(
+        [
+            HEADER,
+            *lines_of_table(results),
+            "",
+            f"Ratios of medians of runs in turn, on {where}." + busy_measures(results),
+        ]
+    )
 
 
 def with_table(text, new):

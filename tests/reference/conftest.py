@@ -1,4 +1,5 @@
 """Fixtures of the comparisons with independent references."""
+
 import os
 
 import pytest

@@ -1,4 +1,5 @@
 """Files of pretrained weights that PyTorch writes: networks with everything random."""
+
 import torch
 from networks import network
 from runs import configuration

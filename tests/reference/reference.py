@@ -1,4 +1,5 @@
 """What a run draws and feeds to its model, written once more in numpy from docs/numerics.md and the papers."""
+
 import functools
 import gzip
 import math
@@ -113,7 +114,7 @@ def read_idx(path, samples=0):
     dimensions = content[3]
     shape = np.frombuffer(content, ">u4", dimensions, 4)
     array = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    return array[:samples or None]
+    return array[: samples or None]
 
 
 def mean_and_std(images):
@@ -131,14 +132,14 @@ def micro_batches(step, seed, train_samples, samples_per_step, micro_batch_size)
     """(epoch, samples of each micro-batch) of a step, counted from 0. What does not fill an epoch's last step is left out."""
     epoch, position = divmod(step, train_samples // samples_per_step)
     order = sample_order(seed, epoch, train_samples)
-    samples = order[position * samples_per_step:(position + 1) * samples_per_step]
+    samples = order[position * samples_per_step : (position + 1) * samples_per_step]
     return epoch, samples.reshape(-1, micro_batch_size)
 
 
 def tree_sum(leaves):
     """The sum of arrays along the tree of docs/numerics.md: neighbours in pairs, level by level, the odd one as it is."""
     while len(leaves) > 1:
-        pairs = [leaves[i:i + 2] for i in range(0, len(leaves), 2)]
+        pairs = [leaves[i : i + 2] for i in range(0, len(leaves), 2)]
         leaves = [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
     return leaves[0]
 

@@ -1,4 +1,5 @@
 """Each source rule passes in a small clean repository and fails once the mistake it is about is planted."""
+
 import subprocess
 import sys
 import tempfile
@@ -43,7 +44,7 @@ MISTAKES = [
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("* training.steps", "* 2")),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("* training.steps", "* 2 /* training.steps */")),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("settings.gamma", "2  // settings.gamma")),
-    ("rows_are_read.py", "worker/reads.cpp", READS.replace("settings.gamma", "number(\"settings.gamma\")")),
+    ("rows_are_read.py", "worker/reads.cpp", READS.replace("settings.gamma", 'number("settings.gamma")')),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("return settings.gamma", "settings.gamma = 2")),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("Config::Loss", "Config::Training")),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("= config.training", "= config.other")),

@@ -14,7 +14,9 @@ ANSWERS = """int {name}(void) {{ ghost_count("{name}"); return {result}; }}"""
 
 
 def undefined_in(library):
-    text = subprocess.run(["nm", "-D", "--undefined-only", library], check=True, stdout=subprocess.PIPE, text=True).stdout
+    text = subprocess.run(
+        ["nm", "-D", "--undefined-only", library], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
     return {line.split()[-1].split("@")[0] for line in text.splitlines()}
 
 
@@ -29,4 +31,4 @@ names = sorted({name for library in sys.argv[2:] for name in undefined_in(librar
 with open(sys.argv[1], "w") as file:
     file.write("#include <stdlib.h>\nvoid ghost_count(const char *);\n")
     for name in names:
-        file.write("__attribute__((weak, visibility(\"default\"))) " + stub(name) + "\n")
+        file.write('__attribute__((weak, visibility("default"))) ' + stub(name) + "\n")
