@@ -4,7 +4,7 @@ number of steps and names the right rank and host; and many checks without a fli
 
 Run as root, with lockstep built; prints a line for each flip and the counts. test_audit_on_clusters.py runs a few.
 
-    audit_matrix.py --flips 50 --checks 10000
+    python -m tests.cluster.audit_matrix --flips 50 --checks 10000
 """
 
 import argparse
@@ -16,11 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from cluster import Cluster
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
-from audits import ALL, FLIPPING, audit_of, flips, set_aside  # noqa: E402
-from launching import QUICKSTART, WORKER, result_of, set_options  # noqa: E402
+from tests.support.audits import ALL, FLIPPING, audit_of, flips, set_aside
+from tests.support.cluster import Cluster
+from tests.support.launching import QUICKSTART, WORKER, result_of, set_options
 
 STEPS, EVERY, MICRO_BATCHES, ELEMENTS = 30, 3, 8, 784 * 16 + 16 + 16 * 10 + 10
 SETTINGS = {

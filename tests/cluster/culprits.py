@@ -1,7 +1,7 @@
 """Does `lockstep why` name the right culprit? Faults of each class, on 2, 4 and 8 ranks; prints the confusion matrix.
 
-    culprits.py [--ranks 2 4 8] [--times 3] [--faults stopped ...]       as root
-    culprits.py --clean 3600                  an hour without a fault: counts the alarms
+    python -m tests.cluster.culprits [--ranks 2 4 8] [--times 3] [--faults stopped ...]       as root
+    python -m tests.cluster.culprits --clean 3600                  an hour without a fault: counts the alarms
 
 A run on simulated hosts trains until it has a pace, a fault is planted in a rank that is drawn by chance, and `lockstep
 why` is asked until it names somebody. Right is what names the class and the rank (of a link: a host at its end).
@@ -23,11 +23,9 @@ import time
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-from cluster import Cluster
-from launched import CONFIG, PROGRAMS, REPOSITORY
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
-from image_files import tree, write_folder  # noqa: E402
+from tests.cluster.launched import CONFIG, PROGRAMS, REPOSITORY
+from tests.support.cluster import Cluster
+from tests.support.image_files import tree, write_folder
 
 SETTINGS = {
     "data.train_samples": 1024,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Jobs on a simulated Slurm are preempted at random moments: whether each saves in order, requeues itself and goes on.
 
-    preemptions.py --signals 30 --seed 0      as root
+    python -m tests.cluster.preemptions --signals 30 --seed 0      as root
 
 Every other run ends again and again at its own time limit, with a notice that is drawn by chance. The others are told by a
 signal (SIGTERM, SIGUSR1, SIGUSR2) to the launcher, a sentinel or a rank, at a moment that is drawn by chance: during the
@@ -21,8 +21,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from cluster import Cluster
-from launched import (
+from tests.cluster.launched import (
     LONG,
     alone,
     complete_lines,
@@ -34,6 +33,7 @@ from launched import (
     text_of,
     wait_until,
 )
+from tests.support.cluster import Cluster
 
 SETTINGS = LONG | {
     "training.max_steps": 1200,

@@ -7,7 +7,8 @@ import shutil
 import time
 
 import pytest
-from launched import CONFIG, REPOSITORY
+
+from tests.cluster.launched import CONFIG, REPOSITORY
 
 SMALL = [
     "--set",

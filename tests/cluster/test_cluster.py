@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster import Cluster
-from conftest import require
+
+from tests.cluster.conftest import require
+from tests.support.cluster import Cluster
+from tests.support.launching import REPOSITORY
 
 RANK_LINE = re.compile(r"^rank (\d+) of (\d+) on (\w+) reached all$", re.MULTILINE)
 
@@ -179,7 +181,7 @@ def test_when_the_cluster_closes_its_processes_and_files_are_gone():
 def test_a_kill_9_of_the_owner_leaves_no_process_and_no_file():
     require(slurm=True, ssh=True)
     owner_script = (
-        "import sys; from cluster import Cluster\n"
+        "import sys; from tests.support.cluster import Cluster\n"
         "with Cluster(hosts=3, slurm=True, ssh=True) as cluster:\n"
         "    job = cluster.start('n1', ['sleep', '1000'], timeout=1000)\n"
         "    print(cluster.directory, *cluster.process_ids(), job.pid, cluster._rack.pid, flush=True)\n"
@@ -190,7 +192,7 @@ def test_a_kill_9_of_the_owner_leaves_no_process_and_no_file():
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parent,
+        cwd=REPOSITORY,
     ) as owner:
         directory, *process_ids = owner.stdout.readline().split()
         assert Path(directory).is_dir()

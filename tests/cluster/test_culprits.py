@@ -4,8 +4,9 @@ counts false alarms."""
 import random
 
 import pytest
-from conftest import require
-from culprits import FAULTS, try_fault
+
+from tests.cluster.conftest import require
+from tests.cluster.culprits import FAULTS, try_fault
 
 SECONDS = 15  # 5 s and some for a machine that is busy; the median of culprits.py is what counts
 

@@ -4,7 +4,8 @@ import os
 import subprocess
 
 import pytest
-from launched import CONFIG, REPOSITORY, result_of
+
+from tests.cluster.launched import CONFIG, REPOSITORY, result_of
 
 STEPS = 20
 SETTINGS = {"training.max_steps": STEPS, "data.train_samples": 5120, "data.test_samples": 1000}

@@ -11,9 +11,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cluster import Cluster
-from conftest import require
-from launched import (
+
+from tests.cluster.conftest import require
+from tests.cluster.launched import (
     CONFIG,
     LOCKSTEP,
     LONG,
@@ -32,7 +32,8 @@ from launched import (
     wait_until,
     workers_of,
 )
-from rack import NETWORK
+from tests.support.cluster import Cluster
+from tests.support.rack import NETWORK
 
 
 @pytest.fixture(scope="module")

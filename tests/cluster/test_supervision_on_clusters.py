@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from cluster import Cluster
-from conftest import require
-from launched import (
+
+from tests.cluster.conftest import require
+from tests.cluster.launched import (
     CONFIG,
     LOCKSTEP,
     REPOSITORY,
@@ -16,7 +16,8 @@ from launched import (
     on_simulated_hosts,
     options,
 )
-from rack import NETWORK
+from tests.support.cluster import Cluster
+from tests.support.rack import NETWORK
 
 # Steps of a tenth of a second, so that the fault comes in the middle.
 SETTINGS = {

@@ -1,4 +1,4 @@
-"""Runs libFuzzer on the readers of bytes from outside: fuzzing.py [--seconds 60] [TARGET...]
+"""Runs libFuzzer on the readers of bytes from outside: python -m tests.fuzz.fuzzing [--seconds 60] [TARGET...]
 
 Builds build-fuzz with clang. What is found lies in build-fuzz/found: mend it, and keep the file in tests/fuzz/crashes.
 """
@@ -13,7 +13,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import seeds
+from tests.fuzz import seeds
 
 ROOT = seeds.ROOT
 CRASHES = Path(__file__).parent / "crashes"

@@ -1,4 +1,4 @@
-"""Writes small sound inputs for each target, which fuzzers and fuzz_replay then change: seeds.py FOLDER."""
+"""Writes small sound inputs for each target, which fuzzers and fuzz_replay then change: python -m tests.fuzz.seeds FOLDER."""
 
 import gzip
 import io
@@ -9,11 +9,10 @@ import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/integration"))
+from PIL import Image
 
-from idx_files import idx  # noqa: E402
-from image_files import encoded, picture  # noqa: E402
-from PIL import Image  # noqa: E402
+from tests.support.idx_files import idx
+from tests.support.image_files import encoded, picture
 
 RECORD = struct.Struct("<16sq3Q3Q")
 

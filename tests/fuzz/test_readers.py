@@ -4,9 +4,9 @@ import os
 import subprocess
 from pathlib import Path
 
-import fuzzing
 import pytest
-import seeds
+
+from tests.fuzz import fuzzing, seeds
 
 REPLAY = Path(os.environ["LOCKSTEP_BIN"]) / "fuzz_replay"
 MUTATIONS = 1000  # of each target; a few seconds in all

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from pictures import write_pictures
+from tests.gpu.pictures import write_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "build" / "gpu-bundle"

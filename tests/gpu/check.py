@@ -14,8 +14,8 @@ import time
 import traceback
 from pathlib import Path
 
-from card import PREFIX, PROGRAMS, QUICKSTART, ROOT, Card, Failed, hashes, mpirun, with_settings
-from features import FEATURES, SMALL, STAGED, TAUGHT
+from tests.gpu.card import PREFIX, PROGRAMS, QUICKSTART, ROOT, Card, Failed, hashes, mpirun, with_settings
+from tests.gpu.features import FEATURES, SMALL, STAGED, TAUGHT
 
 TOTAL_SECONDS = 480
 EXAMPLES = """Examples:
@@ -147,7 +147,7 @@ def memory(card):
     alone = hashes(card.train("alone", settings))
     said = {}
     for mib in (16000, 8000, 6000, 3000):
-        with card.started([sys.executable, ROOT / "tests" / "gpu" / "hold_memory.py", mib]) as holder:
+        with card.started([sys.executable, "-m", "tests.gpu.hold_memory", mib]) as holder:
             if holder.stdout.readline().strip() != "held":
                 raise Failed(f"the memory cannot be held: {holder.stderr.read()[-300:]}")
             name = f"beside-{mib}"

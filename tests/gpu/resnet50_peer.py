@@ -7,8 +7,8 @@ import os
 import time
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
-import torch  # noqa: E402
-import torchvision  # noqa: E402
+import torch
+import torchvision
 
 WARM_STEPS = 4
 IMAGES = 2048  # measured, of each kind

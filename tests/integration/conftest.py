@@ -3,8 +3,10 @@
 import os
 
 import pytest
-from idx_files import first_images, write_folder
-from launching import LOCKSTEP, WORKER
+
+from tests.support.idx_files import first_images, write_folder
+from tests.support.launching import LOCKSTEP, WORKER
+from tests.support.skipping import cannot_run
 
 TRAIN_SAMPLES, TEST_SAMPLES = 4096, 400
 # A step of 256 samples in 8 micro-batches, whatever the quickstart says.
@@ -25,13 +27,6 @@ def programs():
     for program in (LOCKSTEP, WORKER):
         if not program.is_file():
             pytest.fail(f"{program} is not there (build it first, or set LOCKSTEP_BIN)", pytrace=False)
-
-
-def cannot_run(reason):
-    """Skips the test with the reason; where CI=true that is a failure."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{reason}; CI must be able to run this test", pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture

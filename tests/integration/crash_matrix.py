@@ -25,8 +25,8 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import NamedTuple
 
-from idx_files import first_images, write_folder
-from launching import (
+from tests.support.idx_files import first_images, write_folder
+from tests.support.launching import (
     MPI_ENVIRONMENT,
     PROGRAMS,
     QUICKSTART,
@@ -40,16 +40,16 @@ from launching import (
 )
 
 EXAMPLES = """Examples:
-  .venv/bin/python tests/integration/crash_matrix.py --points 100 --seed 7      a sample
-  .venv/bin/python tests/integration/crash_matrix.py --minutes 25 | tee log     as many as fit, the different ones first
-  .venv/bin/python tests/integration/crash_matrix.py --done log                 the others another time
-  .venv/bin/python tests/integration/crash_matrix.py --only 'rename .* kill'    all trials whose words have this in them
-  .venv/bin/python tests/integration/crash_matrix.py --list                     name them, and try none
-  .venv/bin/python tests/integration/crash_matrix.py --trial shared 0 'rename checkpoint/step-00000002 #1' kill 3
+  .venv/bin/python -m tests.integration.crash_matrix --points 100 --seed 7      a sample
+  .venv/bin/python -m tests.integration.crash_matrix --minutes 25 | tee log     as many as fit, the different ones first
+  .venv/bin/python -m tests.integration.crash_matrix --done log                 the others another time
+  .venv/bin/python -m tests.integration.crash_matrix --only 'rename .* kill'    all trials whose words have this in them
+  .venv/bin/python -m tests.integration.crash_matrix --list                     name them, and try none
+  .venv/bin/python -m tests.integration.crash_matrix --trial shared 0 'rename checkpoint/step-00000002 #1' kill 3
                                                                one again, resumed on 3 ranks, with what was said
 Exit status: 0 when all are equal, 1 otherwise."""
 
-COMMAND = ".venv/bin/python tests/integration/crash_matrix.py"
+COMMAND = ".venv/bin/python -m tests.integration.crash_matrix"
 PROGRAM = PROGRAMS / "worker_with_points"
 LIBRARY = PROGRAMS.parent / "lib" / "liblockstep_faults.so"
 TRAIN_SAMPLES, TEST_SAMPLES, LAST_STEP = 64, 40, 4

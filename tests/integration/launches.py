@@ -11,10 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from launching import MPI_ENVIRONMENT, Started, train_command
+from tests.support.launching import MPI_ENVIRONMENT, Started, train_command
 
 EXAMPLES = """Examples:
-  .venv/bin/python tests/integration/launches.py --launches 50
+  .venv/bin/python -m tests.integration.launches --launches 50
 Exit status: 0 when nothing is left, 1 otherwise."""
 
 SETTINGS = {

@@ -3,8 +3,9 @@
 import socket
 
 import pytest
-from audits import ALL, FLIPPING, audit_of, flips, go_on, set_aside, train_on
-from launching import WORKER, checkpoints_of, result_of, train
+
+from tests.support.audits import ALL, FLIPPING, audit_of, flips, go_on, set_aside, train_on
+from tests.support.launching import WORKER, checkpoints_of, result_of, train
 
 CORRUPT, DIVERGED = 7, 6
 MICRO_BATCHES = 8

@@ -5,9 +5,20 @@ import shutil
 
 import pytest
 import torch
-from idx_files import SIDE, Part, file_names, idx, image_file, label_file
-from launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, metrics_of, mpirun, run, set_options, train_command
 from safetensors.torch import save_file
+
+from tests.support.idx_files import SIDE, Part, file_names, idx, image_file, label_file
+from tests.support.launching import (
+    LOCKSTEP,
+    MPI_ENVIRONMENT,
+    QUICKSTART,
+    WORKER,
+    metrics_of,
+    mpirun,
+    run,
+    set_options,
+    train_command,
+)
 
 CONFIG, IO, DIVERGED = 2, 4, 6
 CONFIG_SECONDS = 3  # beyond what mpirun itself takes

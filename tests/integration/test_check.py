@@ -4,8 +4,19 @@ import os
 import subprocess
 
 import pytest
-from conftest import cannot_run
-from launching import AS_ROOT, LOCKSTEP, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, mpirun, run, set_options
+
+from tests.support.launching import (
+    AS_ROOT,
+    LOCKSTEP,
+    MPI_ENVIRONMENT,
+    PROGRAMS,
+    QUICKSTART,
+    WORKER,
+    mpirun,
+    run,
+    set_options,
+)
+from tests.support.skipping import cannot_run
 
 CHECKS = ["programs", "machines", "network", "clocks", "devices", "data", "model", "run folder", "numerics"]
 

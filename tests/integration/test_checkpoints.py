@@ -7,11 +7,12 @@ import subprocess
 
 import pytest
 import torch
-from checkpoint_hashes import manifest_hash
-from conftest import cannot_run
-from idx_files import SIDE, first_images
-from launching import checkpoints_of, metrics_of, result_of, run, train, train_command
 from safetensors.torch import load_file
+
+from tests.support.checkpoint_hashes import manifest_hash
+from tests.support.idx_files import SIDE, first_images
+from tests.support.launching import checkpoints_of, metrics_of, result_of, run, train, train_command
+from tests.support.skipping import cannot_run
 
 SAVED, LAST = 4, 8  # steps of the run that is damaged, and of the run when it has gone on
 # Each file, and what else a message may call its content.

@@ -6,8 +6,9 @@ LOCKSTEP_TEST_SEED chooses another sample.
 import os
 
 import pytest
-from crash_matrix import Matrix, Trial, try_all
-from launching import PROGRAMS
+
+from tests.integration.crash_matrix import Matrix, Trial, try_all
+from tests.support.launching import PROGRAMS
 
 SEED = os.environ.get("LOCKSTEP_TEST_SEED", "20261125")
 # Of each kind of point with each fault one.

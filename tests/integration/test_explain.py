@@ -7,7 +7,8 @@ import re
 import subprocess
 
 import pytest
-from lockstep_program import LOCKSTEP, ROOT, lockstep
+
+from tests.support.lockstep_program import LOCKSTEP, ROOT, lockstep
 
 TABLE = (ROOT / "configs" / "parameters.def").read_text()
 ROWS = re.findall(r"^PARAMETER\((\w+), \w+, (\w+),", TABLE, re.MULTILINE)

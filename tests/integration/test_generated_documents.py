@@ -5,7 +5,8 @@ import tomllib
 
 import jsonschema
 import pytest
-from lockstep_program import ROOT, lockstep
+
+from tests.support.lockstep_program import ROOT, lockstep
 
 GENERATED = {"docs/parameters.md": ["docs", "parameters"], "configs/parameters.schema.json": ["schema"]}
 

@@ -9,8 +9,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from ghost import a_ghost_is_built, counts_of, on_ghost  # noqa: F401
-from launching import MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, mpirun, result_of, run, set_options
+
+from tests.support.ghost import a_ghost_is_built, counts_of, on_ghost  # noqa: F401
+from tests.support.launching import MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, mpirun, result_of, run, set_options
 
 TABLE = Path(__file__).parent / "gpu_counts.json"
 # The functions of cuDNN and cuBLAS that start kernels; others make handles and descriptors.

@@ -3,8 +3,9 @@
 import subprocess
 
 import pytest
-from ghost import IS_BUILT, RACE, a_ghost_is_built, on_ghost  # noqa: F401
-from launching import AS_ROOT, PROGRAMS, QUICKSTART, WORKER, mpirun, run, set_options
+
+from tests.support.ghost import IS_BUILT, RACE, a_ghost_is_built, on_ghost  # noqa: F401
+from tests.support.launching import AS_ROOT, PROGRAMS, QUICKSTART, WORKER, mpirun, run, set_options
 
 MISTAKES = PROGRAMS / "ghost_mistakes"
 NAMES = (

@@ -5,10 +5,11 @@ import os
 import shlex
 import subprocess
 
-import ghost
 import pytest
-from conftest import cannot_run
-from launching import REPOSITORY, WORKER
+
+from tests.support import ghost
+from tests.support.launching import REPOSITORY, WORKER
+from tests.support.skipping import cannot_run
 
 CHECK = REPOSITORY / "tests" / "gpu" / "check.sh"
 PARTS = [

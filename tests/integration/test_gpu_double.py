@@ -4,7 +4,8 @@ import os
 import signal
 
 import pytest
-from launching import (
+
+from tests.support.launching import (
     AS_ROOT,
     MPI_ENVIRONMENT,
     PROGRAMS,

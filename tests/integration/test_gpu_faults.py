@@ -8,9 +8,9 @@ import socket
 import urllib.request
 
 import pytest
-from conftest import cannot_run
-from ghost import IS_BUILT, WHY_NOT, counts_of, ghost_environment, on_ghost
-from launching import (
+
+from tests.support.ghost import IS_BUILT, WHY_NOT, counts_of, ghost_environment, on_ghost
+from tests.support.launching import (
     AS_ROOT,
     LOCKSTEP,
     MPI_ENVIRONMENT,
@@ -24,6 +24,7 @@ from launching import (
     set_options,
     why,
 )
+from tests.support.skipping import cannot_run
 
 DOUBLE = PROGRAMS / "worker_on_nccl_double"
 GHOST_NVML = PROGRAMS.parent / "ghost"

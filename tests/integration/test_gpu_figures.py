@@ -1,15 +1,22 @@
 """What a run on GPUs says of itself, on the double and on the ghost of them: what it sends, and where its time goes."""
 
 import json
-import sys
 
-import ghost
 import pytest
-from conftest import cannot_run
-from launching import AS_ROOT, PROGRAMS, QUICKSTART, REPOSITORY, WORKER, mpirun, result_of, run, set_options
 
-sys.path.append(str(REPOSITORY / "tests" / "performance"))
-import exchange_formula as formula  # noqa: E402
+from tests.support import exchange_formula as formula
+from tests.support import ghost
+from tests.support.launching import (
+    AS_ROOT,
+    PROGRAMS,
+    QUICKSTART,
+    WORKER,
+    mpirun,
+    result_of,
+    run,
+    set_options,
+)
+from tests.support.skipping import cannot_run
 
 DOUBLE = PROGRAMS / "worker_on_nccl_double"
 MLP = {

@@ -3,8 +3,18 @@
 import json
 
 import pytest
-from ghost import a_ghost_is_built, ghost_environment, on_ghost  # noqa: F401
-from launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, checkpoints_of, mpirun, run, set_options
+
+from tests.support.ghost import a_ghost_is_built, ghost_environment, on_ghost  # noqa: F401
+from tests.support.launching import (
+    LOCKSTEP,
+    MPI_ENVIRONMENT,
+    QUICKSTART,
+    WORKER,
+    checkpoints_of,
+    mpirun,
+    run,
+    set_options,
+)
 
 AUTO = {"distributed.device": "auto"}
 CUDA = {"distributed.device": "cuda"}

@@ -11,8 +11,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from image_files import encoded, picture, write_folder
-from launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, last_lines, set_options, train
+
+from tests.support.image_files import encoded, picture, write_folder
+from tests.support.launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, last_lines, set_options, train
 
 SECONDS, BYTES = 20, 1 << 30  # a command that nothing disturbs takes at most 10
 DOCUMENTED = {0, 1, 2, 3, 4, 6, 7}

@@ -6,9 +6,10 @@ import shutil
 import signal
 
 import pytest
-from image_files import encoded, picture, tree, write_cifar10, write_folder, write_tar
-from launching import LOCKSTEP, Started, metrics_of, result_of, run, train, train_command
 from PIL import Image
+
+from tests.support.image_files import encoded, picture, tree, write_cifar10, write_folder, write_tar
+from tests.support.launching import LOCKSTEP, Started, metrics_of, result_of, run, train, train_command
 
 CONFIG, IO = 2, 4
 COLOURS = {

@@ -4,7 +4,8 @@ import json
 import re
 
 import pytest
-from lockstep_program import lockstep
+
+from tests.support.lockstep_program import lockstep
 
 FAST = {
     "learning_rate": 0.001,

@@ -3,8 +3,9 @@
 import tomllib
 
 import pytest
-from conftest import STEP_OF_8
-from launching import metrics_of, result_of, train
+
+from tests.integration.conftest import STEP_OF_8
+from tests.support.launching import metrics_of, result_of, train
 
 PHASES = (
     "data",

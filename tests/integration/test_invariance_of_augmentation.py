@@ -1,8 +1,9 @@
 """What augmentation, MixUp and CutMix do depends neither on the number of ranks nor on interruptions."""
 
 import pytest
-from idx_files import first_images, write_folder
-from launching import metrics_of, result_of, run, train, train_command
+
+from tests.support.idx_files import first_images, write_folder
+from tests.support.launching import metrics_of, result_of, run, train, train_command
 
 ALL_AT_ONCE = {
     "augmentation.crop_padding": 2,

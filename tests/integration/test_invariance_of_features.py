@@ -5,8 +5,9 @@ import os
 import signal
 
 import pytest
-from launching import Started, metrics_of, result_of, train, train_command
-from test_invariance import figures_of, numbers_of
+
+from tests.integration.test_invariance import figures_of, numbers_of
+from tests.support.launching import Started, metrics_of, result_of, train, train_command
 
 SETTINGS = {
     "model.name": "mlp",

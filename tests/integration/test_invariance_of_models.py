@@ -1,9 +1,10 @@
 """The result does not depend on the number of ranks, nor on an interruption, with the masks of dropout and drop path on."""
 
 import pytest
-from conftest import STEP_OF_8
-from launching import result_of, train
-from test_invariance import expect_same, figures_of
+
+from tests.integration.conftest import STEP_OF_8
+from tests.integration.test_invariance import expect_same, figures_of
+from tests.support.launching import result_of, train
 
 MODELS = {
     "small_cnn": {"model.name": "small_cnn", "model.dropout": 0.3},

@@ -9,7 +9,8 @@ import signal
 import time
 
 import pytest
-from launching import (
+
+from tests.support.launching import (
     MPI_ENVIRONMENT,
     QUICKSTART,
     WORKER,

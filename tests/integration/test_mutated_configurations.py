@@ -3,7 +3,8 @@
 import hashlib
 
 import pytest
-from lockstep_program import ROOT, lockstep
+
+from tests.support.lockstep_program import ROOT, lockstep
 
 SECONDS = 3
 MUTANTS = 400

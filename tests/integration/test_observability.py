@@ -10,11 +10,12 @@ import urllib.request
 from datetime import datetime
 
 import pytest
-from launching import Started, metrics_of, result_of, run, train, train_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import metadata as hparams
+
+from tests.support.launching import Started, metrics_of, result_of, run, train, train_command
 
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="([^"]*)"')

@@ -3,7 +3,8 @@ tests/performance/any_order_tree.cpp, which shows at once what the fixed order c
 same numbers take another way: over a double of NCCL and of the GPUs."""
 
 import pytest
-from launching import AS_ROOT, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, mpirun, result_of, run, set_options
+
+from tests.support.launching import AS_ROOT, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, mpirun, result_of, run, set_options
 
 SETTINGS = {"training.max_steps": 3, "data.test_samples": 100}
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from launching import result_of, run, train, train_command
 from safetensors.torch import load_file, save_file
+
+from tests.support.launching import result_of, run, train, train_command
 
 CNN = {
     "model.name": "small_cnn",

@@ -6,9 +6,9 @@ import os
 import pty
 import re
 import shutil
+import socket
 import stat
 import struct
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,8 +16,8 @@ import termios
 from pathlib import Path
 
 import pytest
-from conftest import cannot_run
-from launching import (
+
+from tests.support.launching import (
     AS_ROOT,
     LOCKSTEP,
     MPI_ENVIRONMENT,
@@ -32,6 +32,7 @@ from launching import (
     train,
     train_command,
 )
+from tests.support.skipping import cannot_run
 
 NOBODY = 65534
 STEPS = 12

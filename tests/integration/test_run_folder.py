@@ -8,8 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from checkpoint_hashes import write_sealed
-from launching import (
+
+from tests.support.checkpoint_hashes import write_sealed
+from tests.support.launching import (
     LOCKSTEP,
     QUICKSTART,
     WORKER,

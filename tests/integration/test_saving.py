@@ -4,7 +4,8 @@ import json
 import resource
 
 import pytest
-from launching import Started, checkpoints_of, train, train_command
+
+from tests.support.launching import Started, checkpoints_of, train, train_command
 
 
 def files_of(checkpoint):

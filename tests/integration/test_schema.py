@@ -6,7 +6,8 @@ import tomllib
 
 import jsonschema
 import pytest
-from lockstep_program import ROOT, lockstep
+
+from tests.support.lockstep_program import ROOT, lockstep
 
 SCHEMA = json.loads(lockstep("schema").stdout)
 ROWS = [

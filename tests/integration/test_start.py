@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from audits import set_aside
-from launching import (
+
+from tests.support.audits import set_aside
+from tests.support.launching import (
     LOCKSTEP,
     MPI_ENVIRONMENT,
     PROGRAMS,

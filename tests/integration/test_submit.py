@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from launching import LOCKSTEP, set_options, train
+
+from tests.support.launching import LOCKSTEP, set_options, train
 
 NUMBER = 4711
 

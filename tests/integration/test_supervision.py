@@ -8,8 +8,10 @@ import subprocess
 import time
 
 import pytest
-from image_files import encoded, write_folder
-from launching import (
+from PIL import Image
+
+from tests.support.image_files import encoded, write_folder
+from tests.support.launching import (
     LOCKSTEP,
     MPI_ENVIRONMENT,
     QUICKSTART,
@@ -24,7 +26,6 @@ from launching import (
     train_command,
     why,
 )
-from PIL import Image
 
 OUT_OF_MEMORY = 8
 SENTINEL = "lockstep-watch"

@@ -6,8 +6,9 @@ import tomllib
 
 import jsonschema
 import pytest
-from lockstep_program import ROOT, lockstep
-from test_import import ACCURATE, BALANCED, FAST
+
+from tests.integration.test_import import ACCURATE, BALANCED, FAST
+from tests.support.lockstep_program import ROOT, lockstep
 
 PLAN = {"fast": FAST, "balanced": BALANCED, "high_accuracy": ACCURATE}
 AUGMENTED = {"crop_padding": 4, "flip_probability": 0.5}  # beside the plan's, since config_version 2

@@ -6,7 +6,18 @@ import re
 import signal
 
 import pytest
-from launching import QUICKSTART, WORKER, Started, metrics_of, result_of, run, set_options, train, train_command
+
+from tests.support.launching import (
+    QUICKSTART,
+    WORKER,
+    Started,
+    metrics_of,
+    result_of,
+    run,
+    set_options,
+    train,
+    train_command,
+)
 
 PHASES = ["data", "forward", "backward", "exchange", "update", "checkpoint", "evaluation", "other"]
 COLUMNS = {f"{phase}_ms" for phase in PHASES} | {"exposed_ms", "slowest_rank", "slowest_ms"}

@@ -4,10 +4,11 @@ import json
 import shutil
 
 import pytest
-from checkpoint_hashes import array_hash, reseal, write_sealed
-from idx_files import first_images, write_folder
-from launching import LOCKSTEP, checkpoints_of, run, train
 from safetensors.numpy import load_file
+
+from tests.support.checkpoint_hashes import array_hash, reseal, write_sealed
+from tests.support.idx_files import first_images, write_folder
+from tests.support.launching import LOCKSTEP, checkpoints_of, run, train
 
 STEPS, EVERY = 8, 2
 ARRAYS = ("weights", "momentum", "ema")  # of the quickstart, in the order of the state

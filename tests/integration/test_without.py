@@ -4,7 +4,8 @@ import json
 import re
 
 import pytest
-from lockstep_program import ROOT, lockstep
+
+from tests.support.lockstep_program import ROOT, lockstep
 
 FEATURES = re.findall(r"^- `(\w+)`: (.*)\.?$", (ROOT / "docs" / "parameters.md").read_text(), re.MULTILINE)
 VALUES = {name: dict(re.findall(r"`(\w+\.\w+) = ([^`]*)`", values)) for name, values in FEATURES}

@@ -4,7 +4,8 @@ import json
 import tomllib
 
 import pytest
-from lockstep_program import ROOT, lockstep
+
+from tests.support.lockstep_program import ROOT, lockstep
 
 HERE = ROOT / "tests" / "integration"
 CASES = tomllib.loads((HERE / "wrong_configurations.toml").read_text())["wrong"]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What each feature brings: a table of short runs on real data with and without it, over several seeds.
 
-  .venv/bin/python3 tests/performance/ablation.py                       the table of docs/ablation.md
-  .venv/bin/python3 tests/performance/ablation.py --seeds 5 --only ema,swa
+  .venv/bin/python3 -m tests.performance.ablation                       the table of docs/ablation.md
+  .venv/bin/python3 -m tests.performance.ablation --seeds 5 --only ema,swa
 
 Each run is one rank, as many at a time as there are cores. LOCKSTEP_BIN names the folder of the programs (build/bin)."""
 

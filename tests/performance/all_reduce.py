@@ -6,8 +6,18 @@ gloo_all_reduce.py (under torchrun, the same sizes) take turns."""
 import shlex
 import statistics
 
-from commands import mpirun_prefix, program_named, shown, torchrun
-from measuring import HERE, RUN_FAILED, Failure, alternate, json_lines, lines_of, picked, require_programs, row
+from tests.performance.commands import mpirun_prefix, program_named, shown, torchrun
+from tests.performance.measuring import (
+    HERE,
+    RUN_FAILED,
+    Failure,
+    alternate,
+    json_lines,
+    lines_of,
+    picked,
+    require_programs,
+    row,
+)
 
 EXAMPLES = ("all-reduce", "all-reduce --ranks 2 --rounds 3 --bytes 4096 16777216")
 GLOO = HERE / "gloo_all_reduce.py"

@@ -3,9 +3,9 @@
 One micro-batch of every K-th step is computed a second time, by another rank. Timed is the way from the line about step 1
 to the line about the last step (with_and_without.py)."""
 
-import with_and_without
-from commands import TITLES, steps_of
-from measuring import row
+from tests.performance import with_and_without
+from tests.performance.commands import TITLES, steps_of
+from tests.performance.measuring import row
 
 EXAMPLES = ("audits --models resnet20 --every 10", "audits --every 1 --rounds 5")
 

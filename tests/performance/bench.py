@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Measures whole runs on this machine, beside what they are compared with, the two taking turns (A B A B ...).
 
-  .venv/bin/python3 tests/performance/bench.py training --models mlp --rounds 3
-  .venv/bin/python3 tests/performance/bench.py short          what `make bench` does, about 10 minutes
-  .venv/bin/python3 tests/performance/bench.py all            everything, `make bench-all`
-  .venv/bin/python3 tests/performance/bench.py growth --help  the options of one measure
+  .venv/bin/python3 -m tests.performance.bench training --models mlp --rounds 3
+  .venv/bin/python3 -m tests.performance.bench short          what `make bench` does, about 10 minutes
+  .venv/bin/python3 -m tests.performance.bench all            everything, `make bench-all`
+  .venv/bin/python3 -m tests.performance.bench growth --help  the options of one measure
 
 Figures are ratios of medians. Each measure puts its part, with the runs behind it, the command, the machine, the goal
 and whether it is met, into build/bench/results.json, of which table.py makes the README's table. A goal that is missed
@@ -18,16 +18,8 @@ import signal
 import sys
 from pathlib import Path
 
-import all_reduce
-import audits
-import checkpoints
-import growth
-import loader
-import network
-import promise
-import startup
-import training
-from measuring import RESULTS, Failure, busy, machine, record
+from tests.performance import all_reduce, audits, checkpoints, growth, loader, network, promise, startup, training
+from tests.performance.measuring import RESULTS, Failure, busy, machine, record
 
 MEASURES = {
     "training": training,
@@ -59,7 +51,7 @@ ALL = (
     "all-reduce",
     "network",
 )
-PROGRAM = ".venv/bin/python3 tests/performance/bench.py"
+PROGRAM = ".venv/bin/python3 -m tests.performance.bench"
 
 
 def parser():

@@ -3,9 +3,9 @@
 Timed is the way from the line about step 1 to the line about the last step (with_and_without.py); the checkpoint at the end
 of a run, which both have, is left out. With 61 steps those are 60 steps and 6 checkpoints."""
 
-import with_and_without
-from commands import TITLES, steps_of
-from measuring import row
+from tests.performance import with_and_without
+from tests.performance.commands import TITLES, steps_of
+from tests.performance.measuring import row
 
 EXAMPLES = ("checkpoints --models mlp --steps 61", "checkpoints --every 5 --rounds 5")
 GOAL = ("at most", 1.02)

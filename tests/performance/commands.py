@@ -5,8 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-import measuring
-from measuring import HERE, RUN_FAILED, Failure, json_lines, lines_of, picked, result_of, run_folder
+from tests.performance import measuring
+from tests.performance.measuring import HERE, RUN_FAILED, Failure, json_lines, lines_of, picked, result_of, run_folder
 
 PEER = HERE / "ddp_peer.py"
 TRAINING_SAMPLES = 60000  # of Fashion-MNIST

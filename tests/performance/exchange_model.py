@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
 """docs/growth.md: how the exchange of a step grows with the number of ranks, by a stated model. It measures nothing.
 
-.venv/bin/python3 tests/performance/exchange_model.py > docs/growth.md
-.venv/bin/python3 tests/performance/exchange_model.py --model-ranks 64 --bandwidth-gbit 25 --elements 22372544
+.venv/bin/python3 -m tests.performance.exchange_model > docs/growth.md
+.venv/bin/python3 -m tests.performance.exchange_model --model-ranks 64 --bandwidth-gbit 25 --elements 22372544
 """
 
 import argparse
 from typing import NamedTuple
 
-from exchange_formula import BUCKET, between_hosts, equal_shards, host_pieces, ring_bytes
+from tests.support.exchange_formula import BUCKET, between_hosts, equal_shards, host_pieces, ring_bytes
 
 DOCUMENT = """\
 # Growth, by a model
 
 Nothing on this page was measured: no machine with so many ranks was at hand. Counts follow from the formula of
-[collectives](collectives.md), which `tests/performance/bench.py growth` compares with what runs of up to 32 ranks send;
+[collectives](collectives.md), which `python -m tests.performance.bench growth` compares with what runs of up to 32 ranks send;
 times follow from the assumptions below. `tests/performance/exchange_model.py` makes this page, and takes other numbers.
 
 {table}

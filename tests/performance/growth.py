@@ -10,11 +10,21 @@ import os
 import tomllib
 from pathlib import Path
 
-import exchange_formula as formula
-import exchange_model
-from commands import add_settings, mpirun_prefix, program_named, shown
-from measuring import HERE, RUN_FAILED, Failure, lines_of, picked, require_programs, result_of, row, run_folder
-from simulated_hosts import lines_on_cluster, simulated_hosts
+from tests.performance import exchange_model
+from tests.performance.commands import add_settings, mpirun_prefix, program_named, shown
+from tests.performance.measuring import (
+    HERE,
+    RUN_FAILED,
+    Failure,
+    lines_of,
+    picked,
+    require_programs,
+    result_of,
+    row,
+    run_folder,
+)
+from tests.performance.simulated_hosts import lines_on_cluster, simulated_hosts
+from tests.support import exchange_formula as formula
 
 EXAMPLES = ("growth --ranks 1 2 4 8", "growth --place hosts --ranks 2 3 4", "growth --ranks --model-ranks 64 512 4096")
 CONFIG = HERE / "growth.toml"

@@ -6,15 +6,21 @@ whose images are in memory, they come out of a tar file; beside torchvision each
 are drawn here. The wait is the phase `data` of a training that takes the same images, as its result.json has it."""
 
 import json
-import sys
 import tarfile
 import tempfile
 import time
 from pathlib import Path
 
-from commands import TITLES, add_run_options, at_least, lockstep_command, program_named, shown, steps_of
-from measuring import (
-    HERE,
+from tests.performance.commands import (
+    TITLES,
+    add_run_options,
+    at_least,
+    lockstep_command,
+    program_named,
+    shown,
+    steps_of,
+)
+from tests.performance.measuring import (
     alternate,
     figures_of,
     lines_of,
@@ -42,8 +48,7 @@ def add_options(parser):
 
 def drawn(folder, count):
     """Coloured pictures of 32 x 32 pixels as JPEGs."""
-    sys.path.append(str(HERE.parent / "integration"))
-    from image_files import tree, write_folder
+    from tests.support.image_files import tree, write_folder
 
     return write_folder(folder, tree(train=count, test=TEST_IMAGES, classes=tuple("abcdefghij")))
 

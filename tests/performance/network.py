@@ -9,10 +9,10 @@ of one per cent."""
 import shlex
 import sys
 
-from all_reduce import GLOO, OURS, PEERS, add_program, in_words, medians_in, medians_over
-from exchange_formula import between_ranks, equal_shards, pieces
-from measuring import alternate, require_programs, row
-from simulated_hosts import NETWORK_DEVICE, follow, lines_on_cluster, payload_sent, simulated_hosts
+from tests.performance.all_reduce import GLOO, OURS, PEERS, add_program, in_words, medians_in, medians_over
+from tests.performance.measuring import alternate, require_programs, row
+from tests.performance.simulated_hosts import NETWORK_DEVICE, follow, lines_on_cluster, payload_sent, simulated_hosts
+from tests.support.exchange_formula import between_ranks, equal_shards, pieces
 
 EXAMPLES = ("network", "network --hosts 2 --rounds 1 --bytes 4194304")
 GOAL, BYTES_GOAL = ("at most", 1.1), ("at most", 0.01)

@@ -2,7 +2,7 @@
 
 Both are started by mpirun, with the configurations of the training measure, in turn."""
 
-from commands import (
+from tests.performance.commands import (
     TITLES,
     add_run_options,
     program_named,
@@ -12,7 +12,7 @@ from commands import (
     without_lines,
     worker_command,
 )
-from measuring import alternate, figures_of, medians_of, require_one_hash, require_programs, row
+from tests.performance.measuring import alternate, figures_of, medians_of, require_one_hash, require_programs, row
 
 EXAMPLES = ("promise --rounds 5 --models resnet20", "promise --any-order build/bin/lockstep-worker-any-order")
 GOAL = ("at most", 1.03)

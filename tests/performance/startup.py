@@ -2,7 +2,7 @@
 `torchrun ddp_peer.py`, in turn, as they say it on their standard output. A first round warms the file cache and is not
 counted."""
 
-from commands import (
+from tests.performance.commands import (
     TITLES,
     add_run_options,
     is_step,
@@ -16,7 +16,7 @@ from commands import (
     without_lines,
     worker_command,
 )
-from measuring import alternate, figures_of, medians_of, require_programs, row
+from tests.performance.measuring import alternate, figures_of, medians_of, require_programs, row
 
 EXAMPLES = ("startup", "startup --models mlp --rounds 10")
 GOAL = ("below", 1.0)

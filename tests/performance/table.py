@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The table of figures in README.md, made from what the benchmarks wrote into build/bench/results.json.
 
-  .venv/bin/python3 tests/performance/table.py            print it
-  .venv/bin/python3 tests/performance/table.py --write    put it between the two marks in README.md
+  .venv/bin/python3 -m tests.performance.table            print it
+  .venv/bin/python3 -m tests.performance.table --write    put it between the two marks in README.md
 
 Each line: what was measured, the figure, its goal and whether that is met, and the command that measures it again. What
 was not measured is left out; a goal that is missed is shown as missed.
@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from measuring import RESULTS, ROOT, Failure, busy, read_results
+from tests.performance.measuring import RESULTS, ROOT, Failure, busy, read_results
 
 BEGIN = "<!-- Made by tests/performance/table.py from the last measurements; do not edit. -->"
 END = "<!-- End of what table.py made. -->"

@@ -8,11 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bench
-import commands
-import measuring
 import pytest
-import training
+
+from tests.performance import bench, commands, measuring, training
 
 RESULT = {
     "state_hash": "0" * 31 + "1",
@@ -85,7 +83,7 @@ def test_a_part_holds_medians_spread_rows_and_what_they_were_taken_on(run, tmp_p
     assert part["step_time_ratio"] == 2.0 and [len(runs) for runs in part["runs"].values()] == [3, 3, 3]
     assert part["settings"]["configuration"]["model"]["name"] == "mlp"
     assert part["machine"]["usable_cores"] >= 1 and part["machine"]["torch"]
-    assert part["command"].startswith(".venv/bin/python3 tests/performance/bench.py training --models mlp")
+    assert part["command"].startswith(".venv/bin/python3 -m tests.performance.bench training --models mlp")
     assert [path.name for path in (tmp_path / "bench").iterdir()] == ["results.json"]
 
 
@@ -204,7 +202,7 @@ def test_short_goes_on_after_a_failure_and_ends_with_its_status(monkeypatch, tmp
 def test_a_measure_that_is_ended_ends_what_it_started():
     """The program that is measured tells its process id; upon that the benchmark is sent SIGTERM, by itself."""
     measure = (
-        "import bench, measuring, os\n"
+        "import os; from tests.performance import bench, measuring\n"
         "def ended(process, line):\n"
         "    print(line, flush=True)\n"
         "    os.kill(os.getpid(), 15)\n"
@@ -213,7 +211,7 @@ def test_a_measure_that_is_ended_ends_what_it_started():
         "bench.main(['growth'])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", measure], cwd=measuring.HERE, capture_output=True, text=True, timeout=50
+        [sys.executable, "-c", measure], cwd=measuring.ROOT, capture_output=True, text=True, timeout=50
     )
     assert done.returncode == 128 + signal.SIGTERM
     assert not Path(f"/proc/{done.stdout.strip()}").exists()

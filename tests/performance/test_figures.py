@@ -4,16 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-import all_reduce
-import commands
-import exchange_formula as formula
-import exchange_model
-import growth
-import measuring
-import network
 import pytest
-import simulated_hosts
-import table
+
+from tests.performance import all_reduce, commands, exchange_model, growth, measuring, network, simulated_hosts, table
+from tests.support import exchange_formula as formula
 
 
 def left_over_by_counting(leaves, owned):

@@ -5,7 +5,7 @@ and evaluation are in neither figure. All runs of lockstep on one model must end
 
 import tomllib
 
-from commands import (
+from tests.performance.commands import (
     TITLES,
     add_run_options,
     config_of,
@@ -18,7 +18,7 @@ from commands import (
     steps_of,
     without_lines,
 )
-from measuring import (
+from tests.performance.measuring import (
     CANNOT_START,
     RUN_FAILED,
     Failure,

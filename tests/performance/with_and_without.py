@@ -3,7 +3,7 @@
 Timed is the way from the line about step 1 to the line about the last step, as they come out of the program: what happens
 between two steps counts, and what a run does at its end does not. All runs must end with one state hash."""
 
-from commands import (
+from tests.performance.commands import (
     add_run_options,
     at_least,
     is_step,
@@ -15,7 +15,7 @@ from commands import (
     steps_of,
     without_lines,
 )
-from measuring import alternate, figures_of, medians_of, require_one_hash, require_programs
+from tests.performance.measuring import alternate, figures_of, medians_of, require_one_hash, require_programs
 
 
 def add_options(parser, steps, things):

@@ -6,11 +6,12 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-import reference
-from runs import as_toml
 from torchvision.transforms import RandAugment, TrivialAugmentWide
 from torchvision.transforms import functional as pixels
 from torchvision.transforms.autoaugment import _apply_op
+
+from tests.reference.runs import as_toml
+from tests.support import reference
 
 AUGMENTATION, RESIZED_CROP, RANDOM_AUGMENT, COLOUR_JITTER, RANDOM_ERASING, MIXING = 2, 4, 5, 6, 7, 8  # purposes
 OFF = {

@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from runs import DATA, Run
+
+from tests.reference.runs import DATA, Run
 
 FIGURES = []
 

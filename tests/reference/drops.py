@@ -1,8 +1,9 @@
 """Dropout and drop path of a PyTorch model by hooks that multiply in the masks of reference.drop_mask."""
 
-import reference
 import torch
 from torch import nn
+
+from tests.support import reference
 
 
 def residual_branches(model):

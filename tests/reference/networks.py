@@ -3,9 +3,10 @@
 import timm
 import torch
 import torchvision
-from runs import image_side
 from torch import nn
 from torch.nn import functional as F
+
+from tests.reference.runs import image_side
 
 ACTIVATIONS = {
     "relu": nn.ReLU,

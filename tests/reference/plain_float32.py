@@ -4,11 +4,12 @@ in the order that docs/numerics.md gives and in float32, so that its outcome can
 import math
 
 import numpy as np
-import reference
 import torch
-from networks import network
-from pytorch_training import Data, batch_norms, initialised, learning_rates
 from torch.nn import functional as F
+
+from tests.reference.networks import network
+from tests.reference.pytorch_training import Data, batch_norms, initialised, learning_rates
+from tests.support import reference
 
 
 def leaf_of(model, images, labels, smoothing):

@@ -3,18 +3,18 @@
 import math
 import warnings
 
-import losses
-import optimizers
-import reference
 import torch
-from drops import Drops
-from networks import network
-from runs import data_folder, samples_per_step, steps_per_epoch
 from safetensors.torch import load_file
 from timm.models import ConvNeXt, VisionTransformer
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
 from torchvision.transforms import functional as pixels
+
+from tests.reference import losses, optimizers
+from tests.reference.drops import Drops
+from tests.reference.networks import network
+from tests.reference.runs import data_folder, samples_per_step, steps_per_epoch
+from tests.support import reference
 
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-import reference
-from networks import ACTIVATIONS
-from pytorch_training import Training
-from random_weights import from_file
-from runs import configuration
-from test_equal_to_pytorch import compare_each_step
+
+from tests.reference.networks import ACTIVATIONS
+from tests.reference.pytorch_training import Training
+from tests.reference.random_weights import from_file
+from tests.reference.runs import configuration
+from tests.reference.test_equal_to_pytorch import compare_each_step
+from tests.support import reference
 
 FEW = {"data": {"train_samples": 32, "test_samples": 4}, "optimizer": {"learning_rate": 0.01, "weight_decay": 0.05}}
 TWO_STEPS = {"training": {"batch_size": 8, "micro_batch_size": 8, "max_steps": 2}, "checkpoint": {"every_steps": 1}}

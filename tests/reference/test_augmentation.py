@@ -1,15 +1,16 @@
 """Augmented micro-batches against torchvision's operations with the draws of docs/numerics.md made once more in numpy."""
 
-import augmented
 import numpy as np
 import pytest
-import reference
 import torch
-from augmented import OFF
-from networks import network
-from pytorch_training import initialised
-from runs import DATA, configuration
 from torch.nn import functional as F
+
+from tests.reference import augmented
+from tests.reference.augmented import OFF
+from tests.reference.networks import network
+from tests.reference.pytorch_training import initialised
+from tests.reference.runs import DATA, configuration
+from tests.support import reference
 
 pytestmark = pytest.mark.usefixtures("fashion_mnist")
 MEAN, STD = [0.4, 0.5, 0.3], [0.2, 0.25, 0.3]

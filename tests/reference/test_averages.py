@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from networks import network
-from pytorch_training import Data, initialised
-from runs import configuration
 from timm.utils import ModelEmaV3
 from torch.optim.swa_utils import AveragedModel, update_bn
+
+from tests.reference.networks import network
+from tests.reference.pytorch_training import Data, initialised
+from tests.reference.runs import configuration
 
 SAVING_ALL = {"averaging": {"model_ema": True}, "checkpoint": {"every_steps": 1, "keep": 1000}}
 RESNET = {

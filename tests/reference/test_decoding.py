@@ -3,7 +3,6 @@
 import io
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,7 @@ import torchvision.transforms.functional as F
 from PIL import Image, ImageDraw, features
 
 LOCKSTEP = Path(os.environ["LOCKSTEP_BIN"]) / "lockstep"
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-from image_files import encoded, picture, read_packed, write_folder  # noqa: E402
+from tests.support.image_files import encoded, picture, read_packed, write_folder
 
 
 def scene(number, height, width, grey=False):

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from runs import as_toml, call, configuration
+
+from tests.reference.runs import as_toml, call, configuration
 
 # Few samples and a high learning rate: the test loss turns up soon, and the accuracy wavers.
 OVERFITTING = {

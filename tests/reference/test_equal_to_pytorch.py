@@ -5,11 +5,12 @@ float32 and in float64, is 6 % apart after eight steps of the case resnet20-sgd)
 steps cannot: each step by itself with torch.optim, from the state that lockstep saved before it; and all ten in a row with
 a program that rounds where docs/numerics.md says that lockstep does, to the last bit."""
 
-import plain_float32
 import pytest
 import torch
-from pytorch_training import Training
-from runs import configuration
+
+from tests.reference import plain_float32
+from tests.reference.pytorch_training import Training
+from tests.reference.runs import configuration
 
 # Relative; for a tensor the norm of the difference over the norm of the tensor. The optimiser's state and the running
 # statistics are nearer to a single gradient or a single micro-batch than weights are, and rounding shows more in them (2e-5

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from networks import network
-from pytorch_training import Data
-from runs import configuration
 from torch.nn import functional as F
+
+from tests.reference.networks import network
+from tests.reference.pytorch_training import Data
+from tests.reference.runs import configuration
 
 MEASURED = {"averaging": {"model_ema": True}, "optimizer": {"learning_rate": 0.02}}
 MLP = {

@@ -4,8 +4,9 @@ import json
 import random
 
 import pytest
-from pytorch_training import base_rate, learning_rates, warmup_steps
-from runs import configuration, steps_per_epoch
+
+from tests.reference.pytorch_training import base_rate, learning_rates, warmup_steps
+from tests.reference.runs import configuration, steps_per_epoch
 
 EPOCHS = {"training": {"epochs": 6}}  # of four steps each
 SCHEDULES = {

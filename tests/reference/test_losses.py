@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from networks import network
-from runs import configuration
-from test_equal_to_pytorch import batches, compare_each_step
+
+from tests.reference.networks import network
+from tests.reference.runs import configuration
+from tests.reference.test_equal_to_pytorch import batches, compare_each_step
 
 MLP = {"model": {"name": "mlp", "hidden_sizes": [24]}}
 FEW_STEPS = {"training": {"max_steps": 5}}

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from runs import configuration
-from test_equal_to_pytorch import batches, relative
-from pytorch_training import Training
+
+from tests.reference.pytorch_training import Training
+from tests.reference.runs import configuration
+from tests.reference.test_equal_to_pytorch import batches, relative
 
 MLP, RESNET20 = {"model": {"name": "mlp", "hidden_sizes": [64]}}, {"model": {"name": "resnet20"}}
 BOUND = {"bf16": 1e-2, "fp16": 1e-2}

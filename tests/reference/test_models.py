@@ -7,10 +7,11 @@ import struct
 import numpy as np
 import pytest
 import torch
-from pytorch_training import Training, at_start
-from random_weights import from_file, randomised, save
-from runs import configuration
-from test_equal_to_pytorch import Worst, compare_each_step, relative
+
+from tests.reference.pytorch_training import Training, at_start
+from tests.reference.random_weights import from_file, randomised, save
+from tests.reference.runs import configuration
+from tests.reference.test_equal_to_pytorch import Worst, compare_each_step, relative
 
 FEW = {"data": {"train_samples": 32, "test_samples": 4}, "optimizer": {"learning_rate": 0.01, "weight_decay": 0.05}}
 TWO_STEPS = {"training": {"batch_size": 8, "micro_batch_size": 8, "max_steps": 2}, "checkpoint": {"every_steps": 1}}

@@ -3,11 +3,12 @@ equations, from the state that lockstep saved before it."""
 
 import random
 
-import optimizers
 import pytest
 import torch
-from runs import configuration
-from test_equal_to_pytorch import batches, compare_each_step
+
+from tests.reference import optimizers
+from tests.reference.runs import configuration
+from tests.reference.test_equal_to_pytorch import batches, compare_each_step
 
 MLP, RESNET20 = {"model": {"name": "mlp", "hidden_sizes": [48, 24]}}, {"model": {"name": "resnet20"}}
 RATES = {

@@ -5,11 +5,12 @@ import types
 
 import pytest
 import torch
-from pytorch_training import Training
-from runs import configuration
-from test_equal_to_pytorch import Worst, batches, saved
 from torch.ao.quantization import MinMaxObserver, PerChannelMinMaxObserver
 from torch.nn import functional as F
+
+from tests.reference.pytorch_training import Training
+from tests.reference.runs import configuration
+from tests.reference.test_equal_to_pytorch import Worst, batches, saved
 
 QAT = {"quantization": {"quantization_aware": True}}
 MODELS = {

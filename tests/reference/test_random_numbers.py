@@ -5,12 +5,13 @@ the initial weights; with steps of one sample it tells which sample that was, an
 
 import numpy as np
 import pytest
-import reference
 import torch
-from networks import network
-from pytorch_training import Data, initialised
-from runs import configuration
 from torch.nn import functional as F
+
+from tests.reference.networks import network
+from tests.reference.pytorch_training import Data, initialised
+from tests.reference.runs import configuration
+from tests.support import reference
 
 # kat_vectors of Random123 (Salmon et al. 2011), philox4x32 with 10 rounds: counter, key, result.
 KNOWN_ANSWERS = [

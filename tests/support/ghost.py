@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from launching import PROGRAMS
+
+from tests.support.launching import PROGRAMS
+from tests.support.skipping import cannot_run
 
 FOLDER = PROGRAMS.parent / "ghost"
 LIBRARIES = [
@@ -27,8 +29,6 @@ WHY_NOT = "this build has no ghost of a GPU (no CUDA toolkit with NCCL, no cuDNN
 def a_ghost_is_built():
     """For every test of a file that imports this: skips it where there is none, which in CI is a failure."""
     if not IS_BUILT:
-        from conftest import cannot_run  # here, as without pytest there is none
-
         cannot_run(WHY_NOT)
 
 
@@ -70,7 +70,7 @@ def counts_of(prefix):
     return [counts for counts in all_counts if counts["kernels"]]
 
 
-if __name__ == "__main__":  # ghost.py WORD... ON_GHOST PROGRAM WORD...: runs the command, the program in it on a ghost
+if __name__ == "__main__":  # WORD... ON_GHOST PROGRAM WORD...: runs the command, the program in it on a ghost
     at = sys.argv.index("ON_GHOST")
     command = [*sys.argv[1:at], *on_ghost(sys.argv[at + 1]), *sys.argv[at + 2 :]]
     os.execvp(command[0], command)

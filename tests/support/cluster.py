@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from rack import HEAD_ADDRESS, NETWORK
+from tests.support.rack import HEAD_ADDRESS, NETWORK
 
 ANSWER_SECONDS = 60  # longer than the rack gives Slurm to start, so that its own message is the one read
 
