@@ -20,8 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 from tests.cluster.launched import CONFIG, PROGRAMS, REPOSITORY
 from tests.support.cluster import Cluster
@@ -66,8 +67,8 @@ while True:
             os.write(fd, struct.pack("iI", file, ALLOW))
             os.close(file)
 """
-# Fills a control group until the kernel has killed for it. Arguments are the group, and its file that counts such kills.
-# The kernel gives up the pages of files first, so how much it takes is not known.
+# Fills a control group until the kernel has killed for it. Arguments are the group, and its file that counts such
+# kills. The kernel gives up the pages of files first, so how much it takes is not known.
 FILL_MEMORY = f"""
 import os, sys, time
 count, taken = os.open(sys.argv[2], os.O_RDONLY), []

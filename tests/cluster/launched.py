@@ -1,4 +1,5 @@
-"""Launches of `lockstep train` and `lockstep submit` on simulated hosts, for the tests: starts them, and reads what they say."""
+"""Launches of `lockstep train` and `lockstep submit` on simulated
+hosts, for the tests: starts them, and reads what they say."""
 
 import contextlib
 import json

@@ -3,12 +3,11 @@
 
     python -m tests.cluster.preemptions --signals 30 --seed 0      as root
 
-Every other run ends again and again at its own time limit, with a notice that is drawn by chance. The others are told by a
-signal (SIGTERM, SIGUSR1, SIGUSR2) to the launcher, a sentinel or a rank, at a moment that is drawn by chance: during the
-start-up, or shortly after a step, an evaluation or a checkpoint. A job that was told by SIGTERM ends, since somebody may have
-wished that, and is submitted again. Each run must come to the state of one rank that nothing disturbs, having lost no step
-that was done when it was told.
-"""
+Every other run ends again and again at its own time limit, with a notice that is drawn by chance. The others are told
+by a signal (SIGTERM, SIGUSR1, SIGUSR2) to the launcher, a sentinel or a rank, at a moment that is drawn by chance:
+during the start-up, or shortly after a step, an evaluation or a checkpoint. A job that was told by SIGTERM ends, since
+somebody may have wished that, and is submitted again. Each run must come to the state of one rank that nothing
+disturbs, having lost no step that was done when it was told."""
 
 import argparse
 import contextlib

@@ -1,5 +1,6 @@
 """That the simulated hosts are what they claim to be: separate, connected, and gone when they are done with."""
 
+import contextlib
 import os
 import re
 import select
@@ -37,10 +38,8 @@ def watch(process_ids):
     """pidfds: they tell of the end of exactly these processes, whoever gets their numbers later."""
     watches = []
     for process_id in process_ids:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it may have ended since it was listed
             watches.append(os.pidfd_open(process_id))
-        except ProcessLookupError:
-            pass  # ended since it was listed
     return watches
 
 

@@ -1,5 +1,5 @@
-"""`lockstep why` names the culprit of each class of fault; culprits.py tries more of them, measures how long it takes, and
-counts false alarms."""
+"""`lockstep why` names the culprit of each class of fault; culprits.py tries more of them, measures how long it takes,
+and counts false alarms."""
 
 import random
 

@@ -1,4 +1,5 @@
-"""Writes small sound inputs for each target, which fuzzers and fuzz_replay then change: python -m tests.fuzz.seeds FOLDER."""
+"""Writes small sound inputs for each target, which fuzzers and
+fuzz_replay then change: python -m tests.fuzz.seeds FOLDER."""
 
 import gzip
 import io
@@ -8,12 +9,12 @@ import sys
 import tarfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 from PIL import Image
 
 from tests.support.idx_files import idx
 from tests.support.image_files import encoded, picture
 
+ROOT = Path(__file__).resolve().parents[2]
 RECORD = struct.Struct("<16sq3Q3Q")
 
 
@@ -74,9 +75,9 @@ def tars():
     for format_ in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         yield tar(format_, members)
     deep = [("r/train", None), *(("r/" + name, content) for name, content in members)]
-    yield tar(tarfile.GNU_FORMAT, deep + [("r/train/a/" + "x" * 120 + ".png", b"w")])
-    yield tar(tarfile.PAX_FORMAT, deep + [("r/train/a/" + "ä" * 80 + ".png", b"w")])
-    yield tar(tarfile.GNU_FORMAT, members + [("train/a/l.png", "../b/1.png")])
+    yield tar(tarfile.GNU_FORMAT, [*deep, ("r/train/a/" + "x" * 120 + ".png", b"w")])
+    yield tar(tarfile.PAX_FORMAT, [*deep, ("r/train/a/" + "ä" * 80 + ".png", b"w")])
+    yield tar(tarfile.GNU_FORMAT, [*members, ("train/a/l.png", "../b/1.png")])
 
 
 def images():
@@ -240,7 +241,7 @@ def safetensors():
 
 def metrics():
     lines = [{"step": step, "epoch": 1, "loss": 0.5, "learning_rate": 1e-3} for step in range(1, 5)]
-    yield "".join(json.dumps(line) + "\n" for line in lines + [{"step": 4, "test_accuracy": 0.5}]).encode()
+    yield "".join(json.dumps(line) + "\n" for line in [*lines, {"step": 4, "test_accuracy": 0.5}]).encode()
     yield json.dumps({"epochs": 3, "max_steps": 0, "steps": 12, "state_hash": "0" * 32}).encode()
 
 

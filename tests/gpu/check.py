@@ -1,6 +1,7 @@
-"""Everything that only a GPU can show, on a machine with one: in parts, each bounded and runnable alone, at most 8 minutes.
+"""Everything that only a GPU can show, on a machine with one:
+in parts, each bounded and runnable alone, at most 8 minutes.
 
-Each part ends with a line, PASS, FAIL or SKIP; figures go as JSON lines to figures.jsonl in $OUT, or build/gpu-check."""
+Each part ends with a line, PASS, FAIL or SKIP; figures go as JSON lines to figures.jsonl in $OUT or build/gpu-check."""
 
 import argparse
 import concurrent.futures

@@ -1,5 +1,5 @@
-"""What PyTorch does with ResNet-50 on this GPU: training steps of synthetic images in bf16, deterministic as lockstep and with
-cudnn.benchmark. A JSON object a line; Ctrl-C or the end of --seconds leaves the rest out."""
+"""What PyTorch does with ResNet-50 on this GPU: training steps of synthetic images in bf16, deterministic as lockstep
+and with cudnn.benchmark. A JSON object a line; Ctrl-C or the end of --seconds leaves the rest out."""
 
 import argparse
 import json

@@ -1,10 +1,10 @@
 """The crash matrix: a small run with everything on is hurt at each of its points, and loses nothing.
 
 A point is an operation on a file of the run folder, a message, or the beginning of a phase, on one rank
-(tests/support/faults/points.hpp). At each: kill -9, kill -STOP, and what else can happen there: half a write, a full or a
-broken disk, a cut link. The run must end with the exit code that docs/errors.md gives it, leave no process behind, go on
-without faults on 1 to 4 ranks from the newest checkpoint that it had announced, and come to the state hash and the weights
-hash of the run that nothing disturbed.
+(tests/support/faults/points.hpp). At each: kill -9, kill -STOP, and what else can happen there: half a write, a full or
+a broken disk, a cut link. The run must end with the exit code that docs/errors.md gives it, leave no process behind, go
+on without faults on 1 to 4 ranks from the newest checkpoint that it had announced, and come to the state hash and the
+weights hash of the run that nothing disturbed.
 
 Trials come in an order in which the first few already have each kind of point with each fault.
 """
@@ -153,8 +153,8 @@ def in_order(trials, seed):
 
 
 class Matrix:
-    """The undisturbed run, its points, and trials of them, in `folder`. `program` is the worker to hurt; one that `tells`
-    shows what it said."""
+    """The undisturbed run, its points, and trials of them, in `folder`. `program` is the worker to hurt; one that
+    `tells` shows what it said."""
 
     def __init__(self, folder, program=PROGRAM, tells=False):
         for path in (program, LIBRARY):
@@ -397,7 +397,7 @@ def main():
             print("\n".join(trial.words() for trial in trials))
             return 0
         tried = try_all(matrix, trials, chosen.minutes, chosen.program)
-    return 1 if tried.problems or tried.not_reached and tried.equal == 0 else 0
+    return 1 if tried.problems or (tried.not_reached and tried.equal == 0) else 0
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def test_all_mistakes_are_named_at_once_each_with_its_place(tmp_path, starter):
     lines = [line for line in outcome.stderr.splitlines() if str(config) in line or "--set" in line]
     places = [*(f"{config}:{line}:1: " for line in (2, 3, 5)), "--set schedule.gamma=2: ", "--set model.nam=mlp: "]
     assert len(lines) == len(places), outcome.output
-    assert all(line.startswith(place) for line, place in zip(lines, places)), outcome.output
+    assert all(line.startswith(place) for line, place in zip(lines, places, strict=True)), outcome.output
 
 
 def seconds_of_mpirun_alone():
@@ -130,7 +130,7 @@ def write_parts(folder, **files):
     part = Part(bytes(COUNT * SIDE * SIDE), bytes(number % 10 for number in range(COUNT)))
     for prefix, key in (("train", "train"), ("t10k", "test")):
         contents = {"images": image_file(part), "labels": label_file(part)}
-        for name, (kind, content) in zip(file_names(prefix), contents.items()):
+        for name, (kind, content) in zip(file_names(prefix), contents.items(), strict=True):
             (folder / name).write_bytes(gzip.compress(files.get(f"{key}_{kind}", content), 1))
     return folder
 

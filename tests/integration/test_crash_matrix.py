@@ -41,7 +41,7 @@ def test_a_run_that_is_hurt_at_any_point_ends_like_one_that_nothing_disturbs(tri
     ],
 )
 def test_what_the_matrix_has_found_stays_mended(trials_and_matrix, scene, rank, point):
-    """A folder of checkpoints or a file of metrics that cannot be read is not an empty one; a trace is never the end."""
+    """A folder of checkpoints or a file of metrics that cannot be read is not an empty one, and a trace ends no run."""
     _, matrix = trials_and_matrix
     assert matrix.attempt(Trial(scene, rank, point, "eio", 2)) == ""
 

@@ -1,5 +1,6 @@
 """The way of the GPUs over LibTorch's own CUDA code, on GPUs that are not there: every model and feature starts, no two
-accesses to memory are left to chance, and the state is the same on 1, 2 and 3 ranks, with operations delayed at random."""
+accesses to memory are left to chance, and the state is the same on 1, 2 and 3 ranks, operations being delayed
+at random."""
 
 import json
 import os
@@ -231,7 +232,8 @@ def counted_step(tmp_path, small_data, model, micro_batch):
 
 @pytest.mark.parametrize("model", [*SMALL_MODELS, *LARGE_MODELS])
 def test_a_step_asks_of_the_gpu_what_the_table_says(small_data, tmp_path, model):
-    """gpu_counts.json is changed by hand, with the change that made it so: a step that launches, copies or waits more is slower."""
+    """gpu_counts.json is changed by hand, with the change that made
+    it so: a step that launches, copies or waits more is slower."""
     table = json.loads(TABLE.read_text())
     for micro_batch in (8, 32) if model in SMALL_MODELS else (32,):
         name = f"{model}, batch 32, micro-batches of {micro_batch}"

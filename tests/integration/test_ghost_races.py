@@ -1,4 +1,5 @@
-"""The race detector of the ghost (tests/support/ghost_gpu) finds what nothing orders, whatever ran first, and nothing else."""
+"""The race detector of the ghost (tests/support/ghost_gpu) finds
+what nothing orders, whatever ran first, and nothing else."""
 
 import subprocess
 
@@ -38,7 +39,7 @@ def test_there_are_mistakes_to_find():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mistake_is_found_and_both_places_are_named(name):
     for seed in SEEDS:
-        outcome = run(on_ghost(MISTAKES, seed=seed) + [name, "wrong"])
+        outcome = run([*on_ghost(MISTAKES, seed=seed), name, "wrong"])
         assert outcome.exit_code == RACE, outcome.output
         if "race" in outcome.stderr:  # two mistakes show by what the memory holds
             assert "  one: " in outcome.stderr and "  other: " in outcome.stderr
@@ -48,7 +49,7 @@ def test_a_mistake_is_found_and_both_places_are_named(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_right_way_beside_the_mistake_is_passed(name):
     for seed in SEEDS:
-        outcome = run(on_ghost(MISTAKES, seed=seed) + [name, "right"])
+        outcome = run([*on_ghost(MISTAKES, seed=seed), name, "right"])
         assert outcome.exit_code == 0, outcome.output
 
 

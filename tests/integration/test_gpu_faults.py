@@ -1,5 +1,5 @@
-"""A GPU that fails ends its rank with a code of its own and a message that names it, and the run goes on without it to the
-same end; what NVML tells of the GPUs is seen in everything that watches a run."""
+"""A GPU that fails ends its rank with a code of its own and a message that names it, and the run goes on without it to
+the same end; what NVML tells of the GPUs is seen in everything that watches a run."""
 
 import json
 import os

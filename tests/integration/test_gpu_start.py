@@ -1,4 +1,5 @@
-"""Starts on GPUs that are not there: LibTorch's own CUDA code and the worker, unmodified, on libraries that stand for the driver's."""
+"""Starts on GPUs that are not there: LibTorch's own CUDA code and
+the worker, unmodified, on libraries that stand for the driver's."""
 
 import json
 

@@ -1,5 +1,5 @@
-"""Runs on image folders, tar files, packed and CIFAR files: one state whatever the images are stored in, however many ranks
-and threads read them; and what cannot be used is named."""
+"""Runs on image folders, tar files, packed and CIFAR files: one state whatever the images are stored in, however many
+ranks and threads read them; and what cannot be used is named."""
 
 import os
 import shutil

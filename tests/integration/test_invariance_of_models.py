@@ -1,4 +1,5 @@
-"""The result does not depend on the number of ranks, nor on an interruption, with the masks of dropout and drop path on."""
+"""The result does not depend on the number of ranks, nor on an
+interruption, with the masks of dropout and drop path on."""
 
 import pytest
 

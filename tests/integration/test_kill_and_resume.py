@@ -102,7 +102,8 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same_end(undisturbed,
 
 @pytest.fixture(scope="module")
 def saved_at_the_end_only(resnet, tmp_path_factory):
-    """(settings, state hash) of a run so long that it is not over when a signal arrives, or its ranks notice that mpirun is gone."""
+    """(settings, state hash) of a run so long that it is not over when a signal arrives, or its ranks notice that
+    mpirun is gone."""
     settings = resnet | {
         "training.max_steps": 60,
         "training.epochs": 10,

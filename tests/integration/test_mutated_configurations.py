@@ -102,10 +102,10 @@ def mutated(text, draw):
         elif kind == 4:
             data = b"\n".join(lines[:line] + lines[line + 1 :])
         elif kind == 5:
-            data = b"\n".join(lines[:line] + [lines[draw(len(lines))]] + lines[line:])
+            data = b"\n".join([*lines[:line], lines[draw(len(lines))], *lines[line:]])
         else:
             key = lines[line].partition(b"=")[0]
-            data = b"\n".join(lines[:line] + [key + b"= " + SCRAPS[draw(len(SCRAPS))].encode()] + lines[line + 1 :])
+            data = b"\n".join([*lines[:line], key + b"= " + SCRAPS[draw(len(SCRAPS))].encode(), *lines[line + 1 :]])
     return data
 
 

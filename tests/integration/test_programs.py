@@ -82,7 +82,7 @@ def test_version_names_all_that_the_bits_depend_on(program):
     outcome = run([program, "--version"])
     assert outcome.exit_code == 0
     assert re.match(r"lockstep \d+\.\d+\.\d+ \(", outcome.stdout)
-    assert "torch 2." in outcome.stdout and "x86-64" in outcome.stdout or "aarch64" in outcome.stdout
+    assert ("torch 2." in outcome.stdout and "x86-64" in outcome.stdout) or "aarch64" in outcome.stdout
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,10 @@ def test_an_mpirun_that_lockstep_does_not_know_is_refused_with_its_name(settings
 
 def test_a_start_that_hangs_is_ended_with_what_mpirun_said(settings, tmp_path):
     banner = "-" * 74
-    script = f"echo '{banner}' >&2; echo 'no route to n7' >&2; echo '{banner}' >&2; trap 'exit 1' TERM\nwhile :; do sleep 0.05; done"
+    script = (
+        f"echo '{banner}' >&2; echo 'no route to n7' >&2; echo '{banner}' >&2; trap 'exit 1' TERM\n"
+        "while :; do sleep 0.05; done"
+    )
     outcome = run(
         train_command(tmp_path / "run", 2, settings),
         environment=mpirun_that(tmp_path / "bin", "mpirun (Open MPI) 4.1.4", script) | {"LOCKSTEP_START_SECONDS": "1"},

@@ -1,4 +1,5 @@
-"""Checkpoints are written beside the steps: what they hold is the step they are of, and an error on any rank is seen on all."""
+"""Checkpoints are written beside the steps: what they hold is
+the step they are of, and an error on any rank is seen on all."""
 
 import json
 import resource

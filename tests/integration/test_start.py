@@ -1,4 +1,5 @@
-"""What a start looks at before its first step: how many ranks there are to be, the network, and whether all compute the run's bits."""
+"""What a start looks at before its first step: how many ranks there
+are to be, the network, and whether all compute the run's bits."""
 
 import json
 

@@ -1,4 +1,5 @@
-"""What `lockstep submit` finds out before a job waits in the queue, and what it keeps, with an sbatch that takes every job."""
+"""What `lockstep submit` finds out before a job waits in the
+queue, and what it keeps, with an sbatch that takes every job."""
 
 import json
 import os

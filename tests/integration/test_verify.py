@@ -117,7 +117,7 @@ def test_a_changed_evaluation_and_a_changed_result_are_found(output):
 def test_a_line_that_is_missing_and_one_too_many_are_found(output):
     lines = (output / "metrics.jsonl").read_text().splitlines(keepends=True)
     kept = [line for line in lines if json.loads(line)["step"] != 4]
-    (output / "metrics.jsonl").write_text("".join(kept + [lines[-2]]))
+    (output / "metrics.jsonl").write_text("".join([*kept, lines[-2]]))
     assert first_differences(verify(output, "--segments", "9")) == {4: (4, "metrics.jsonl"), 8: (8, "metrics.jsonl")}
 
 

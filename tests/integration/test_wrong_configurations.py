@@ -1,4 +1,5 @@
-"""`lockstep validate` refuses what is wrong, says all of it on standard error with place and remedy, and exits with 2."""
+"""`lockstep validate` refuses what is wrong, says all of it
+on standard error with place and remedy, and exits with 2."""
 
 import json
 import tomllib
@@ -36,7 +37,7 @@ def test_a_wrong_configuration_is_refused_with_all_its_problems(case, tmp_path):
     path.write_text(case.get("toml", ""))
     lines = refused(path, *case.get("set", []))
     assert len(lines) == len(case["problems"]), lines
-    for line, (place, key, remedy) in zip(lines, case["problems"]):
+    for line, (place, key, remedy) in zip(lines, case["problems"], strict=True):
         start = f"{place}: " if place.startswith("--set") else f"{path}:{place}: "
         assert line.startswith(start), line
         message = line.removeprefix(start)

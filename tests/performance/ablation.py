@@ -4,7 +4,7 @@
   .venv/bin/python3 -m tests.performance.ablation                       the table of docs/ablation.md
   .venv/bin/python3 -m tests.performance.ablation --seeds 5 --only ema,swa
 
-Each run is one rank, as many at a time as there are cores. LOCKSTEP_BIN names the folder of the programs (build/bin)."""
+Each run is one rank, as many at a time as there are cores. LOCKSTEP_BIN is the folder of the programs (build/bin)."""
 
 import argparse
 import json
@@ -180,7 +180,7 @@ class Runs:
 
 def row(name, pairs):
     """One line of the table; pairs: (without, with) for each seed."""
-    without, having = zip(*pairs)
+    without, having = zip(*pairs, strict=True)
     effects = [b - a for a, b in pairs]
     return (
         f"| {name} | {statistics.mean(without):.2f} | {statistics.mean(having):.2f} | {statistics.mean(effects):+.2f} "

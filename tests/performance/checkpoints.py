@@ -1,7 +1,7 @@
 """Cost of a checkpoint every 10 steps: the time of all steps together, saving included, beside a run that saves none.
 
-Timed is the way from the line about step 1 to the line about the last step (with_and_without.py); the checkpoint at the end
-of a run, which both have, is left out. With 61 steps those are 60 steps and 6 checkpoints."""
+Timed is the way from the line about step 1 to the line about the last step (with_and_without.py); the checkpoint at the
+end of a run, which both have, is left out. With 61 steps those are 60 steps and 6 checkpoints."""
 
 from tests.performance import with_and_without
 from tests.performance.commands import TITLES, steps_of

@@ -14,14 +14,15 @@ DOCUMENT = """\
 # Growth, by a model
 
 Nothing on this page was measured: no machine with so many ranks was at hand. Counts follow from the formula of
-[collectives](collectives.md), which `python -m tests.performance.bench growth` compares with what runs of up to 32 ranks send;
-times follow from the assumptions below. `tests/performance/exchange_model.py` makes this page, and takes other numbers.
+[collectives](collectives.md), which `python -m tests.performance.bench growth` compares with what runs of up to 32
+ranks send; times follow from the assumptions below. `tests/performance/exchange_model.py` makes this page, and takes
+other numbers.
 
 {table}
 
-All counts are for a host and a step; MiB are those of the host that sends most. The gradients grow to no more than twice
-their size, but the gathers in which each rank writes to all others come to cost more than they do from some hundred
-ranks on: there they would have to go by one rank of each host.
+All counts are for a host and a step; MiB are those of the host that sends most. The gradients grow to no more than
+twice their size, but the gathers in which each rank writes to all others come to cost more than they do from some
+hundred ranks on: there they would have to go by one rank of each host.
 
 Assumed:
 
@@ -29,7 +30,8 @@ Assumed:
   {micro_batches} micro-batches a rank, so that K grows with N.
 - A message costs the host that sends it {latency_us:g} us, one after the other. A host has one link of
   {bandwidth_gbit:g} Gbit/s in each direction, used by its own bytes alone: no contention inside the network.
-- Within a host, the gradients of all ranks are read once, and sum and parameters written once, at {memory_gbyte:g} GB/s.
+- Within a host, the gradients of all ranks are read once, and sum and parameters written once, at
+  {memory_gbyte:g} GB/s.
 - Control are rank 0's orders, a binomial tree ceil(log2 N) messages deep, and the gathers of sizes and block sums, in
   which each rank writes to all others: 2 (N - 1) messages each. Those that leave a host leave it one after the other.
 - Nothing overlaps with computation, and no rank is late.

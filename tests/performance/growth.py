@@ -1,10 +1,11 @@
 """Growth with the number of ranks, oversubscribed: memory of a rank, and what a step sends beside the formula.
 
-Memory is read while steps run: the proportional set size (pages that ranks share are divided among them) and the
-high-water mark of resident memory, in which every rank counts shared pages in full. Messages and bytes are those of
-the rank that sends most, as result.json tells them in "exchange"; the formula of docs/collectives.md is computed here, by
-exchange_formula.py. With --place hosts every rank is a simulated host of its own (root), so that all that is exchanged
-must be sent. A table for more ranks than there are follows from a stated model (exchange_model.py, docs/growth.md)."""
+Memory is read while steps run: the proportional set size (pages that ranks share are divided among
+them) and the high-water mark of resident memory, in which every rank counts shared pages in full.
+Messages and bytes are those of the rank that sends most, as result.json tells them in "exchange";
+the formula of docs/collectives.md is computed here, by exchange_formula.py. With --place hosts every
+rank is a simulated host of its own (root), so that all that is exchanged must be sent. A table for
+more ranks than there are follows from a stated model (exchange_model.py, docs/growth.md)."""
 
 import os
 import tomllib
@@ -151,7 +152,8 @@ def one_number(options, ranks):
     due = expected(ranks, sends=options.place == "hosts" or options.path == "messages")
     found = {"ranks": ranks, **watch.largest(), "sent": sent._asdict(), "formula": due._asdict(), "equal": sent == due}
     print(
-        f"  {ranks} ranks: {found['pss_mib']:.0f} MiB a rank (proportional), {found['high_water_mib']:.0f} MiB at most; "
+        f"  {ranks} ranks: {found['pss_mib']:.0f} MiB a rank (proportional), "
+        f"{found['high_water_mib']:.0f} MiB at most; "
         f"messages and bytes {tuple(sent)}, formula {tuple(due)}",
         flush=True,
     )

@@ -1,9 +1,11 @@
-"""Reading small JPEGs: images a second beside libjpeg-turbo alone and torchvision's DataLoader, and what a step waits for them.
+"""Reading small JPEGs: images a second beside libjpeg-turbo alone
+and torchvision's DataLoader, and what a step waits for them.
 
-lockstep reads with 1 and with 2 loader threads (build/bin/decode_bench), torchvision with 2 workers; all take every image
-anew, decode it, crop it with a padding of 4, flip it at random and normalise it into batches of 32. Beside libjpeg-turbo,
-whose images are in memory, they come out of a tar file; beside torchvision each is a file of its own. Without --data they
-are drawn here. The wait is the phase `data` of a training that takes the same images, as its result.json has it."""
+lockstep reads with 1 and with 2 loader threads (build/bin/decode_bench), torchvision with 2 workers; all take every
+image anew, decode it, crop it with a padding of 4, flip it at random and normalise it into batches of 32. Beside
+libjpeg-turbo, whose images are in memory, they come out of a tar file; beside torchvision each is a file of its own.
+Without --data they are drawn here. The wait is the phase `data` of a training that takes the same images, as its
+result.json has it."""
 
 import json
 import tarfile

@@ -72,21 +72,23 @@ def lines_of(command, timeout_s, extra=None, watch=lambda process, line: None):
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         start, lines = time.perf_counter(), []
         # A process group of its own, so that a run that hangs is ended with everything it started.
-        with subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
-            env=environment(extra),
-            start_new_session=True,
-        ) as process:
-            with stopped_after(process, timeout_s) as late:
-                for line in process.stdout:
-                    lines.append((time.perf_counter() - start, line.rstrip("\n")))
-                    watch(process, line)
-                process.wait()
+        with (
+            subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+                env=environment(extra),
+                start_new_session=True,
+            ) as process,
+            stopped_after(process, timeout_s) as late,
+        ):
+            for line in process.stdout:
+                lines.append((time.perf_counter() - start, line.rstrip("\n")))
+                watch(process, line)
+            process.wait()
         errors.seek(0)
         said = [line for _, line in lines]
         require_success(command, process.returncode, late.is_set() and timeout_s, said, errors.read())

@@ -3,9 +3,10 @@
 The time is set beside that of the bytes on the wire alone, MPI_Allreduce and gloo, and the bytes that each host sent
 beside the formula. all_reduce_bench is run once for each operation, so that the count is of that operation alone. A run
 of more repetitions less a run of fewer leaves what the repetitions sent, without start-up and warm-up. Counted is the
-payload of TCP: bytes of /proc/net/dev without 66 bytes of headers a packet. MPI frames its messages, hence the allowance
-of one per cent."""
+payload of TCP: bytes of /proc/net/dev without 66 bytes of headers a packet. MPI frames its messages, hence the
+allowance of one per cent."""
 
+import functools
 import shlex
 import sys
 
@@ -67,14 +68,14 @@ def run_gloo(options, cluster):
 def sent_by_each(cluster, run):
     before = [payload_sent(cluster, host) for host in cluster.host_names]
     run()
-    return [payload_sent(cluster, host) - earlier for host, earlier in zip(cluster.host_names, before)]
+    return [payload_sent(cluster, host) - earlier for host, earlier in zip(cluster.host_names, before, strict=True)]
 
 
 def sent_by_one_sum(options, cluster):
     """Bytes that each host sends for one sum."""
     few, many = options.repetitions
-    counts = [sent_by_each(cluster, lambda: run_bench(options, cluster, OURS, times)) for times in (few, many)]
-    return [(more - less) / (many - few) for less, more in zip(*counts)]
+    counts = [sent_by_each(cluster, functools.partial(run_bench, options, cluster, OURS, n)) for n in (few, many)]
+    return [(more - less) / (many - few) for less, more in zip(*counts, strict=True)]
 
 
 def bytes_of_formula(options, hosts):
@@ -103,7 +104,7 @@ def rows_of(options, hosts, times, sent):
         yield row(
             f"{what}, beside {label}", theirs / ours, f"{milliseconds(ours, theirs)}: {theirs / ours:.2f} times as fast"
         )
-    off = max(abs(count - formula) / formula for count, formula in zip(sent, due))
+    off = max(abs(count - formula) / formula for count, formula in zip(sent, due, strict=True))
     yield row(
         f"{what}: bytes each host sent beside the formula",
         off,

@@ -60,7 +60,9 @@ def run(monkeypatch, tmp_path):
     def usual(ranks, folder):
         return writing(folder, RESULT | {"ranks": ranks})
 
-    def run(*arguments, lockstep=usual, peer=saying(PEER_LINE)):
+    says_its_line = saying(PEER_LINE)
+
+    def run(*arguments, lockstep=usual, peer=says_its_line):
         monkeypatch.setattr(training, "lockstep_command", lambda options, model, ranks, folder: lockstep(ranks, folder))
         monkeypatch.setattr(training, "peer_command", lambda options, model: shell(peer))
         output = tmp_path / "bench" / "results.json"
@@ -89,7 +91,10 @@ def test_a_part_holds_medians_spread_rows_and_what_they_were_taken_on(run, tmp_p
 
 def test_the_three_programs_take_turns(run, tmp_path):
     journal = tmp_path / "journal"
-    ours = lambda ranks, folder: shell(f"echo -n A >> {journal}; {writing(folder, RESULT)[2]}")
+
+    def ours(ranks, folder):
+        return shell(f"echo -n A >> {journal}; {writing(folder, RESULT)[2]}")
+
     theirs = f'[ "$LD_PRELOAD" ] && echo -n C >> {journal} || echo -n B >> {journal}; {saying(PEER_LINE)}'
     assert run(lockstep=ours, peer=theirs)[0] == 0
     assert journal.read_text() == "ABCABCABC"
@@ -139,14 +144,19 @@ def test_a_program_that_is_not_built_is_named_with_the_remedy(run, capfd, monkey
 
 
 def test_a_run_that_does_not_end_is_given_up(run, capfd):
-    never = lambda ranks, folder: ["tail", "-f", "/dev/null"]
+    def never(ranks, folder):
+        return ["tail", "-f", "/dev/null"]
+
     assert run("--timeout", "0.2", lockstep=never)[0] == measuring.RUN_FAILED
     assert "no end within 0.2 s" in capfd.readouterr().err
 
 
 def test_two_runs_that_end_in_different_states_are_a_failure_of_their_own(run, capfd):
     hashes = iter("ab")
-    ours = lambda ranks, folder: writing(folder, RESULT | {"state_hash": next(hashes)})
+
+    def ours(ranks, folder):
+        return writing(folder, RESULT | {"state_hash": next(hashes)})
+
     assert run("--rounds", "2", lockstep=ours)[0] == measuring.HASHES_DIFFER
     assert "different states" in capfd.readouterr().err
 

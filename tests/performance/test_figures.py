@@ -35,7 +35,7 @@ def test_left_over_nodes_by_definition_are_those_that_counting_leaves():
                 owned = formula.rank_range(leaves, rank, ranks)
                 found = formula.cover(leaves, owned)
                 assert len(found) == len(left_over_by_counting(leaves, owned))
-                spans = [range(i << l, min((i + 1) << l, leaves)) for l, i in found]
+                spans = [range(i << level, min((i + 1) << level, leaves)) for level, i in found]
                 assert [leaf for span in spans for leaf in span] == list(owned)
 
 
@@ -127,7 +127,7 @@ def test_docs_growth_is_what_the_model_says():
 
 
 def test_a_build_that_does_not_count_its_exchange_is_named():
-    with pytest.raises(measuring.Failure, match='result.json has no "exchange"'):
+    with pytest.raises(measuring.Failure, match=r'result\.json has no "exchange"'):
         growth.exchange_in({"steps": 6})
     with pytest.raises(measuring.Failure, match="lacks bytes_per_step"):
         growth.exchange_in({"exchange": {"messages_per_step": 1}})

@@ -1,7 +1,7 @@
 """The time of all steps of a run with some settings, beside the same run with others, in turn.
 
-Timed is the way from the line about step 1 to the line about the last step, as they come out of the program: what happens
-between two steps counts, and what a run does at its end does not. All runs must end with one state hash."""
+Timed is the way from the line about step 1 to the line about the last step, as they come out of the program: what
+happens between two steps counts, and what a run does at its end does not. All runs must end with one state hash."""
 
 from tests.performance.commands import (
     add_run_options,
@@ -38,7 +38,8 @@ def one_run(options, model, settings):
 
 
 def compare(options, things, sides, row_of):
-    """One part for each model. `sides`: {name: settings}. `row_of` makes the row of options, model and {name: median}."""
+    """One part for each model. `sides`: {name: settings}. `row_of`
+    makes the row of options, model and {name: median}."""
     require_programs(program_named("lockstep"), program_named("lockstep-worker"))
     for model in options.models:
         yield f"{things}/{model}", compare_model(options, model, sides, row_of)

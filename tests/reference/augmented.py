@@ -136,7 +136,7 @@ def jittered(key, image, settings):
     for last in (3, 2, 1):  # Fisher and Yates
         other = stream.below(last + 1)
         order[last], order[other] = order[other], order[last]
-    factors = [stream.between(middle - by, middle + by) for middle, by in zip((1, 1, 1, 0), strengths)]
+    factors = [stream.between(middle - by, middle + by) for middle, by in zip((1, 1, 1, 0), strengths, strict=True)]
     changes = pixels.adjust_brightness, pixels.adjust_contrast, pixels.adjust_saturation, pixels.adjust_hue
     for which in order:
         if strengths[which]:
@@ -191,11 +191,12 @@ def mixed(images, settings, seed, step, micro_batch):
 
 
 def show(folder, config, images, steps):
-    """What lockstep makes of `images`, uint8 [n, height, width, channels]: for each step its micro-batches as an array of
-    records (share, labels, other_labels, images), a label being the number of the image; and microseconds an image."""
+    """What lockstep makes of `images`, uint8 [n, height, width, channels]: for each
+    step its micro-batches as an array of records (share, labels, other_labels,
+    images), a label being the number of the image; and microseconds an image."""
     (folder / "config.toml").write_text(as_toml(config))
     images.tofile(folder / "images")
-    n, height, width, channels = images.shape
+    _, height, width, channels = images.shape
     size = config["training"]["micro_batch_size"]
     program = Path(os.environ["LOCKSTEP_BIN"]) / "show_augmented"
     done = subprocess.run(

@@ -1,5 +1,7 @@
 """The models as plain PyTorch modules: torchvision's and timm's where they have them, else written from the paper."""
 
+import itertools
+
 import timm
 import torch
 import torchvision
@@ -110,7 +112,7 @@ def convnext_tiny(side, patch_size, activation):
 def mlp(hidden_sizes, activation):
     sizes = [28 * 28, *hidden_sizes, 10]
     layers = [nn.Flatten()]
-    for size, following in zip(sizes, sizes[1:]):
+    for size, following in itertools.pairwise(sizes):
         layers += [nn.Linear(size, following), activation()]
     return nn.Sequential(*layers[:-1])
 

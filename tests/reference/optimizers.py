@@ -39,7 +39,7 @@ class SophiaG(torch.optim.Optimizer):
     def estimate_curvature(self, gradients, samples):
         beta2 = self.param_groups[0]["betas"][1]
         parameters = {id(p): p for group in self.param_groups for p in group["params"]}
-        for parameter, gradient in zip(self.in_order, gradients):
+        for parameter, gradient in zip(self.in_order, gradients, strict=True):
             self.state_of(parameters[id(parameter)])["curvature"].mul_(beta2).add_(
                 samples * gradient**2, alpha=1 - beta2
             )
@@ -104,7 +104,9 @@ def rate_factors(model, config):
     factors, name = dict.fromkeys(names, 1.0), config["model"]["name"]
     if settings["layer_decay"] != 1 and name == "mlp":
         layers = [int(re.match(r"\d+", each)[0]) // 2 for each in names]
-        factors = {each: settings["layer_decay"] ** (max(layers) - layer) for each, layer in zip(names, layers)}
+        factors = {
+            each: settings["layer_decay"] ** (max(layers) - layer) for each, layer in zip(names, layers, strict=True)
+        }
     elif settings["layer_decay"] != 1 and name == "small_cnn":
         factors = {
             each: settings["layer_decay"] ** (3 - layer)
@@ -128,7 +130,8 @@ def rate_factors(model, config):
 
 
 def groups_of(model, config):
-    """One group for each parameter: its weight decay, its learning rate's factor, and whether Muon takes it for a matrix."""
+    """One group for each parameter: its weight decay, its learning
+    rate's factor, and whether Muon takes it for a matrix."""
     settings, factors, named = config["optimizer"], rate_factors(model, config), dict(model.named_parameters())
     head = list(named)[-1].rsplit(".", 1)[0]
     exempt = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()

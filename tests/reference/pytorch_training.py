@@ -51,7 +51,7 @@ class Data:
         draws = reference.crops_and_flips(
             self.config["run"]["seed"], epoch, samples, padding, settings["flip_probability"]
         )
-        for image, (top, left, flip) in zip(images, draws):
+        for image, (top, left, flip) in zip(images, draws, strict=True):
             changed = pixels.crop(pixels.pad(image.clone()[None], padding), top, left, *size)
             image.copy_((pixels.hflip(changed) if flip else changed)[0])
         return self.inputs(images), self.train_labels[torch.from_numpy(samples)].long()
@@ -169,8 +169,8 @@ def plateau_rates(config, epoch_losses):
 
 
 def learning_rates(config, steps, epoch_losses=()):
-    """Warm-up, then the schedule over the steps that are left, then the cool-down. The drops by epochs are counted from the
-    start of the run; min_lr as their lowest value has no counterpart in PyTorch."""
+    """Warm-up, then the schedule over the steps that are left, then the cool-down. The drops by epochs are counted from
+    the start of the run; min_lr as their lowest value has no counterpart in PyTorch."""
     warmup, schedule = warmup_steps(config), config["schedule"]
     end = (config["training"]["epochs"] - schedule["cooldown_epochs"]) * steps_per_epoch(config)
     plateau = plateau_rates(config, epoch_losses) if schedule["name"] == "plateau" else None
@@ -202,8 +202,8 @@ def plain_backward(model, batches, loss_and_weight):
 
 
 def ghost_backward(model, batches, loss_and_weight):
-    """Micro-batches one by one, their summed losses over the weight of all; running statistics move once, towards the mean
-    of the micro-batches' own, which are taken from the inputs of the batch norms."""
+    """Micro-batches one by one, their summed losses over the weight of all; running statistics move once, towards the
+    mean of the micro-batches' own, which are taken from the inputs of the batch norms."""
     loss, correct, seen, losses, weights = 0.0, 0, {}, [], []
     hooks = [
         norm.register_forward_pre_hook(
@@ -224,7 +224,7 @@ def ghost_backward(model, batches, loss_and_weight):
         share.backward()
         loss += share.item()
     for norm, statistics in seen.items():
-        variances, means = zip(*statistics)
+        variances, means = zip(*statistics, strict=True)
         norm.running_mean.mul_(0.9).add_(0.1 * torch.stack(means).mean(0))
         norm.running_var.mul_(0.9).add_(0.1 * torch.stack(variances).mean(0))
     for hook in hooks:

@@ -1,4 +1,5 @@
-"""Augmented micro-batches against torchvision's operations with the draws of docs/numerics.md made once more in numpy."""
+"""Augmented micro-batches against torchvision's operations
+with the draws of docs/numerics.md made once more in numpy."""
 
 import numpy as np
 import pytest
@@ -60,17 +61,20 @@ def normalised(images):
 
 def expected_images(images, settings, seed, epoch, samples, copies):
     """Normalised and erased, not yet mixed."""
-    indices = [int(sample) + (int(copy) << 40) for sample, copy in zip(samples, copies)]
+    indices = [int(sample) + (int(copy) << 40) for sample, copy in zip(samples, copies, strict=True)]
     levels = torch.stack(
         [
             augmented.augmented(
                 torch.from_numpy(images[sample]).permute(2, 0, 1).contiguous(), settings, seed, epoch, index
             )
-            for sample, index in zip(samples, indices)
+            for sample, index in zip(samples, indices, strict=True)
         ]
     )
     return torch.stack(
-        [augmented.erased(image, settings, seed, epoch, index) for image, index in zip(normalised(levels), indices)]
+        [
+            augmented.erased(image, settings, seed, epoch, index)
+            for image, index in zip(normalised(levels), indices, strict=True)
+        ]
     )
 
 
@@ -148,8 +152,13 @@ def test_all_other_operations_give_nearly_the_levels_of_torchvision(tmp_path, no
 
 def random_settings(seed):
     generator = np.random.default_rng(seed)
-    share = lambda high: round(float(generator.uniform(0, high)), 3)
-    either = lambda: bool(generator.integers(2))
+
+    def share(high):
+        return round(float(generator.uniform(0, high)), 3)
+
+    def either():
+        return bool(generator.integers(2))
+
     resized, policy = either(), int(generator.integers(3))
     return {
         "random_resized_crop": resized,

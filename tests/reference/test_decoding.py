@@ -10,8 +10,9 @@ import pytest
 import torchvision.transforms.functional as F
 from PIL import Image, ImageDraw, features
 
-LOCKSTEP = Path(os.environ["LOCKSTEP_BIN"]) / "lockstep"
 from tests.support.image_files import encoded, picture, read_packed, write_folder
+
+LOCKSTEP = Path(os.environ["LOCKSTEP_BIN"]) / "lockstep"
 
 
 def scene(number, height, width, grey=False):

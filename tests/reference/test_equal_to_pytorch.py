@@ -1,9 +1,9 @@
 """Ten steps of lockstep against PyTorch, from the same initial weights on the same batches.
 
-In float32 the networks with batch norm amplify a last bit some thirtyfold in each of the first steps (PyTorch itself, in
-float32 and in float64, is 6 % apart after eight steps of the case resnet20-sgd). So two comparisons say what one over ten
-steps cannot: each step by itself with torch.optim, from the state that lockstep saved before it; and all ten in a row with
-a program that rounds where docs/numerics.md says that lockstep does, to the last bit."""
+In float32 the networks with batch norm amplify a last bit some thirtyfold in each of the first steps (PyTorch itself,
+in float32 and in float64, is 6 % apart after eight steps of the case resnet20-sgd). So two comparisons say what one
+over ten steps cannot: each step by itself with torch.optim, from the state that lockstep saved before it; and all ten
+in a row with a program that rounds where docs/numerics.md says that lockstep does, to the last bit."""
 
 import pytest
 import torch
@@ -13,8 +13,8 @@ from tests.reference.pytorch_training import Training
 from tests.reference.runs import configuration
 
 # Relative; for a tensor the norm of the difference over the norm of the tensor. The optimiser's state and the running
-# statistics are nearer to a single gradient or a single micro-batch than weights are, and rounding shows more in them (2e-5
-# measured); that they are right to the last bit is what the plain float32 program below is for.
+# statistics are nearer to a single gradient or a single micro-batch than weights are, and rounding shows more in them
+# (2e-5 measured); that they are right to the last bit is what the plain float32 program below is for.
 BOUND = {"loss": 1e-5, "gradient_norm": 1e-5, "weights": 1e-5}
 BOUND_OF_STATE = 1e-4
 MLP, RESNET20 = {"name": "mlp", "hidden_sizes": [64, 32]}, {"name": "resnet20"}

@@ -110,7 +110,7 @@ def test_the_scaling_to_the_batch_is_derived_before_the_first_step(lockstep, rul
 def compare(run, config, steps, note, epoch_values=()):
     found, expected = [step["learning_rate"] for step in run.steps], learning_rates(config, steps, epoch_values)
     assert len(found) == steps and steps_per_epoch(config) == 4
-    worst = max(abs(rate - wanted) / base_rate(config) for rate, wanted in zip(found, expected))
+    worst = max(abs(rate - wanted) / base_rate(config) for rate, wanted in zip(found, expected, strict=True))
     note(
         f"{config['schedule']['name']}: worst difference of {steps} learning rates {worst:.1e} of the base rate, "
         f"warm-up {warmup_steps(config)} steps"

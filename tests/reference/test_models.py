@@ -1,5 +1,5 @@
-"""Every model against torchvision, timm and plain PyTorch: steps of SGD from the same weights. The large ones start from a
-file of random weights that PyTorch wrote."""
+"""Every model against torchvision, timm and plain PyTorch: steps of SGD from the same weights. The large ones start
+from a file of random weights that PyTorch wrote."""
 
 import gzip
 import struct

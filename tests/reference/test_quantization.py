@@ -48,7 +48,8 @@ def rounded(layer, x, seen):
 
 
 def quantised(model):
-    """Rounds inputs and weights of the model's layers; returns {layer: [(lowest, highest) input of each micro-batch]}."""
+    """Rounds inputs and weights of the model's layers; returns
+    {layer: [(lowest, highest) input of each micro-batch]}."""
     seen = {}
     for name, layer in model.named_modules():
         if isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d)):
@@ -70,7 +71,7 @@ def test_each_step_rounds_as_pytorchs_fake_quantisation(lockstep, note, model):
         expected = training.step(step)
         worst.see("loss", abs(found["loss"] / expected["loss"] - 1))
         for name, ranges in seen.items():
-            for kind, values in zip(("input_min", "input_max"), zip(*ranges)):
+            for kind, values in zip(("input_min", "input_max"), zip(*ranges, strict=True), strict=False):
                 training.model.get_buffer(f"{name}.{kind}").lerp_(torch.stack(values).mean(), 0.1)
             ranges.clear()
         worst.see_tensors("weights and ranges", run.tensors(step=step + 1), training.weights())

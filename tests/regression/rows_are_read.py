@@ -1,8 +1,7 @@
 """Every row of the table of parameters is read by code that acts on it: a setting that nothing reads is a lie.
 
-Read counts as `config.SECTION.KEY` in the C++ of the rooms, or `NAME.KEY` where the file declares NAME to be that section.
-What configs/ does with all rows alike, and the rules between values, do not count.
-"""
+Read counts as `config.SECTION.KEY` in the C++ of the rooms, or `NAME.KEY` where the file declares NAME to be that
+section. What configs/ does with all rows alike, and the rules between values, do not count."""
 
 import re
 from pathlib import Path

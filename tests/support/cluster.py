@@ -163,7 +163,8 @@ class Cluster:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self, host, argv, *, env=None, cwd=None, timeout=60, **popen):
-        """Starts a command on a host ("head", "n1", ...) and returns its Popen, with stdout and stderr in one text pipe.
+        """Starts a command on a host ("head", "n1", ...) and
+        returns its Popen, with stdout and stderr in one text pipe.
 
         After `timeout` seconds it is sent SIGTERM, two seconds later SIGKILL (exit code 124, 137).
         """

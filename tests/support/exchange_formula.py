@@ -4,6 +4,7 @@ Nothing here is shared with the programs: left-over nodes come from the definiti
 from the walk that the workers do, so that a mistake in either shows.
 """
 
+import itertools
 from typing import NamedTuple
 
 BLOCK = 4096  # elements; shards end where a block does
@@ -58,7 +59,7 @@ def shards(counts, ranks):
     starts, size = flat_blocks(counts)
     borders = [next((start for start in starts if start >= size * rank // ranks), size) for rank in range(ranks)]
     borders.append(size)
-    return [end - begin for begin, end in zip(borders, borders[1:])]
+    return [end - begin for begin, end in itertools.pairwise(borders)]
 
 
 def equal_shards(elements, ranks):
@@ -68,7 +69,7 @@ def equal_shards(elements, ranks):
 def mlp_tensors(inputs, hidden, classes):
     """Elements of the weights and biases of a perceptron, in the order of registration."""
     sizes = [inputs, *hidden, classes]
-    return [count for before, after in zip(sizes, sizes[1:]) for count in (before * after, after)]
+    return [count for before, after in itertools.pairwise(sizes) for count in (before * after, after)]
 
 
 def between_ranks(owned_pieces, shard_sizes):
@@ -106,11 +107,11 @@ def part(stretch, rank, ranks):
 
 
 def between_gpus(owned_pieces, shard_sizes):
-    """What each rank sends over NCCL in float32: its pieces of every stretch to those who add a part of it, its own parts
-    of the sum to the owners, and its updated shard to all."""
+    """What each rank sends over NCCL in float32: its pieces of every stretch to those who add a part of it, its own
+    parts of the sum to the owners, and its updated shard to all."""
     ranks = len(shard_sizes)
     ends = [sum(shard_sizes[: rank + 1]) for rank in range(ranks)]
-    owned = [range(end - size, end) for end, size in zip(ends, shard_sizes)]
+    owned = [range(end - size, end) for end, size in zip(ends, shard_sizes, strict=True)]
 
     def of(rank):
         sent = []  # elements of each message
@@ -130,7 +131,7 @@ def on_hosts(ranks, ranks_of_host):
     """The ranks of each host: contiguous, as mpirun places them. ranks_of_host: how many each host has."""
     assert sum(ranks_of_host) == ranks
     firsts = [sum(ranks_of_host[:host]) for host in range(len(ranks_of_host))]
-    return [range(first, first + count) for first, count in zip(firsts, ranks_of_host)]
+    return [range(first, first + count) for first, count in zip(firsts, ranks_of_host, strict=True)]
 
 
 def host_pieces(leaves, ranks, ranks_of_host):
@@ -151,7 +152,7 @@ def between_hosts(leaves, shard_sizes, ranks_of_host):
     own = [sum(shard_sizes[rank] for rank in members) for members in on_hosts(ranks, ranks_of_host)]
     return [
         4 * held * (elements - size) + 4 * size * peers
-        for held, size in zip(host_pieces(leaves, ranks, ranks_of_host), own)
+        for held, size in zip(host_pieces(leaves, ranks, ranks_of_host), own, strict=True)
     ]
 
 

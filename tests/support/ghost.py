@@ -1,4 +1,5 @@
-"""Programs on GPUs that are not there (tests/support/ghost_gpu): what goes in front of a command, and what it counted."""
+"""Programs on GPUs that are not there (tests/support/ghost_gpu):
+what goes in front of a command, and what it counted."""
 
 import json
 import os
@@ -35,9 +36,10 @@ def a_ghost_is_built():
 def ghost_environment(
     gpus=8, memory_bytes=None, fail=None, fail_rank=None, driver=None, plan_bytes=None, counts=None, seed=None
 ):
-    """For a program and all that it starts. `fail`: "FUNCTION:N:ERROR", the N-th call of that function of the runtime in a
-    process, and every call after it, returns this number; `fail_rank`: there alone. `driver`: "missing" or "old". `plan_bytes`:
-    what cuDNN's first plan wants; its second wants 1 MiB. `counts`: see counts_of(). `seed`: of the random delays."""
+    """For a program and all that it starts. `fail`: "FUNCTION:N:ERROR", the N-th call of that
+    function of the runtime in a process, and every call after it, returns this number;
+    `fail_rank`: there alone. `driver`: "missing" or "old". `plan_bytes`: what cuDNN's first plan
+    wants; its second wants 1 MiB. `counts`: see counts_of(). `seed`: of the random delays."""
     settings = {
         "GHOST_GPUS": gpus,
         "GHOST_BYTES": memory_bytes,
@@ -62,8 +64,8 @@ def on_ghost(program, **settings):
 
 
 def counts_of(prefix):
-    """What the processes of one start with counts=prefix did, one for each that used the GPU: {"calls": {name: {"times", "bytes"}},
-    "kernels": ..., "steps": [the same, from one update of the weights to the next]}."""
+    """What the processes of one start with counts=prefix did, one for each that used the GPU: {"calls": {name:
+    {"times", "bytes"}}, "kernels": ..., "steps": [the same, from one update of the weights to the next]}."""
     all_counts = [
         json.loads(path.read_text()) for path in sorted(Path(prefix).parent.glob(Path(prefix).name + ".*.json"))
     ]

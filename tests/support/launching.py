@@ -1,5 +1,6 @@
 """Starts lockstep's programs for the tests, follows them, and sees to it that nothing of them is left."""
 
+import contextlib
 import json
 import os
 import select
@@ -51,7 +52,7 @@ class Started:
 
     def __init__(self, argv, cwd=None, environment=None):
         self._mark = f"{MARK}={uuid.uuid4()}"
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (__exit__ closes it)
         self._stdout = b""
         self._read = 0  # bytes of _stdout that next_event() has passed
         self._begin = time.monotonic()
@@ -164,10 +165,8 @@ class Started:
     def _kill_all(self):
         while alive := self.processes():
             for pid in alive:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             self.process.poll()
 
     def stderr(self):

@@ -127,7 +127,8 @@ class Host:
         """Lines for `ip` that plug the host into the switch."""
         return [
             # Its own address on the wire stays when it boots again, or the others would look for the old one for long.
-            f"link add v{self.number} type veth peer name eth0 address 02:93:00:00:00:{self.number:02x} netns {self.pid}",
+            f"link add v{self.number} type veth "
+            f"peer name eth0 address 02:93:00:00:00:{self.number:02x} netns {self.pid}",
             f"link set v{self.number} master br0 up",
         ]
 

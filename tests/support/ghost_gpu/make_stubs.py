@@ -1,6 +1,7 @@
-"""make_stubs.py OUT LIBRARY...: writes C functions for all that these libraries of LibTorch want of CUDA, cuBLAS, cuDNN, NCCL and
-the driver. Each counts its call; those that make something hand out a block of zeros; those of the runtime that nothing here
-answers say that they are not supported. All are weak: what the ghost has itself takes their place."""
+"""make_stubs.py OUT LIBRARY...: writes C functions for all that these libraries of LibTorch
+want of CUDA, cuBLAS, cuDNN, NCCL and the driver. Each counts its call; those that make
+something hand out a block of zeros; those of the runtime that nothing here answers say that
+they are not supported. All are weak: what the ghost has itself takes their place."""
 
 import re
 import subprocess
@@ -21,7 +22,9 @@ def undefined_in(library):
 
 
 def stub(name):
-    if "Create" in name and not name.startswith(("cuda", "cu")) or re.match(r"(cublas|cublasLt|cudnn)\w*Create", name):
+    if ("Create" in name and not name.startswith(("cuda", "cu"))) or re.match(
+        r"(cublas|cublasLt|cudnn)\w*Create", name
+    ):
         return MAKES.format(name=name)
     result = next((code for start, code in NOT_SUPPORTED.items() if name.startswith(start)), 0)
     return ANSWERS.format(name=name, result=result)
