@@ -61,8 +61,9 @@ bench: setup-tests ## measure whole runs beside PyTorch DDP, MPI and gloo, in ab
 bench-all: setup-tests ## measure everything, simulated hosts too (root; ARGS)
 	@$(BENCH) all $(ARGS) && .venv/bin/python3 -m tests.performance.table
 
-format: ## format all C++ and CUDA sources
+format: ## format all C++, CUDA and Python sources
 	@clang-format -i $(SOURCES)
+	@.venv/bin/ruff check --quiet --select I --fix . && .venv/bin/ruff format --quiet .
 
 ablation: setup-tests ## measure what each feature brings on a subset of Fashion-MNIST (ARGS)
 	@$(MAKE) --no-print-directory configure

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Bits flipped at random in one rank's gradients, on simulated hosts: whether the audit finds each within the expected
 number of steps and names the right rank and host; and many checks without a flip, which must raise no alarm.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Jobs on a simulated Slurm are preempted at random moments: whether each saves in order, requeues itself and goes on.
 
     python -m tests.cluster.preemptions --signals 30 --seed 0      as root

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Measures whole runs on this machine, beside what they are compared with, the two taking turns (A B A B ...).
 
   .venv/bin/python3 -m tests.performance.bench training --models mlp --rounds 3

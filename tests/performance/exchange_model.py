@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """docs/growth.md: how the exchange of a step grows with the number of ranks, by a stated model. It measures nothing.
 
 .venv/bin/python3 -m tests.performance.exchange_model > docs/growth.md

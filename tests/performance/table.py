@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The table of figures in README.md, made from what the benchmarks wrote into build/bench/results.json.
 
   .venv/bin/python3 -m tests.performance.table            print it
