@@ -1,7 +1,8 @@
 """However a launch ends, nothing of it is left: no process, no file in /dev/shm, no port (launches.py)."""
 
 import pytest
-from launches import WAYS, left_by
+
+from tests.integration.launches import WAYS, left_by
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)

@@ -7,7 +7,7 @@ the reader's light or dark mode.
 import re
 from typing import NamedTuple
 
-from measuring import Failure
+from tests.performance.measuring import Failure
 
 PEER = "PyTorch DDP over gloo"
 MEASURE = re.compile(rf"(?P<model>[^,|]+), batch (?P<batch>\d+), (?P<ranks>\d+) ranks, beside {PEER}$")
@@ -67,7 +67,7 @@ def drawn(table):
     """The chart as SVG."""
     speeds = list(speeds_in(table))
     if not speeds:
-        raise Failure(1, f"the table has no figure beside {PEER} to draw (measure with `bench.py training`)")
+        raise Failure(1, f"the table has no figure beside {PEER} to draw (measure with `bench training`)")
     [(batch, ranks), *others] = {(speed.batch, speed.ranks) for speed in speeds}
     if others:
         raise Failure(1, "the figures of one chart must have one batch size and one number of ranks")

@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 """The table of figures in docs/performance.md, made from what the benchmarks wrote into build/bench/results.json, and
 the chart that README.md shows of it.
 
-  .venv/bin/python3 tests/performance/table.py            print the table
-  .venv/bin/python3 tests/performance/table.py --write    put it into docs/performance.md, and draw the chart
-  .venv/bin/python3 tests/performance/table.py --chart    draw the chart again from the table that is there
+  .venv/bin/python3 -m tests.performance.table            print the table
+  .venv/bin/python3 -m tests.performance.table --write    put it into docs/performance.md, and draw the chart
+  .venv/bin/python3 -m tests.performance.table --chart    draw the chart again from the table that is there
 
 Each line: what was measured, the figure, its goal and whether that is met, the commit that was measured, whether other
 work kept the machine busy, and the command that measures it again. What was not measured is left out; a goal that is
@@ -15,8 +14,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import chart
-from measuring import RESULTS, ROOT, Failure, busy, read_results
+from tests.performance import chart
+from tests.performance.measuring import RESULTS, ROOT, Failure, busy, read_results
 
 DOCUMENT, CHART = ROOT / "docs/performance.md", ROOT / "docs/training_speed.svg"
 BEGIN = "<!-- Made by tests/performance/table.py from the last measurements; do not edit. -->"
@@ -32,7 +31,7 @@ def goal_in_words(row):
 
 def lines_of_table(results):
     for part in results.values():
-        command = part["command"].removeprefix(".venv/bin/python3 tests/performance/")
+        command = part["command"].removeprefix(".venv/bin/python3 -m tests.performance.")
         commit, load = part["machine"]["commit"], "busy" if busy(part["machine"]) else "idle"
         for row in part["rows"]:
             yield f"| {row['measure']} | {row['figure']} | {goal_in_words(row)} | {commit} | {load} | `{command}` |"
