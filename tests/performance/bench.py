@@ -6,9 +6,10 @@
   .venv/bin/python3 -m tests.performance.bench growth --help  the options of one measure
 
 Figures are ratios of medians. Each measure puts its part, with the runs behind it, the command, the machine, the goal
-and whether it is met, into build/bench/results.json, of which table.py makes the table of docs/performance.md. A goal that is missed
-is no failure. Exit status: 0 done, 1 it cannot start, 2 wrong options, 3 a run failed or said nothing usable, 4 hashes
-of runs that must be equal differ. `short` and `all` go on after a failure and end with the status of the first.
+and whether it is met, into build/bench/results.json, of which table.py makes the table of docs/performance.md. A goal
+that is missed is no failure. Exit status: 0 done, 1 it cannot start, 2 wrong options, 3 a run failed or said nothing
+usable, 4 hashes of runs that must be equal differ. `short` and `all` go on after a failure and end with the status of
+the first.
 """
 
 import argparse

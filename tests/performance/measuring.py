@@ -183,8 +183,8 @@ def require_one_hash(name, runs):
 
 
 def row(measure, value, figure, goal=None, goal_said=None):
-    """One line of the table of docs/performance.md. goal: None or for example ("at least", 1.5), which `value` has to meet;
-    goal_said: the goal in better words."""
+    """One line of the table of docs/performance.md. goal: None or for example ("at least", 1.5), which `value` has to
+    meet; goal_said: the goal in better words."""
     met = None if goal is None else GOALS[goal[0]](value, goal[1])
     said = goal_said or (goal and f"{goal[0]} {goal[1]:g}")
     return {"measure": measure, "value": value, "figure": figure, "goal": said, "met": met}
