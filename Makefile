@@ -14,7 +14,7 @@ SOURCES = $$(git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh')
 
 # What is measured is built first.
 BENCH = $(MAKE) --no-print-directory configure && ninja -C build $(NINJA_QUIET) programs_to_measure && \
-	.venv/bin/python3 tests/performance/bench.py
+	.venv/bin/python3 -m tests.performance.bench
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,7 +47,7 @@ test: setup-tests ## build everything and run all tests
 
 SECONDS ?= 60
 fuzz: setup-tests ## try the readers of files with libFuzzer, SECONDS for each (TARGETS)
-	@.venv/bin/python3 tests/fuzz/fuzzing.py --seconds $(SECONDS) $(TARGETS)
+	@.venv/bin/python3 -m tests.fuzz.fuzzing --seconds $(SECONDS) $(TARGETS)
 
 docs: setup ## write what is derived from the table of parameters (docs/parameters.md, the schema)
 	@$(MAKE) --no-print-directory configure
@@ -56,18 +56,19 @@ docs: setup ## write what is derived from the table of parameters (docs/paramete
 	@build/bin/lockstep schema > configs/parameters.schema.json
 
 bench: setup-tests ## measure whole runs beside PyTorch DDP, MPI and gloo, in about 10 minutes (ARGS)
-	@$(BENCH) short $(ARGS) && .venv/bin/python3 tests/performance/table.py
+	@$(BENCH) short $(ARGS) && .venv/bin/python3 -m tests.performance.table
 
 bench-all: setup-tests ## measure everything, simulated hosts too (root; ARGS)
-	@$(BENCH) all $(ARGS) && .venv/bin/python3 tests/performance/table.py
+	@$(BENCH) all $(ARGS) && .venv/bin/python3 -m tests.performance.table
 
-format: ## format all C++ and CUDA sources
+format: ## format all C++, CUDA and Python sources
 	@clang-format -i $(SOURCES)
+	@.venv/bin/ruff check --quiet --select I --fix . && .venv/bin/ruff format --quiet .
 
 ablation: setup-tests ## measure what each feature brings on a subset of Fashion-MNIST (ARGS)
 	@$(MAKE) --no-print-directory configure
 	@ninja -C build $(NINJA_QUIET) $(PROGRAMS)
-	@.venv/bin/python3 tests/performance/ablation.py $(ARGS)
+	@.venv/bin/python3 -m tests.performance.ablation $(ARGS)
 
 clean: ## remove build/ (the runs and .venv stay)
 	@rm -rf build

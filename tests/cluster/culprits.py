@@ -1,7 +1,7 @@
 """Does `lockstep why` name the right culprit? Faults of each class, on 2, 4 and 8 ranks; prints the confusion matrix.
 
-    culprits.py [--ranks 2 4 8] [--times 3] [--faults stopped ...]       as root
-    culprits.py --clean 3600                  an hour without a fault: counts the alarms
+    python -m tests.cluster.culprits [--ranks 2 4 8] [--times 3] [--faults stopped ...]       as root
+    python -m tests.cluster.culprits --clean 3600                  an hour without a fault: counts the alarms
 
 A run on simulated hosts trains until it has a pace, a fault is planted in a rank that is drawn by chance, and `lockstep
 why` is asked until it names somebody. Right is what names the class and the rank (of a link: a host at its end).
@@ -20,19 +20,28 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
-from cluster import Cluster
-from launched import CONFIG, PROGRAMS, REPOSITORY
+from tests.cluster.launched import CONFIG, PROGRAMS, REPOSITORY
+from tests.support.cluster import Cluster
+from tests.support.image_files import tree, write_folder
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
-from image_files import tree, write_folder  # noqa: E402
-
-SETTINGS = {"data.train_samples": 1024, "data.test_samples": 64, "training.batch_size": 64,
-            "training.micro_batch_size": 4, "training.epochs": 100000, "checkpoint.every_epochs": 0,
-            "training.evaluate_every_epochs": 0, "training.log_every_steps": 1, "distributed.pin_to_cores": "false",
-            "reliability.hang_timeout_seconds": 0, "model.name": "resnet20", "augmentation.crop_padding": 0}
+SETTINGS = {
+    "data.train_samples": 1024,
+    "data.test_samples": 64,
+    "training.batch_size": 64,
+    "training.micro_batch_size": 4,
+    "training.epochs": 100000,
+    "checkpoint.every_epochs": 0,
+    "training.evaluate_every_epochs": 0,
+    "training.log_every_steps": 1,
+    "distributed.pin_to_cores": "false",
+    "reliability.hang_timeout_seconds": 0,
+    "model.name": "resnet20",
+    "augmentation.crop_padding": 0,
+}
 STEPS_FOR_A_PACE = 48
 GIVE_UP_SECONDS = 30
 PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
@@ -58,8 +67,8 @@ while True:
             os.write(fd, struct.pack("iI", file, ALLOW))
             os.close(file)
 """
-# Fills a control group until the kernel has killed for it. Arguments are the group, and its file that counts such kills.
-# The kernel gives up the pages of files first, so how much it takes is not known.
+# Fills a control group until the kernel has killed for it. Arguments are the group, and its file that counts such
+# kills. The kernel gives up the pages of files first, so how much it takes is not known.
 FILL_MEMORY = f"""
 import os, sys, time
 count, taken = os.open(sys.argv[2], os.O_RDONLY), []
@@ -84,8 +93,7 @@ class Run:
         command = cluster.mpirun_command(argv, self.placement, flags=("-x", "LOCKSTEP_PROGRESS"))
         # Over a link that is as slow as this, mpirun's own probes may be late.
         command[command.index("oob_tcp_keepalive_probes") + 1] = "30"
-        self.process = cluster.start("head", command, cwd=REPOSITORY, timeout=7200,
-                                     env={"LOCKSTEP_PROGRESS": "json"})
+        self.process = cluster.start("head", command, cwd=REPOSITORY, timeout=7200, env={"LOCKSTEP_PROGRESS": "json"})
 
     def lines(self):
         """As they come; it must not end."""
@@ -118,8 +126,9 @@ class Run:
             with contextlib.suppress(OSError):
                 folder = Path("/proc") / str(pid)
                 words = (folder / "environ").read_bytes().split(b"\0")
-                if (folder / "comm").read_text() == "lockstep-worker\n" and \
-                        f"OMPI_COMM_WORLD_RANK={rank}".encode() in words:
+                if (
+                    folder / "comm"
+                ).read_text() == "lockstep-worker\n" and f"OMPI_COMM_WORLD_RANK={rank}".encode() in words:
                     return pid
         raise RuntimeError(f"rank {rank} is not there")
 
@@ -143,10 +152,12 @@ def stopped(run, rank):
 @contextlib.contextmanager
 def stuck(run, rank):
     """The main thread alone stands still, as in a call that does not return."""
-    hold = (f"import ctypes, time; libc, pid = ctypes.CDLL(None), {run.process_of(rank)}\n"
-            f"assert libc.ptrace({PTRACE_SEIZE}, pid, None, None) == 0\n"
-            f"assert libc.ptrace({PTRACE_INTERRUPT}, pid, None, None) == 0\n"
-            "print(flush=True); time.sleep(3600)")
+    hold = (
+        f"import ctypes, time; libc, pid = ctypes.CDLL(None), {run.process_of(rank)}\n"
+        f"assert libc.ptrace({PTRACE_SEIZE}, pid, None, None) == 0\n"
+        f"assert libc.ptrace({PTRACE_INTERRUPT}, pid, None, None) == 0\n"
+        "print(flush=True); time.sleep(3600)"
+    )
     with holding(hold):  # with that program gone, the thread goes on
         yield
 
@@ -207,8 +218,16 @@ def in_memory_groups(folder):
     within = CONTROL_GROUPS / "memory" if (CONTROL_GROUPS / "memory").exists() else CONTROL_GROUPS
     name = f"lockstep-{os.getpid()}"
     try:
-        yield {}, ["sh", "-c", f'group={within}/{name}-$OMPI_COMM_WORLD_RANK; mkdir "$group" && '
-                               'echo $$ > "$group/cgroup.procs" && exec "$@"', "sh"]
+        yield (
+            {},
+            [
+                "sh",
+                "-c",
+                f'group={within}/{name}-$OMPI_COMM_WORLD_RANK; mkdir "$group" && '
+                'echo $$ > "$group/cgroup.procs" && exec "$@"',
+                "sh",
+            ],
+        )
     finally:
         for group in within.glob(f"{name}-*"):
             remove_group(group)
@@ -292,10 +311,15 @@ class Fault(NamedTuple):
     prepare: Callable = as_it_is  # settings of the run, and what its program is started with
 
 
-FAULTS = {"dead": Fault(dead, "dead"), "stopped": Fault(stopped, "stopped"), "stuck": Fault(stuck, "stuck"),
-          "stuck in data": Fault(hanging_files, "stuck", "waiting for a disk or a file system", from_files),
-          "out of memory": Fault(out_of_memory, "out of memory", prepare=in_memory_groups),
-          "slow compute": Fault(slow_compute, "slow compute"), "slow link": Fault(slow_link, "slow link")}
+FAULTS = {
+    "dead": Fault(dead, "dead"),
+    "stopped": Fault(stopped, "stopped"),
+    "stuck": Fault(stuck, "stuck"),
+    "stuck in data": Fault(hanging_files, "stuck", "waiting for a disk or a file system", from_files),
+    "out of memory": Fault(out_of_memory, "out of memory", prepare=in_memory_groups),
+    "slow compute": Fault(slow_compute, "slow compute"),
+    "slow link": Fault(slow_link, "slow link"),
+}
 
 
 def is_right(run, fault, rank, finding):
@@ -309,8 +333,11 @@ def is_right(run, fault, rank, finding):
 def try_fault(name, ranks, draw):
     """(the trouble that was named, the words if it was not the right one at the right place, seconds until then)"""
     fault, rank = FAULTS[name], draw.randrange(ranks)
-    with tempfile.TemporaryDirectory() as folder, fault.prepare(Path(folder)) as (settings, wrapper), \
-            Cluster(hosts=min(ranks, 4)) as cluster:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fault.prepare(Path(folder)) as (settings, wrapper),
+        Cluster(hosts=min(ranks, 4)) as cluster,
+    ):
         run = Run(cluster, ranks, Path(folder) / "run", SETTINGS | settings, wrapper)
         run.wait_for_steps(STEPS_FOR_A_PACE)
         begin = time.monotonic()

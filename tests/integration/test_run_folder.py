@@ -8,9 +8,22 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from checkpoint_hashes import write_sealed
-from launching import (LOCKSTEP, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, result_of, run, set_options,
-                       train, train_command, why)
+
+from tests.support.checkpoint_hashes import write_sealed
+from tests.support.launching import (
+    LOCKSTEP,
+    QUICKSTART,
+    WORKER,
+    Started,
+    checkpoints_of,
+    metrics_of,
+    result_of,
+    run,
+    set_options,
+    train,
+    train_command,
+    why,
+)
 
 STEPS, STEPS_PER_EPOCH, LOG_EVERY = 20, 8, 3
 REFUSED = Path("status/refused_start.json")
@@ -19,8 +32,12 @@ HASH = re.compile(r"[0-9a-f]{32}")
 
 @pytest.fixture(scope="module")
 def settings(mlp):
-    return mlp | {"data.train_samples": 2048, "data.test_samples": 200, "training.max_steps": STEPS,
-                  "training.log_every_steps": LOG_EVERY}
+    return mlp | {
+        "data.train_samples": 2048,
+        "data.test_samples": 200,
+        "training.max_steps": STEPS,
+        "training.log_every_steps": LOG_EVERY,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +59,17 @@ def files_of(folder):
 
 def test_the_folder_holds_what_is_documented(finished):
     assert {path.name for path in finished.iterdir()} == {
-        "plan.json", "resolved.toml", "metrics.jsonl", "result.json", "checkpoint", "log", "lock", "status",
-        "weights.safetensors", "ema.safetensors"}
+        "plan.json",
+        "resolved.toml",
+        "metrics.jsonl",
+        "result.json",
+        "checkpoint",
+        "log",
+        "lock",
+        "status",
+        "weights.safetensors",
+        "ema.safetensors",
+    }
     assert sorted(path.name for path in (finished / "log").iterdir()) == [f"rank-{rank}.log" for rank in range(3)]
     assert sorted(path.name for path in (finished / "status").iterdir()) == [f"rank-{rank}.json" for rank in range(3)]
     assert "saved step 20" in (finished / "log" / "rank-0.log").read_text()
@@ -160,8 +186,12 @@ def test_more_steps_go_on_and_equal_a_run_in_one_go(output, settings, tmp_path):
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_more_epochs_go_on_and_say_so_where_that_is_another_run_than_one_in_one_go(settings, tmp_path, schedule):
-    epochs = settings | {"training.max_steps": 0, "training.epochs": 1, "schedule.name": schedule,
-                         "schedule.warmup_ratio": 0.0}
+    epochs = settings | {
+        "training.max_steps": 0,
+        "training.epochs": 1,
+        "schedule.name": schedule,
+        "schedule.warmup_ratio": 0.0,
+    }
     train(tmp_path / "run", 2, epochs)
     assert result_of(tmp_path / "run")["steps"] == STEPS_PER_EPOCH
     more = epochs | {"training.epochs": 2}
@@ -223,15 +253,22 @@ def test_files_of_another_run_are_not_taken_for_those_of_this(output, settings):
     about["config"]["run"]["seed"] = 7
     write_sealed(manifest, about)
     outcome = run(train_command(output, 1, settings | {"training.max_steps": 21}))
-    assert outcome.exit_code == 2 and "are of a run with another plan (run.seed: 7 -> 0)" in outcome.stderr, outcome.output
+    assert outcome.exit_code == 2 and "are of a run with another plan (run.seed: 7 -> 0)" in outcome.stderr, (
+        outcome.output
+    )
     (output / "plan.json").unlink()
     train(output, 1, settings | {"training.max_steps": 1}, "--fresh")
     assert result_of(output.with_name("run.1"))["steps"] == STEPS
 
 
 OTHER = {
-    "optimizer.learning_rate": 0.01, "training.batch_size": 64, "run.seed": 7, "model.hidden_sizes": [8],
-    "training.max_steps": STEPS - 1, "training.epochs": 3, "data.train_samples": 1024,
+    "optimizer.learning_rate": 0.01,
+    "training.batch_size": 64,
+    "run.seed": 7,
+    "model.hidden_sizes": [8],
+    "training.max_steps": STEPS - 1,
+    "training.epochs": 3,
+    "data.train_samples": 1024,
 }
 
 
@@ -271,8 +308,13 @@ def test_all_settings_that_differ_are_named_at_once(output, settings):
 
 
 def test_settings_that_change_no_result_may_change(output, settings):
-    other = settings | {"training.max_steps": 24, "checkpoint.keep": 3, "training.log_every_steps": 1,
-                        "reliability.collective_timeout_seconds": 60, "run.name": "other"}
+    other = settings | {
+        "training.max_steps": 24,
+        "checkpoint.keep": 3,
+        "training.log_every_steps": 1,
+        "reliability.collective_timeout_seconds": 60,
+        "run.name": "other",
+    }
     assert train(output, 2, other).event("start")["step"] == STEPS
 
 
@@ -312,8 +354,12 @@ def test_fresh_leaves_a_link_to_another_place_as_it_is(settings, tmp_path):
 @pytest.mark.parametrize("options", [[], ["--fresh"]], ids=["plain", "fresh"])
 def test_a_second_run_in_the_same_folder_is_refused(settings, tmp_path, options):
     output = tmp_path / "run"
-    endless = settings | {"training.max_steps": 1_000_000, "training.epochs": 1_000_000,
-                          "training.evaluate_every_epochs": 0, "checkpoint.every_epochs": 0}
+    endless = settings | {
+        "training.max_steps": 1_000_000,
+        "training.epochs": 1_000_000,
+        "training.evaluate_every_epochs": 0,
+        "checkpoint.every_epochs": 0,
+    }
     with Started(train_command(output, 1, endless)) as first:
         first.wait_for_event("step")
         second = run(train_command(output, 1, endless | {"training.max_steps": 1}, *options))
@@ -362,7 +408,9 @@ def test_eval_finds_the_data_from_any_folder_and_where_they_have_moved(settings,
     assert outcome.exit_code == 0 and "this evaluation leaves no log" in outcome.stderr, outcome.output
     (tmp_path / "data").rename(tmp_path / "moved")
     outcome = run(command)
-    assert outcome.exit_code == 4 and "name what holds the data of the run with --data PATH" in outcome.stderr, outcome.output
+    assert outcome.exit_code == 4 and "name what holds the data of the run with --data PATH" in outcome.stderr, (
+        outcome.output
+    )
     outcome = run([*command, "--data", "../moved"], cwd=tmp_path / "elsewhere")
     assert outcome.exit_code == 0, outcome.output
     assert outcome.event("evaluation")["test_accuracy"] == result_of(tmp_path / "run")["test_accuracy"]

@@ -1,4 +1,5 @@
 """No source file or script has more than 400 lines."""
+
 from sources import CPP, SCRIPTS, finish, tracked
 
 LONGEST = 400

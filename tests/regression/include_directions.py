@@ -1,4 +1,5 @@
 """Rooms include only the rooms below them, and torch and MPI only where they may."""
+
 import re
 
 from sources import CPP, finish, tracked

@@ -1,6 +1,7 @@
-"""The GPU computes as the host does: the kernels' PTX, compiled with the flags of the build, has no fused multiplication and
-addition, only exact divisions and square roots, keeps denormals, and loads nothing past the coherent caches, for a sum may
-take the place of what it adds."""
+"""The GPU computes as the host does: the kernels' PTX, compiled with the flags of the build, has no fused
+multiplication and addition, only exact divisions and square roots, keeps denormals, and loads nothing past the coherent
+caches, for a sum may take the place of what it adds."""
+
 import json
 import re
 import shlex
@@ -12,8 +13,14 @@ from sources import finish
 # What must be in the code of each, or the kernel has another form than this test believes.
 SOURCES = {
     "collectives/tree_sum_kernel.cu": [r"add(\.rn)?\.f32"],
-    "worker/update_kernels.cu": [r"add(\.rn)?\.f32", r"mul(\.rn)?\.f32", r"div\.rn\.f32", r"sqrt\.rn\.f32", r"mul(\.rn)?\.f64",
-                                 r"add(\.rn)?\.f64"],
+    "worker/update_kernels.cu": [
+        r"add(\.rn)?\.f32",
+        r"mul(\.rn)?\.f32",
+        r"div\.rn\.f32",
+        r"sqrt\.rn\.f32",
+        r"mul(\.rn)?\.f64",
+        r"add(\.rn)?\.f64",
+    ],
 }
 FORBIDDEN = {
     r"(?:fma|mad)\S*\.f(?:32|64)": "rounds once where the host rounds twice",

@@ -1,4 +1,5 @@
 """Each source rule passes in a small clean repository and fails once the mistake it is about is planted."""
+
 import subprocess
 import sys
 import tempfile
@@ -7,6 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CLEAN = '#include "common/error.hpp"\n\nint answer() { return 42; }\n'
+CLEAN_PYTHON = 'import sys\n\nprint("not sys.path", sys.argv)\n'
 TABLE = """\
 BEGIN_SECTION(Training, training, "Steps.")
 PARAMETER(training, Integer, epochs, 20, any)
@@ -28,6 +30,11 @@ RULES = "bool kept(const Config& config) { return config.loss.more > config.loss
 UNREAD = TABLE.replace("END_SECTION(Loss", "PARAMETER(loss, Real, more, 2, any)\nEND_SECTION(Loss")
 MISTAKES = [
     ("formatting.py", "worker/a.cpp", "int   answer( ) {return 42;}\n"),
+    ("python_formatting.py", "tests/a.py", "answer = 'of one quote'\n"),
+    ("python_formatting.py", "tests/a.py", "import os\n\nanswer = 42\n"),
+    ("python_imports.py", "tests/a.py", 'import sys\n\nsys.path.append("tests")\n'),
+    ("python_imports.py", "tests/b.py", 'from sys import path\n\npath.insert(0, "tests")\n'),
+    ("python_imports.py", "tests/c.py", 'import site\n\nsite.addsitedir("tests")\n'),
     ("include_directions.py", "common/a.hpp", '#include "worker/plan.hpp"\n'),
     ("include_directions.py", "collectives/a.hpp", "#include <torch/torch.h>\n"),
     ("include_directions.py", "collectives/b.hpp", '#include "configs/config.hpp"\n'),
@@ -43,7 +50,7 @@ MISTAKES = [
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("* training.steps", "* 2")),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("* training.steps", "* 2 /* training.steps */")),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("settings.gamma", "2  // settings.gamma")),
-    ("rows_are_read.py", "worker/reads.cpp", READS.replace("settings.gamma", "number(\"settings.gamma\")")),
+    ("rows_are_read.py", "worker/reads.cpp", READS.replace("settings.gamma", 'number("settings.gamma")')),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("return settings.gamma", "settings.gamma = 2")),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("Config::Loss", "Config::Training")),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("= config.training", "= config.other")),
@@ -70,7 +77,9 @@ def missed(rule, name, text):
     with tempfile.TemporaryDirectory() as folder:
         git(folder, "init", "-q")
         plant(folder, ".clang-format", (ROOT / ".clang-format").read_text())
+        plant(folder, "pyproject.toml", (ROOT / "pyproject.toml").read_text())
         plant(folder, "worker/clean.cpp", CLEAN)
+        plant(folder, "tests/clean.py", CLEAN_PYTHON)
         plant(folder, "configs/parameters.def", TABLE)
         plant(folder, "configs/rules.cpp", RULES)
         plant(folder, "worker/reads.cpp", READS)

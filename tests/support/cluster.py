@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from rack import HEAD_ADDRESS, NETWORK
+from tests.support.rack import HEAD_ADDRESS, NETWORK
 
 ANSWER_SECONDS = 60  # longer than the rack gives Slurm to start, so that its own message is the one read
 
@@ -128,9 +128,17 @@ class Cluster:
         try:
             self._write_files()
             self._rack = subprocess.Popen(
-                [sys.executable, Path(__file__).with_name("rack.py"), self.directory, str(len(self.host_names)),
-                 *self._services],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment("head", {}), start_new_session=True,
+                [
+                    sys.executable,
+                    Path(__file__).with_name("rack.py"),
+                    self.directory,
+                    str(len(self.host_names)),
+                    *self._services,
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=self._environment("head", {}),
+                start_new_session=True,
             )
             rack = self._read_reply()
             self.pid = rack["pid"]
@@ -155,7 +163,8 @@ class Cluster:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self, host, argv, *, env=None, cwd=None, timeout=60, **popen):
-        """Starts a command on a host ("head", "n1", ...) and returns its Popen, with stdout and stderr in one text pipe.
+        """Starts a command on a host ("head", "n1", ...) and
+        returns its Popen, with stdout and stderr in one text pipe.
 
         After `timeout` seconds it is sent SIGTERM, two seconds later SIGKILL (exit code 124, 137).
         """

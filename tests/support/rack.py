@@ -127,7 +127,8 @@ class Host:
         """Lines for `ip` that plug the host into the switch."""
         return [
             # Its own address on the wire stays when it boots again, or the others would look for the old one for long.
-            f"link add v{self.number} type veth peer name eth0 address 02:93:00:00:00:{self.number:02x} netns {self.pid}",
+            f"link add v{self.number} type veth "
+            f"peer name eth0 address 02:93:00:00:00:{self.number:02x} netns {self.pid}",
             f"link set v{self.number} master br0 up",
         ]
 
@@ -169,11 +170,13 @@ class Host:
             make_own_mounts(self.name)
             if not os.read(powered, 1):
                 os._exit(1)
-            ip([
-                "link set lo up",
-                f"address add {NETWORK}.{self.number}/24 dev eth0",
-                "link set eth0 up",
-            ])
+            ip(
+                [
+                    "link set lo up",
+                    f"address add {NETWORK}.{self.number}/24 dev eth0",
+                    "link set eth0 up",
+                ]
+            )
             give_up_on_silent_peers_early()
             log = self.directory / "log" / self.name
             os.environ["TMPDIR"] = str(self.directory / "tmp" / self.name)
@@ -203,12 +206,14 @@ class Controller:
         make_own_mounts("head")
         mount("tmpfs", "/run", "tmpfs")
         mount(self.directory / "hosts", "/etc/hosts", flags=MS_BIND)
-        ip([
-            "link set lo up",
-            "link add br0 type bridge",
-            f"address add {HEAD_ADDRESS}/24 dev br0",
-            "link set br0 up",
-        ])
+        ip(
+            [
+                "link set lo up",
+                "link add br0 type bridge",
+                f"address add {HEAD_ADDRESS}/24 dev br0",
+                "link set br0 up",
+            ]
+        )
         give_up_on_silent_peers_early()
         if "ssh" in self.services:
             os.mkdir("/run/sshd", 0o755)
@@ -243,8 +248,22 @@ class Controller:
         ip([f"link set v{host.number} up"])
         # Who looked for the host in vain still gives up on what he sends it now (EHOSTUNREACH, for up to 3 s).
         for pid in [os.getpid(), *(each.pid for each in self.hosts.values() if each.pid)]:
-            subprocess.run(["nsenter", "--target", str(pid), "--net", "ip", "neighbour", "flush", "nud", "failed",
-                            "nud", "incomplete"], check=True)
+            subprocess.run(
+                [
+                    "nsenter",
+                    "--target",
+                    str(pid),
+                    "--net",
+                    "ip",
+                    "neighbour",
+                    "flush",
+                    "nud",
+                    "failed",
+                    "nud",
+                    "incomplete",
+                ],
+                check=True,
+            )
 
     def _boot(self, hosts):
         for host in hosts:
@@ -259,8 +278,13 @@ class Controller:
         munge = self.directory / "munge"
         os.mkdir("/run/munge", 0o755)
         subprocess.run(
-            ["munged", f"--key-file={munge}/key", f"--pid-file={munge}/pid", f"--log-file={munge}/log",
-             f"--seed-file={munge}/seed"],
+            [
+                "munged",
+                f"--key-file={munge}/key",
+                f"--pid-file={munge}/pid",
+                f"--log-file={munge}/log",
+                f"--seed-file={munge}/seed",
+            ],
             check=True,
         )
         self.slurmctld = start_daemon(["slurmctld", "-D"], self.directory / "log" / "slurmctld")

@@ -1,4 +1,5 @@
 """What a run draws and feeds to its model, written once more in numpy from docs/numerics.md and the papers."""
+
 import functools
 import gzip
 import math
@@ -14,7 +15,8 @@ def uint64s(*values):
 
 
 def philox(counter, key):
-    """Philox4x32-10 (Salmon et al. 2011, section 3.3): four and two numbers or arrays to four arrays, all of 32 bits."""
+    """Philox4x32-10 (Salmon et al. 2011, section 3.3): four and
+    two numbers or arrays to four arrays, all of 32 bits."""
     multiplier_0, multiplier_1, weyl_0, weyl_1, half = uint64s(0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85, 32)
     c0, c1, c2, c3, k0, k1 = uint64s(*counter, *key)
     for _ in range(10):
@@ -41,8 +43,8 @@ def uniforms(drawn):
 
 @functools.cache
 def sample_order(seed, epoch, count):
-    """The samples 0 .. count - 1 in the order of the epoch: a Feistel network of six rounds over the next power of four,
-    walked until it falls inside (Black and Rogaway 2002)."""
+    """The samples 0 .. count - 1 in the order of the epoch: a Feistel network of six rounds over the next power of
+    four, walked until it falls inside (Black and Rogaway 2002)."""
     half = next(bits for bits in range(1, 32) if 4**bits >= count)
     six, bits, mask = uint64s(6, half, 2**half - 1)
 
@@ -64,7 +66,7 @@ def crops_and_flips(seed, epoch, samples, padding, probability):
     drawn = words(seed, AUGMENTATION, epoch, samples, 1)
     places = drawn[:, :2].astype(np.uint64) * np.uint64(2 * padding + 1) >> np.uint64(32)
     flips = uniforms(drawn[:, 2:])[:, 0] < probability
-    return [(int(top), int(left), bool(flip)) for (top, left), flip in zip(places, flips)]
+    return [(int(top), int(left), bool(flip)) for (top, left), flip in zip(places, flips, strict=True)]
 
 
 def normals(seed, index, count):
@@ -102,7 +104,8 @@ def initial_weights(shapes, seed, deviation=None):
 
 
 def drop_mask(seed, purpose, step, micro_batch, layer, rate, count):
-    """What multiplies each of so many elements (or samples), float32: 0 with probability `rate`, else 1 / (1 - rate)."""
+    """What multiplies each of so many elements (or samples),
+    float32: 0 with probability `rate`, else 1 / (1 - rate)."""
     drawn = words(seed, purpose, step, layer << 32 | micro_batch, -(-count // 4))[:count]
     return np.where(drawn < math.floor(rate * 2**32), 0, 1 / (1 - rate)).astype(np.float32)
 
@@ -113,7 +116,7 @@ def read_idx(path, samples=0):
     dimensions = content[3]
     shape = np.frombuffer(content, ">u4", dimensions, 4)
     array = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    return array[:samples or None]
+    return array[: samples or None]
 
 
 def mean_and_std(images):
@@ -128,17 +131,19 @@ def normalised(images, mean, std):
 
 
 def micro_batches(step, seed, train_samples, samples_per_step, micro_batch_size):
-    """(epoch, samples of each micro-batch) of a step, counted from 0. What does not fill an epoch's last step is left out."""
+    """(epoch, samples of each micro-batch) of a step, counted from
+    0. What does not fill an epoch's last step is left out."""
     epoch, position = divmod(step, train_samples // samples_per_step)
     order = sample_order(seed, epoch, train_samples)
-    samples = order[position * samples_per_step:(position + 1) * samples_per_step]
+    samples = order[position * samples_per_step : (position + 1) * samples_per_step]
     return epoch, samples.reshape(-1, micro_batch_size)
 
 
 def tree_sum(leaves):
-    """The sum of arrays along the tree of docs/numerics.md: neighbours in pairs, level by level, the odd one as it is."""
+    """The sum of arrays along the tree of docs/numerics.md:
+    neighbours in pairs, level by level, the odd one as it is."""
     while len(leaves) > 1:
-        pairs = [leaves[i:i + 2] for i in range(0, len(leaves), 2)]
+        pairs = [leaves[i : i + 2] for i in range(0, len(leaves), 2)]
         leaves = [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
     return leaves[0]
 

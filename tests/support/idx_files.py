@@ -43,6 +43,6 @@ def label_file(part):
 def write_folder(folder, train, test):
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in (("train", train), ("t10k", test)):
-        for file, content in zip(file_names(name), (image_file(part), label_file(part))):
+        for file, content in zip(file_names(name), (image_file(part), label_file(part)), strict=True):
             (folder / file).write_bytes(gzip.compress(content, compresslevel=1))
     return folder

@@ -3,6 +3,8 @@
 Nothing here is shared with the programs: left-over nodes come from the definition of the tree (docs/numerics.md), not
 from the walk that the workers do, so that a mistake in either shows.
 """
+
+import itertools
 from typing import NamedTuple
 
 BLOCK = 4096  # elements; shards end where a block does
@@ -26,6 +28,7 @@ def rank_range(count, rank, ranks):
 def cover(leaves, owned):
     """The nodes (level, index) that are wholly in the range `owned`, but whose parents are not, from left to right.
     Node (l, i) has the leaves from i 2^l to min((i + 1) 2^l, leaves) - 1."""
+
     def within(level, index):
         begin, end = index << level, min((index + 1) << level, leaves)
         if end <= owned.start or begin >= owned.stop or begin >= end:
@@ -33,6 +36,7 @@ def cover(leaves, owned):
         if owned.start <= begin and end <= owned.stop:
             return [(level, index)]
         return within(level - 1, 2 * index) + within(level - 1, 2 * index + 1)
+
     return within(max(leaves - 1, 0).bit_length(), 0)
 
 
@@ -55,7 +59,7 @@ def shards(counts, ranks):
     starts, size = flat_blocks(counts)
     borders = [next((start for start in starts if start >= size * rank // ranks), size) for rank in range(ranks)]
     borders.append(size)
-    return [end - begin for begin, end in zip(borders, borders[1:])]
+    return [end - begin for begin, end in itertools.pairwise(borders)]
 
 
 def equal_shards(elements, ranks):
@@ -65,16 +69,20 @@ def equal_shards(elements, ranks):
 def mlp_tensors(inputs, hidden, classes):
     """Elements of the weights and biases of a perceptron, in the order of registration."""
     sizes = [inputs, *hidden, classes]
-    return [count for before, after in zip(sizes, sizes[1:]) for count in (before * after, after)]
+    return [count for before, after in itertools.pairwise(sizes) for count in (before * after, after)]
 
 
 def between_ranks(owned_pieces, shard_sizes):
     """What each rank sends in reduce_scatter and all_gather when every rank sends for itself."""
+
     def of(rank):
         others = [size for peer, size in enumerate(shard_sizes) if peer != rank]
         own, held = shard_sizes[rank], owned_pieces[rank]
-        return Exchange(held * sum(-(-size // BUCKET) for size in others) + len(others) * (own > 0),
-                        4 * held * sum(others) + 4 * len(others) * own)
+        return Exchange(
+            held * sum(-(-size // BUCKET) for size in others) + len(others) * (own > 0),
+            4 * held * sum(others) + 4 * len(others) * own,
+        )
+
     return [of(rank) for rank in range(len(shard_sizes))]
 
 
@@ -99,11 +107,11 @@ def part(stretch, rank, ranks):
 
 
 def between_gpus(owned_pieces, shard_sizes):
-    """What each rank sends over NCCL in float32: its pieces of every stretch to those who add a part of it, its own parts
-    of the sum to the owners, and its updated shard to all."""
+    """What each rank sends over NCCL in float32: its pieces of every stretch to those who add a part of it, its own
+    parts of the sum to the owners, and its updated shard to all."""
     ranks = len(shard_sizes)
-    ends = [sum(shard_sizes[:rank + 1]) for rank in range(ranks)]
-    owned = [range(end - size, end) for end, size in zip(ends, shard_sizes)]
+    ends = [sum(shard_sizes[: rank + 1]) for rank in range(ranks)]
+    owned = [range(end - size, end) for end, size in zip(ends, shard_sizes, strict=True)]
 
     def of(rank):
         sent = []  # elements of each message
@@ -115,6 +123,7 @@ def between_gpus(owned_pieces, shard_sizes):
                 sent.append(overlap(part(stretch, rank, ranks), owned[peer]))
             sent.append(shard_sizes[rank])
         return Exchange(sum(size > 0 for size in sent), 4 * sum(sent))
+
     return [of(rank) for rank in range(ranks)]
 
 
@@ -122,14 +131,16 @@ def on_hosts(ranks, ranks_of_host):
     """The ranks of each host: contiguous, as mpirun places them. ranks_of_host: how many each host has."""
     assert sum(ranks_of_host) == ranks
     firsts = [sum(ranks_of_host[:host]) for host in range(len(ranks_of_host))]
-    return [range(first, first + count) for first, count in zip(firsts, ranks_of_host)]
+    return [range(first, first + count) for first, count in zip(firsts, ranks_of_host, strict=True)]
 
 
 def host_pieces(leaves, ranks, ranks_of_host):
     """Left-over nodes on each host, of its ranks' micro-batches taken together."""
+
     def of(members):
         first, last = rank_range(leaves, members[0], ranks), rank_range(leaves, members[-1], ranks)
         return len(cover(leaves, range(first.start, last.stop)))
+
     return [of(members) for members in on_hosts(ranks, ranks_of_host)]
 
 
@@ -139,8 +150,10 @@ def between_hosts(leaves, shard_sizes, ranks_of_host):
     nothing is sent."""
     ranks, elements, peers = len(shard_sizes), sum(shard_sizes), len(ranks_of_host) - 1
     own = [sum(shard_sizes[rank] for rank in members) for members in on_hosts(ranks, ranks_of_host)]
-    return [4 * held * (elements - size) + 4 * size * peers
-            for held, size in zip(host_pieces(leaves, ranks, ranks_of_host), own)]
+    return [
+        4 * held * (elements - size) + 4 * size * peers
+        for held, size in zip(host_pieces(leaves, ranks, ranks_of_host), own, strict=True)
+    ]
 
 
 def ring_bytes(elements, members):

@@ -1,13 +1,9 @@
 """Which micro-batch an audit picks and who computes it again, written once more, and runs on hardware that errs."""
 
 import json
-import sys
-from pathlib import Path
 
-from launching import MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, mpirun, run, set_options
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "reference"))
-from reference import words  # noqa: E402
+from tests.support.launching import MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, mpirun, run, set_options
+from tests.support.reference import words
 
 AUDIT = 12  # Purpose::audit
 FLIPPING = PROGRAMS / "worker_flipping_bits"

@@ -27,7 +27,7 @@ def manifest_hash(manifest):
 def array_hash(tensors):
     """Of numpy arrays in the order of the flat buffer."""
     parts = [tensor.reshape(-1) for tensor in tensors]
-    return xxh3(b"".join(xxh3(part[at:at + BLOCK].tobytes()) for part in parts for at in range(0, len(part), BLOCK)))
+    return xxh3(b"".join(xxh3(part[at : at + BLOCK].tobytes()) for part in parts for at in range(0, len(part), BLOCK)))
 
 
 def write_sealed(path, manifest):
@@ -41,6 +41,8 @@ def reseal(path, names, **arrays):
     manifest = json.loads(path.read_text())
     assert "decisions" not in manifest and set(names) == set(manifest["arrays"])
     manifest["arrays"] |= {name: digest.hex() for name, digest in arrays.items()}
-    hashes = [xxh3(manifest["step"].to_bytes(8, "little"))] + [bytes.fromhex(manifest["arrays"][name]) for name in names]
+    hashes = [xxh3(manifest["step"].to_bytes(8, "little"))] + [
+        bytes.fromhex(manifest["arrays"][name]) for name in names
+    ]
     manifest["state_hash"] = xxh3(b"".join(hashes)).hex()
     write_sealed(path, manifest)

@@ -1,5 +1,6 @@
 """Starts lockstep's programs for the tests, follows them, and sees to it that nothing of them is left."""
 
+import contextlib
 import json
 import os
 import select
@@ -51,14 +52,20 @@ class Started:
 
     def __init__(self, argv, cwd=None, environment=None):
         self._mark = f"{MARK}={uuid.uuid4()}"
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (__exit__ closes it)
         self._stdout = b""
         self._read = 0  # bytes of _stdout that next_event() has passed
         self._begin = time.monotonic()
         name, value = self._mark.split("=")
         self.process = subprocess.Popen(
-            [str(word) for word in argv], cwd=cwd, env=os.environ | {name: value} | (environment or {}),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._stderr, start_new_session=True)
+            [str(word) for word in argv],
+            cwd=cwd,
+            env=os.environ | {name: value} | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            start_new_session=True,
+        )
 
     def __enter__(self):
         return self
@@ -87,18 +94,21 @@ class Started:
 
     def process_of_rank(self, rank, program=WORKER):
         environments = self.processes()
-        [pid] = [pid for pid, environment in environments.items()
-                 if command_of(pid) == program.name[:15] and environment.get("OMPI_COMM_WORLD_RANK") == str(rank)]
+        [pid] = [
+            pid
+            for pid, environment in environments.items()
+            if command_of(pid) == program.name[:15] and environment.get("OMPI_COMM_WORLD_RANK") == str(rank)
+        ]
         return pid
 
     def next_event(self, seconds=RUN_SECONDS):
         """The next JSON line of standard output; None at its end."""
         deadline = time.monotonic() + seconds
-        while b"\n" not in self._stdout[self._read:]:
+        while b"\n" not in self._stdout[self._read :]:
             if not self._read_more(deadline):
                 return None
         end = self._stdout.index(b"\n", self._read)
-        line, self._read = self._stdout[self._read:end], end + 1
+        line, self._read = self._stdout[self._read : end], end + 1
         return json.loads(line)
 
     def wait_for_event(self, name, **fields):
@@ -135,8 +145,7 @@ class Started:
     def _fail_as_hung(self):
         left = {pid: command_of(pid) for pid in self.processes()}
         self._kill_all()
-        raise AssertionError(
-            f"hung, with {left}\n{last_lines(self._stdout.decode())}\n{last_lines(self.stderr())}")
+        raise AssertionError(f"hung, with {left}\n{last_lines(self._stdout.decode())}\n{last_lines(self.stderr())}")
 
     def _left_after(self, seconds):
         """Waits until all processes of this start are gone; the names of those that are not."""
@@ -156,10 +165,8 @@ class Started:
     def _kill_all(self):
         while alive := self.processes():
             for pid in alive:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             self.process.poll()
 
     def stderr(self):

@@ -15,8 +15,10 @@ def picture(number, height=32, width=32, grey=False):
     """A smooth coloured or grey picture with noise, another one for each number."""
     random = np.random.default_rng(number)
     y, x = np.mgrid[0:height, 0:width]
-    waves = [np.sin(x * random.uniform(0.05, 0.6) + y * random.uniform(0.05, 0.6) + random.uniform(0, 6))
-             for _ in range(1 if grey else 3)]
+    waves = [
+        np.sin(x * random.uniform(0.05, 0.6) + y * random.uniform(0.05, 0.6) + random.uniform(0, 6))
+        for _ in range(1 if grey else 3)
+    ]
     levels = np.stack(waves, -1) * 90 + 128 + random.normal(0, 6, (height, width, 1))
     levels = levels.clip(0, 255).astype(np.uint8)
     return Image.fromarray(levels[..., 0] if grey else levels)
@@ -78,10 +80,11 @@ def read_packed(path):
     """A packed file, as docs/data_format.md describes it."""
     content = path.read_bytes()
     assert content[:8] == b"lockpack"
-    (version, height, width, channels, train, test, classes, names_bytes, records_offset,
-     pixels_offset) = np.frombuffer(content, "<u8", 10, 8).tolist()
+    (version, height, width, channels, train, test, classes, names_bytes, records_offset, pixels_offset) = (
+        np.frombuffer(content, "<u8", 10, 8).tolist()
+    )
     assert version == 1
-    names = content[104:104 + names_bytes].decode().splitlines()
+    names = content[104 : 104 + names_bytes].decode().splitlines()
     assert len(names) in (0, classes)
     records = np.frombuffer(content, RECORD, train + test, records_offset)
     pixels = np.frombuffer(content, np.uint8, offset=pixels_offset)
