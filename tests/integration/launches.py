@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from tests.support.launching import MPI_ENVIRONMENT, Started, train_command
+from tests.support.traces import looked_at
 
 EXAMPLES = """Examples:
   .venv/bin/python -m tests.integration.launches --launches 50
@@ -75,33 +76,20 @@ WAYS = [
 ]
 
 
-def what_is_there():
-    """Files in shared memory, and ports that somebody listens on."""
-    ports = {
-        line.split()[1]
-        for name in ("tcp", "tcp6")
-        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
-        if line.split()[3] == "0A"
-    }
-    return {str(path) for path in Path("/dev/shm").rglob("*")} | {
-        f"port {int(port.split(':')[1], 16)}" for port in ports
-    }
-
-
 def left_by(way, folder, number=0):
-    """What is there that was not before a run that ended in this way; its processes are an AssertionError."""
-    before = what_is_there()
+    """Files and ports that are left of a run that ended in this way; its processes are an AssertionError."""
     settings = SETTINGS | ({"training.epochs": 1} if way is end_by_itself else {})
-    with Started(
-        train_command(folder / f"{way.__name__}-{number}", RANKS, settings), environment=MPI_ENVIRONMENT
-    ) as started:
-        started.wait_for_event("step")
-        way(started)
-        started.finish()
-    deadline = time.monotonic() + LEAVE_SECONDS
-    while (left := what_is_there() - before) and time.monotonic() < deadline:
-        time.sleep(0.1)  # between two looks
-    return left
+    with looked_at() as place:
+        command = place.command(train_command(folder / f"{way.__name__}-{number}", RANKS, settings))
+        with Started(command, environment=MPI_ENVIRONMENT) as started:
+            started.wait_for_event("step")
+            place.note(started.processes())
+            way(started)
+            started.finish()
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while (left := place.left()) and time.monotonic() < deadline:
+            time.sleep(0.1)  # between two looks
+        return left
 
 
 def main():

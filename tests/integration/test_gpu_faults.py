@@ -4,7 +4,6 @@ the same end; what NVML tells of the GPUs is seen in everything that watches a r
 import json
 import os
 import shutil
-import socket
 import urllib.request
 
 import pytest
@@ -24,6 +23,7 @@ from tests.support.launching import (
     set_options,
     why,
 )
+from tests.support.ports import reserved_port
 from tests.support.skipping import cannot_run
 
 DOUBLE = PROGRAMS / "worker_on_nccl_double"
@@ -300,12 +300,13 @@ def long_run(settings, **more):
 def going_on(programs_on_double, settings, tmp_path, nvml):
     """Starts a run of 2 ranks that does not end by itself, with the ghost's NVML."""
     nvml.tell("gpus 0 2")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with Started(
-        command(programs_on_double, tmp_path / "run", 2, long_run(settings, **{"run.prometheus_port": port})),
-        environment={"NCCL_DOUBLE_GPUS": "2"} | nvml.environment,
-    ) as started:
+    with (
+        reserved_port() as port,
+        Started(
+            command(programs_on_double, tmp_path / "run", 2, long_run(settings, **{"run.prometheus_port": port})),
+            environment={"NCCL_DOUBLE_GPUS": "2"} | nvml.environment,
+        ) as started,
+    ):
         started.wait_for_event("step", step=3)
         yield started, tmp_path / "run", port
 

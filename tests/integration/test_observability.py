@@ -16,6 +16,7 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import metadata as hparams
 
 from tests.support.launching import Started, metrics_of, result_of, run, train, train_command
+from tests.support.ports import reserved_port
 
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -28,9 +29,8 @@ def settings(mlp):
 
 @pytest.fixture
 def port():
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
+    with reserved_port() as port:
+        yield port
 
 
 def samples_at(port, token):

@@ -1,6 +1,5 @@
 """The programs as a user meets them: help, versions, what is printed where, and who may run them."""
 
-import contextlib
 import fcntl
 import os
 import pty
@@ -33,6 +32,7 @@ from tests.support.launching import (
     train_command,
 )
 from tests.support.skipping import cannot_run
+from tests.support.traces import ports_of
 
 NOBODY = 65534
 STEPS = 12
@@ -220,21 +220,6 @@ def test_names_of_hosts_with_a_line_in_them_are_reached(settings, state_hash, tm
     assert result_of(tmp_path / "run")["state_hash"] == state_hash
 
 
-def listening(pid):
-    """The addresses on which a process waits for connections, as in /proc/net/tcp."""
-    sockets = {}
-    for name in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A":
-                sockets[f"socket:[{fields[9]}]"] = fields[1]
-    targets = []
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it may be closed meanwhile
-            targets.append(os.readlink(path))
-    return [sockets[target] for target in targets if target in sockets]
-
-
 def test_a_run_goes_on_when_nobody_reads_what_it_prints_and_its_ranks_listen_on_no_network(
     settings, state_hash, tmp_path
 ):
@@ -242,7 +227,7 @@ def test_a_run_goes_on_when_nobody_reads_what_it_prints_and_its_ranks_listen_on_
         train_command(tmp_path / "run", 2, settings | {"checkpoint.every_steps": 1}), environment=OF_AN_OUTER_MPIRUN
     ) as started:
         started.wait_for_event("map")
-        assert [listening(started.process_of_rank(rank)) for rank in (0, 1)] == [[], []]
+        assert [ports_of(started.process_of_rank(rank)) for rank in (0, 1)] == [[], []]
         started.process.stdout.close()
         assert started.process.wait(120) == 0, started.stderr()
         assert "nothing can be written to standard output any more (Broken pipe); the run goes on" in started.stderr()
