@@ -1,26 +1,17 @@
-"""The programs as a user meets them: help, versions, what is printed where, and who may run them."""
+"""The programs as a user meets them: help, versions, what starts the ranks, and what they need."""
 
-import fcntl
 import os
-import pty
 import re
-import shutil
-import socket
-import stat
-import struct
 import subprocess
 import sys
-import tempfile
-import termios
 from pathlib import Path
 
 import pytest
 
+from tests.integration.test_programs_output import EVENTS
 from tests.support.launching import (
-    AS_ROOT,
     LOCKSTEP,
     MPI_ENVIRONMENT,
-    PROGRAMS,
     QUICKSTART,
     WORKER,
     Started,
@@ -34,7 +25,6 @@ from tests.support.launching import (
 from tests.support.skipping import cannot_run
 from tests.support.traces import ports_of
 
-NOBODY = 65534
 STEPS = 12
 
 
@@ -245,149 +235,6 @@ def test_an_argument_that_is_not_utf_8_is_refused(tmp_path):
         done = subprocess.run([*command, os.fsencode(tmp_path) + b"/caf\xe9"], capture_output=True, timeout=60)
         assert done.returncode == 2, done.stderr
         assert b"not UTF-8" in done.stderr and b"caf?" in done.stderr
-
-
-EVENTS = {
-    "map": {"ranks"},
-    "start": {"run", "step", "last_step", "ranks", "plan_hash"},
-    "step": {"step", "epoch", "loss", "learning_rate", "step_ms", "images_per_second"},
-    "evaluation": {"step", "epoch", "test_accuracy", "test_loss"},
-    "checkpoint": {"step", "state_hash"},
-    "result": {"state_hash", "weights_hash", "steps", "ranks", "test_accuracy"},
-}
-
-
-def test_in_a_pipe_every_line_is_a_json_object_and_nothing_else_is_printed(settings, tmp_path):
-    outcome = train(tmp_path / "run", 2, settings)
-    assert {event["event"] for event in outcome.events} == EVENTS.keys()
-    for event in outcome.events:
-        assert EVENTS[event["event"]] <= event.keys(), event
-    assert [event["step"] for event in outcome.events if event["event"] == "step"] == list(range(1, STEPS + 1))
-    assert "\r" not in outcome.stdout and "\x1b" not in outcome.stdout
-
-
-def test_step_lines_come_as_the_steps_are_done(settings, tmp_path):
-    endless = settings | {"training.max_steps": 1_000_000, "training.epochs": 1_000_000}
-    with Started(train_command(tmp_path / "run", 2, endless)) as started:
-        started.wait_for_event("step", step=3)
-        assert started.process.poll() is None
-
-
-def on_a_terminal(argv, columns, environment=None):
-    """(exit code, all that the program printed on a terminal of this width)"""
-    terminal, end = pty.openpty()
-    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        [str(word) for word in argv],
-        stdin=subprocess.DEVNULL,
-        stdout=end,
-        stderr=end,
-        env=os.environ | {"TERM": "xterm"} | (environment or {}),
-        start_new_session=True,
-    )
-    os.close(end)
-    text = b""
-    try:
-        while more := os.read(terminal, 1 << 16):
-            text += more
-    except OSError:
-        pass  # how a terminal says that its other end is closed
-    os.close(terminal)
-    return process.wait(30), text.decode()
-
-
-@pytest.mark.parametrize("columns", [60, 80, 120])
-def test_on_a_terminal_a_bar_of_its_width_shows_how_far_the_run_is(resnet, tmp_path, columns):
-    settings = resnet | {"training.max_steps": 6}
-    exit_code, text = on_a_terminal(train_command(tmp_path / "run", 2, settings), columns)
-    assert exit_code == 0, text
-    bars = [line for line in re.split("[\r\n]", text) if line.startswith("epoch ")]
-    assert len(bars) >= 2, text
-    last = bars[-1]
-    for shown in (r"epoch \d+/\d+", r"step +6/6", r"\d+ images/s", r"ETA +\d+:\d\d", r"loss +\d+\.\d+"):
-        assert re.search(shown, last), last
-    assert all(len(bar) < columns for bar in bars), bars
-    assert ("#" in last) == (columns >= 80)
-    assert '{"event"' not in text
-    for name, line in zip(("test accuracy", "state hash", "run folder"), text.splitlines()[-3:], strict=True):
-        assert line.startswith(name), text
-    assert result_of(tmp_path / "run")["state_hash"] in text
-
-
-def test_no_color_and_dumb_terminals_get_no_escapes(settings, tmp_path):
-    for number, environment in enumerate(({"NO_COLOR": "1"}, {"TERM": "dumb"})):
-        exit_code, text = on_a_terminal(train_command(tmp_path / str(number), 1, settings), 80, environment)
-        assert exit_code == 0 and "\x1b" not in text
-
-
-def test_a_person_reads_before_the_first_step_where_the_ranks_run(settings, tmp_path):
-    _, text = on_a_terminal(train_command(tmp_path / "run", 2, settings), 80)
-    before, _ = re.split(r"epoch \d", text, maxsplit=1)
-    assert re.search(rf"^{socket.gethostname()}: ranks 0-1, cores [-,0-9]+ \| cpu ", before, re.MULTILINE), text
-
-
-def test_a_finished_run_tells_a_person_that_nothing_is_left_to_do(settings, tmp_path):
-    train(tmp_path / "run", 1, settings)
-    exit_code, text = on_a_terminal(train_command(tmp_path / "run", 1, settings), 80)
-    assert exit_code == 0 and "nothing is left to do" in text
-
-
-def test_root_is_told_that_open_mpi_is_told_to_allow_it(root, settings, tmp_path):
-    """Also where the environment does not allow it already."""
-    without = [word for name in AS_ROOT for word in ("-u", name)]
-    outcome = run(["env", *without, *train_command(tmp_path / "run", 2, settings)])
-    assert outcome.exit_code == 0, outcome.output
-    assert "running as root" in outcome.stderr and "OMPI_ALLOW_RUN_AS_ROOT" in outcome.stderr
-
-
-@pytest.fixture
-def home_of_nobody(root):
-    """A folder of the user nobody, who must be able to reach the programs."""
-    if not shutil.which("setpriv"):
-        cannot_run("setpriv was not found (package util-linux)")
-    folder = Path(tempfile.mkdtemp(prefix="nobody-"))
-    os.chown(folder, NOBODY, NOBODY)
-    try:
-        for program in (LOCKSTEP, WORKER):
-            if run(as_nobody([program, "--version"])).exit_code != 0:
-                cannot_run(f"the user {NOBODY} cannot start {program}: open {PROGRAMS} and torch's folder to all")
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
-def as_nobody(argv):
-    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", *argv]
-
-
-def readable_by_all(settings, folder):
-    """The settings, and a copy of the configuration and of the data in a folder that everybody can read."""
-    shutil.copy(QUICKSTART, folder / "quickstart.toml")
-    data = shutil.copytree(settings["data.path"], folder / "data")
-    os.chmod(data, stat.S_IRWXU | stat.S_IROTH | stat.S_IXOTH)
-    return settings | {"data.path": str(data)}, folder / "quickstart.toml"
-
-
-def test_a_user_who_is_not_root_trains_too_and_gets_the_same_state(home_of_nobody, settings, state_hash):
-    settings, config = readable_by_all(settings, home_of_nobody)
-    command = train_command(home_of_nobody / "run", 2, settings, config=config)
-    environment = {"HOME": str(home_of_nobody), "TMPDIR": str(home_of_nobody)}
-    outcome = run(as_nobody(command), cwd=home_of_nobody, environment=environment)
-    assert outcome.exit_code == 0, outcome.output
-    assert "root" not in outcome.stderr
-    assert os.stat(home_of_nobody / "run" / "result.json").st_uid == NOBODY
-    assert result_of(home_of_nobody / "run")["state_hash"] == state_hash
-
-
-def test_a_folder_that_a_user_may_not_write_is_refused(home_of_nobody, settings):
-    settings, config = readable_by_all(settings, home_of_nobody)
-    os.chown(home_of_nobody, 0, 0)
-    os.chmod(home_of_nobody, 0o755)
-    outcome = run(as_nobody(train_command(home_of_nobody / "run", 2, settings, config=config)), cwd=home_of_nobody)
-    assert outcome.exit_code == 4, outcome.output
-    for words in (str(home_of_nobody / "run"), "Permission denied", "--output"):
-        assert words in outcome.stderr, outcome.output
-    assert not (home_of_nobody / "run").exists()
 
 
 def peak_mib(output, steps, settings):
