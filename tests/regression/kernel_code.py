@@ -13,7 +13,7 @@ from sources import finish
 # What must be in the code of each, or the kernel has another form than this test believes.
 SOURCES = {
     "collectives/tree_sum_kernel.cu": [r"add(\.rn)?\.f32"],
-    "worker/update_kernels.cu": [
+    "worker/optim/update_kernels.cu": [
         r"add(\.rn)?\.f32",
         r"mul(\.rn)?\.f32",
         r"div\.rn\.f32",

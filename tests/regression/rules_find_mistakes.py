@@ -35,7 +35,7 @@ MISTAKES = [
     ("python_imports.py", "tests/a.py", 'import sys\n\nsys.path.append("tests")\n'),
     ("python_imports.py", "tests/b.py", 'from sys import path\n\npath.insert(0, "tests")\n'),
     ("python_imports.py", "tests/c.py", 'import site\n\nsite.addsitedir("tests")\n'),
-    ("include_directions.py", "common/a.hpp", '#include "worker/plan.hpp"\n'),
+    ("include_directions.py", "common/a.hpp", '#include "worker/controller/plan.hpp"\n'),
     ("include_directions.py", "collectives/a.hpp", "#include <torch/torch.h>\n"),
     ("include_directions.py", "collectives/b.hpp", '#include "configs/config.hpp"\n'),
     ("include_directions.py", "configs/a.hpp", "#include <mpi.h>\n"),
