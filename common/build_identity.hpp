@@ -5,7 +5,7 @@
 
 namespace lockstep {
 
-/// One line, e.g. "lockstep 0.1.0 (commit 1a2b3c4, gcc 12.2.0, Release, torch 2.11.0, cuda 13.0)".
+/// One line, e.g. "lockstep 0.2.0 (commit 1a2b3c4, gcc 12.2.0, Release, torch 2.11.0, cuda 13.0)".
 std::string build_identity();
 
 }  // namespace lockstep
