@@ -10,6 +10,8 @@ CONFIG ?= configs/quickstart.toml
 PROGRAMS := lockstep lockstep-worker
 # Ninja keeps to one line on a terminal; elsewhere it says nothing unless something fails.
 NINJA_QUIET = $$([[ -t 1 ]] || echo --quiet)
+# Where people work a warning is only said: another compiler may have more of them.
+WERROR := $(if $(filter true,$(CI)),-DLOCKSTEP_WERROR=ON)
 SOURCES = $$(git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh')
 
 # What is measured is built first.
@@ -29,7 +31,7 @@ setup-tests: ## install what the tests need as well (among it Slurm and an SSH s
 # Always run: it takes a second, and it is how a package installed since is found.
 configure:
 	@mkdir -p build
-	@cmake -S . -B build -G Ninja > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake -S . -B build -G Ninja $(WERROR) > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 
 build: setup ## build lockstep and lockstep-worker into build/bin
 	@$(MAKE) --no-print-directory configure
