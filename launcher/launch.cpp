@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <sstream>
 #include <thread>
@@ -28,6 +29,8 @@
 
 namespace lockstep {
 namespace {
+
+constexpr int not_loaded = 127;  // from the dynamic loader, and from shells for a command they do not find
 
 /// mpirun's own exit codes lie above those of the signals that end programs.
 bool is_mpiruns_own(int status) { return status > 128 + SIGSYS; }
@@ -66,8 +69,18 @@ bool could_not_start(const Ending& ending) {
          (ending.status > 128 && ending.said.find("unable to launch") != std::string::npos);
 }
 
+/// The loader has named the library on standard error.
+void report_not_loaded(const std::string& worker) {
+  const auto torch = std::filesystem::path(worker).parent_path().parent_path() / "lib" / "torch";
+  std::cerr << "lockstep: a rank could not load " << worker
+            << " (a shared library was not found, see above) install it on each host; for libtorch_cpu.so, "
+               "link the folder of the torch package to "
+            << torch.string() << "\n";
+}
+
 /// One line on standard error for the endings of which the ranks could not speak themselves.
-void report(const Ending& ending, bool on_hosts, bool verbose) {
+void report(const Ending& ending, const Launch& launch) {
+  const bool on_hosts = launch.starter == Starter::mpirun && !launch.hosts.empty();
   if (ending.forwarded_signal != 0) {
     std::cerr << "lockstep: stopped by " << strsignal(ending.forwarded_signal)
               << "; the same command goes on from the newest checkpoint\n";
@@ -83,9 +96,11 @@ void report(const Ending& ending, bool on_hosts, bool verbose) {
     std::cerr << "lockstep: a rank, or what started it, was ended by signal " << ending.status - 128 << " ("
               << strsignal(ending.status - 128) << "); the same command goes on from the newest checkpoint"
               << and_its_words(ending) << "\n";
+  } else if (ending.status == not_loaded) {
+    report_not_loaded(launch.worker);
   } else if (ending.status == 1) {
     std::cerr << "lockstep: the run ended with exit code 1" << and_its_words(ending)
-              << (ending.said.empty() && !verbose
+              << (ending.said.empty() && !launch.verbose
                       ? "; if nothing above says why, --verbose lets mpirun explain"
                       : "")
               << "\n";
@@ -288,7 +303,7 @@ int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
     report_no_start(launch, ending);
     return static_cast<int>(ExitCode::peer_lost);
   }
-  report(ending, launch.starter == Starter::mpirun && !launch.hosts.empty(), options.verbose);
+  report(ending, launch);
   const bool stopped = ending.forwarded_signal != 0 && ending.status != 0;
   const int status = stopped ? 128 + ending.forwarded_signal : ending.status;
   if (is_mpiruns_own(status)) return static_cast<int>(ExitCode::peer_lost);
