@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests configure build train test fuzz bench bench-all ablation docs format clean
+.PHONY: help setup setup-tests configure build train test fuzz bench bench-all ablation docs format install clean
 
 ARGS ?=
 CONFIG ?= configs/quickstart.toml
@@ -70,6 +70,11 @@ ablation: setup-tests ## measure what each feature brings on a subset of Fashion
 	@$(MAKE) --no-print-directory configure
 	@ninja -C build $(NINJA_QUIET) $(PROGRAMS)
 	@.venv/bin/python3 tests/performance/ablation.py $(ARGS)
+
+PREFIX ?= /usr/local
+install: build ## install the programs, their manual pages, templates and documents below PREFIX
+	@cmake --install build --prefix $(abspath $(PREFIX)) > build/install.log
+	@echo "install: $(abspath $(PREFIX))/bin/lockstep (the whole list: build/install_manifest.txt)"
 
 clean: ## remove build/ (the runs and .venv stay)
 	@rm -rf build

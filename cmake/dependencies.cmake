@@ -57,7 +57,7 @@ add_library(torch_cpu INTERFACE)
 target_include_directories(torch_cpu SYSTEM INTERFACE ${LOCKSTEP_TORCH}/include ${TORCH_INCLUDE})
 target_link_libraries(torch_cpu INTERFACE ${LOCKSTEP_TORCH}/lib/libtorch_cpu.so ${LOCKSTEP_TORCH}/lib/libc10.so)
 # libtorch_cpu of the wheel itself asks for libcudart and libcupti, which the wheel's RPATH finds beside it.
-target_link_options(torch_cpu INTERFACE -Wl,--allow-shlib-undefined -Wl,-rpath,${LOCKSTEP_TORCH}/lib)
+target_link_options(torch_cpu INTERFACE -Wl,--allow-shlib-undefined)
 
 # The CUDA toolkit and NCCL are optional; CUDA is compiled for these architectures without asking for a GPU: A100, H100,
 # B200 and RTX PRO 6000, and the last one's PTX too, from which a driver compiles for GPUs to come.
