@@ -35,4 +35,10 @@ std::string suggest_name(const std::string& name);
 /// The names of the keys of a section.
 std::vector<std::string> keys_of(const std::string& section);
 
+/// What to say of a `key` that `section` does not have.
+Problem unknown_key(const std::string& section, const std::string& key);
+
+/// What to say of a top-level `name` of a file that is no section: a table, or a key above the first section.
+Problem unknown_section(const std::string& name, bool is_table);
+
 }  // namespace lockstep

@@ -9,6 +9,9 @@
 
 namespace lockstep {
 
+/// The top-level key of a file that names its version.
+inline constexpr const char* kVersionKey = "config_version";
+
 /// The version of a file that names none: it may have been written before there was a second one.
 inline constexpr Integer kUnnamedVersion = 1;
 
