@@ -16,9 +16,9 @@
 
 #include "common/error.hpp"
 #include "common/log.hpp"
+#include "common/proc_stat.hpp"
 #include "common/small_file.hpp"
 #include "common/stored_json.hpp"
-#include "common/task.hpp"
 
 namespace lockstep {
 namespace {
@@ -39,8 +39,8 @@ struct Owner {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Owner, host, boot, pids, pid, start, launch, job, requeues)
 
 std::int64_t start_of(std::int64_t pid) {
-  const auto task = task_in(folder_of_process(pid));
-  return task && task->state != 'Z' ? static_cast<std::int64_t>(task->start_ticks) : -1;
+  const auto process = read_proc_stat(folder_of_process(pid));
+  return process && process->state != 'Z' ? static_cast<std::int64_t>(process->start_ticks) : -1;
 }
 
 std::string variable(const char* name) {

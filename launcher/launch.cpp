@@ -16,7 +16,7 @@
 #include "common/cpu_quota.hpp"
 #include "common/error.hpp"
 #include "common/log.hpp"
-#include "common/task.hpp"
+#include "common/proc_stat.hpp"
 #include "common/visible_gpus.hpp"
 #include "configs/file.hpp"
 #include "launcher/machine.hpp"
@@ -223,11 +223,12 @@ void add_launch_options(CLI::App& command, LaunchOptions& options) {
                    "Let mpirun or srun explain what it does with failing ranks");
 }
 
-/// By what the lock of a run folder tells an earlier start of this launch, which has ended, from another's.
+/// All starts of the ranks share this name. The lock of a run folder that a rank of an earlier start has left
+/// behind is thus known to be free.
 void name_this_launch() {
-  const auto task = task_in(folder_of_process(getpid()));
+  const auto process = read_proc_stat(folder_of_process(getpid()));
   const auto name =
-      host_name() + ":" + std::to_string(getpid()) + ":" + std::to_string(task ? task->start_ticks : 0);
+      host_name() + ":" + std::to_string(getpid()) + ":" + std::to_string(process ? process->start_ticks : 0);
   setenv("LOCKSTEP_LAUNCH", name.c_str(), 1);
 }
 

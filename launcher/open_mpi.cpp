@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "common/error.hpp"
-#include "common/task.hpp"
+#include "common/proc_stat.hpp"
 #include "launcher/output_of.hpp"
 
 namespace lockstep {
@@ -43,10 +43,10 @@ std::string first_line(const std::string& text) {
 bool is_below_a_starter() {
   constexpr std::array starters = {"mpirun",  "mpiexec", "orterun",        "orted",
                                    "prterun", "prted",   "hydra_pmi_proxy"};
-  std::optional<Task> task = task_in("/proc/self");
-  while (task && task->parent > 1) {
-    task = task_in(folder_of_process(task->parent));
-    if (task && std::ranges::count(starters, task->name) > 0) return true;
+  std::optional<ProcStat> process = read_proc_stat("/proc/self");
+  while (process && process->parent > 1) {
+    process = read_proc_stat(folder_of_process(process->parent));
+    if (process && std::ranges::count(starters, process->name) > 0) return true;
   }
   return false;
 }

@@ -16,7 +16,7 @@
 
 #include "common/clock.hpp"
 #include "common/error.hpp"
-#include "common/task.hpp"
+#include "common/proc_stat.hpp"
 #include "launcher/relay.hpp"
 
 namespace lockstep {
@@ -47,8 +47,8 @@ std::set<pid_t> children_of_this_process() {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const pid_t pid = std::atoi(entry.path().filename().c_str());
     if (pid <= 0) continue;
-    const auto task = task_in(entry.path());
-    if (task && task->parent == getpid()) children.insert(pid);
+    const auto process = read_proc_stat(entry.path());
+    if (process && process->parent == getpid()) children.insert(pid);
   }
   return children;
 }

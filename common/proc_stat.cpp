@@ -1,4 +1,4 @@
-#include "common/task.hpp"
+#include "common/proc_stat.hpp"
 
 #include <unistd.h>
 
@@ -10,26 +10,26 @@ namespace lockstep {
 
 std::filesystem::path folder_of_process(std::int64_t pid) { return "/proc/" + std::to_string(pid); }
 
-std::optional<Task> task_in(const std::filesystem::path& folder) {
+std::optional<ProcStat> read_proc_stat(const std::filesystem::path& folder) {
   std::ifstream file(folder / "stat");
   std::string text;
-  std::getline(file, text, '\0');  // unlike iterators this does not throw when the task ends meanwhile
+  std::getline(file, text, '\0');  // unlike iterators this does not throw when the thread ends meanwhile
   const auto name = text.find('(') + 1, name_end = text.rfind(')');  // it may hold blanks and brackets
   if (name == 0 || name_end == std::string::npos) return std::nullopt;
   std::istringstream fields(text.substr(name_end + 1));
   const auto skip = [&](int count) {
     for (std::string skipped; count > 0; --count) fields >> skipped;
   };
-  Task task;
-  task.name = text.substr(name, name_end - name);
+  ProcStat stat;
+  stat.name = text.substr(name, name_end - name);
   double user = 0, system = 0;
-  fields >> task.state >> task.parent;
+  fields >> stat.state >> stat.parent;
   skip(9);
   fields >> user >> system;  // 14 and 15
   skip(6);
-  if (!(fields >> task.start_ticks)) return std::nullopt;  // 22
-  task.cpu_seconds = (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
-  return task;
+  if (!(fields >> stat.start_ticks)) return std::nullopt;  // 22
+  stat.cpu_seconds = (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return stat;
 }
 
 }  // namespace lockstep
