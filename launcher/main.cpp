@@ -10,6 +10,7 @@
 
 #include "common/build_identity.hpp"
 #include "common/error.hpp"
+#include "common/filesystem_error.hpp"
 #include "common/printable.hpp"
 #include "configs/load.hpp"
 #include "configs/text.hpp"
@@ -89,7 +90,7 @@ int main(int argc, char** argv) {
     std::cerr << "lockstep: " << error.what() << "\n";
     return static_cast<int>(error.exit_code());
   } catch (const std::filesystem::filesystem_error& failure) {  // of links in a circle, names too long, ...
-    const auto error = lockstep::file_error("cannot use", failure.path1().string(), failure.code().value());
+    const auto error = lockstep::file_error(failure, "cannot use");
     std::cerr << "lockstep: " << error.what() << "\n";
     return static_cast<int>(error.exit_code());
   } catch (const std::exception& error) {
