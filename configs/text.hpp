@@ -1,4 +1,4 @@
-// Words for messages and comments, which stay on one line and short whatever the user wrote.
+// Text for messages and comments, which stay short and on one line whatever the user has written.
 #pragma once
 
 #include <string>
@@ -11,7 +11,9 @@ std::string joined(const std::vector<std::string>& words, const std::string& bet
 
 bool is_utf8(const std::string& text);
 
-/// Control characters, and all bytes above 127 of a text that is not UTF-8, become '?'.
+/// Control characters, and all bytes above 127 of a text that is not UTF-8, become '?': for what users have
+/// written, quoted in messages and in comments of TOML files, where the escapes of printable()
+/// (common/printable.hpp) would look like part of the value.
 std::string on_one_line(std::string text);
 
 /// The words of `text` in lines of at most `columns` (longer words stand alone), the first begun with `first`
