@@ -1,4 +1,4 @@
-// What this binary is: version, commit, compiler, device classes. Ranks compare it before step 0.
+// Identifies this binary: version, commit, compiler and libraries. Ranks compare it before step 0.
 #pragma once
 
 #include <string>

@@ -12,13 +12,13 @@ namespace {
 
 using State = RankStatus::State;
 
-// A clean run must never cross these. A phase may take 10 times as long as ever before (3 times where the
-// rank does nothing at all), a step 5 times the median, before anybody calls it stuck or slow; and never
-// less than 2 s, which a busy machine takes at times.
+// A healthy run must never exceed these. A rank is called stuck once a phase takes 10 times as long as ever
+// before (3 times if the rank does nothing at all), and a run slow once a step takes 5 times the median;
+// never below 2 s, which a busy machine takes at times.
 constexpr double stuck_times = 10, idle_times = 3;
 constexpr double starved_times = 2;  // of a rank that gets no core
 constexpr double slow_step_ms = 2000, slow_step_times = 5;
-constexpr double slower_times = 2.5;  // than the others, in one step after another
+constexpr double slower_times = 2.5;  // as slow as the others, in two different steps
 constexpr double slow_compute_times = 3, slow_compute_seconds = 1;
 
 const std::string core_is_taken = ", because something else takes its core";
@@ -45,7 +45,7 @@ class Diagnosis {
     find_ended();
     if (findings_.empty()) find_silent_hosts();
     find_stopped();
-    if (!findings_.empty()) return findings_;  // who waits for these is no culprit
+    if (!findings_.empty()) return findings_;  // ranks that wait for these are not the cause
     find_stuck();
     if (findings_.empty()) find_slower_than_others();
     if (findings_.empty() && is_slow()) {
@@ -75,7 +75,7 @@ class Diagnosis {
     for (const auto* status : failed) findings_.push_back(failure_of(*status));
   }
 
-  /// Those that are not named yet. The others may be as hot, so that nobody seems slow.
+  /// Adds the GPUs that no finding names yet: where all are hot, no rank is slower than the others.
   void find_throttling() {
     for (const auto& status : now_) {
       const bool named = std::ranges::any_of(findings_, [&](const auto& finding) {
@@ -86,7 +86,7 @@ class Diagnosis {
     }
   }
 
-  /// A rank that is slow, in `text`: by its GPU, if that throttles.
+  /// Adds a slow rank; if its GPU throttles, that is the reason given, and not `why`.
   void add_slow(const RankStatus& status, const std::string& text, const std::string& why) {
     const bool by_gpu = ranks_.throttles(status);
     add(by_gpu ? Trouble::gpu_throttles : Trouble::slow_compute, status,
@@ -100,8 +100,8 @@ class Diagnosis {
       by_host[status.host].push_back(&status);
       anybody = anybody || (status.state != State::ended && !ranks_.silent(status));
     }
-    if (!anybody) return;  // the run is over, or its files are out of reach
-    // No step ends without all ranks: it is the sentinel alone that was stopped or lost.
+    if (!anybody) return;  // the run is over, or its files cannot be read
+    // No step completes without every rank: only the sentinel was stopped or lost.
     if (std::ranges::any_of(now_, [&](const auto& status) {
           const auto* before = ranks_.before(status.rank);
           return !ranks_.silent(status) && before && before->step < status.step;
@@ -133,12 +133,13 @@ class Diagnosis {
     }
   }
 
-  /// In a phase for far longer than ever; sooner if it does nothing. Who only gets no core is slow instead.
+  /// A rank is stuck if it stays in a phase for far longer than ever before; an idle one is called stuck
+  /// sooner. One that merely gets no core is slow, not stuck.
   void find_stuck() {
     for (const auto& status : now_) {
       if (status.state != State::running || Evidence::waits(status) || status.usual_seconds == 0) continue;
       if (ranks_.gets_no_core(status)) continue;
-      // Messages, disks and saves may take their time, however little the rank does meanwhile.
+      // Messages, disks and saves can take long while the rank itself does nothing.
       const bool idle =
           Evidence::stands_still(status) &&
           (!status.awaits.empty() || (status.phase != "exchange" && status.phase != "checkpoint"));
@@ -151,7 +152,7 @@ class Diagnosis {
     }
   }
 
-  /// By the pace of the run so far.
+  /// Compared with the median step so far.
   bool is_slow() const {
     return std::ranges::any_of(now_, [](const auto& status) {
       return status.usual_step_ms > 0 &&
@@ -165,8 +166,9 @@ class Diagnosis {
     add_slow(status, std::string(" computes ") + times + " times as slowly as the others", why);
   }
 
-  /// In different steps both times, or something else takes its core; it may wait itself at the moment. It
-  /// may have been so from the start, and be the pace of the run.
+  /// A rank that was slower at both looks, in different steps, or whose core is taken by something else. It
+  /// may be waiting itself at the moment, and may have been slow from the start, so that the run's own pace
+  /// does not show it.
   void find_slower_than_others() {
     for (const auto& status : now_) {
       const auto* before = ranks_.before(status.rank);
@@ -186,9 +188,8 @@ class Diagnosis {
     }
   }
 
-  /// The only rank that waits for nobody while all others wait for it: whether there is one that computes. It
-  /// is slow when it does so for long; else it may only have its turn between two long waits for messages, or
-  /// do nothing at all.
+  /// Whether all other ranks wait for a single one that waits for nobody and computes. It is called slow if
+  /// it does so for long; otherwise it may just be between two long waits for messages, or idle.
   bool find_last_one_computing() {
     const RankStatus* only = nullptr;
     for (const auto& status : now_) {
@@ -199,7 +200,7 @@ class Diagnosis {
     if (!only || ranks_.waiting_for(only->rank) == 0) return false;
     const bool starved = ranks_.got_no_core(*only);
     if (only->phase == "exchange" && !starved) return false;
-    const bool on_data = only->on_disk && only->phase == "data";  // which takes no computing
+    const bool on_data = only->on_disk && only->phase == "data";  // loading data is not computing
     const bool for_find_stuck = (only->idle_seconds > 0 || on_data) && only->usual_seconds > 0;
     if (!starved &&
         (for_find_stuck ||
@@ -210,7 +211,7 @@ class Diagnosis {
     return true;
   }
 
-  /// The host, or failing that the pair of hosts, that every wait between hosts has a part in.
+  /// A link is slow if every wait between hosts involves the same host, or the same pair of hosts.
   void find_slow_link() {
     std::map<int, std::string> host_of;
     for (const auto& status : now_) host_of[status.rank] = status.host;
@@ -233,9 +234,9 @@ class Diagnosis {
     if (common.size() == 2) finding.host += " and " + common.back();
     for (const auto& status : now_) {
       if (std::ranges::find(common, status.host) == common.end()) continue;
-      // Whoever is at a slow link waits for it; who computes there may be what the others wait for.
+      // A rank at a slow link waits for it; if one there computes, the others may be waiting for that.
       if ((!Evidence::waits(status) && status.phase != "exchange") || ranks_.gets_no_core(status)) return;
-      if (status.idle_seconds > 0) return;  // it may be stuck, which takes longer to tell
+      if (status.idle_seconds > 0) return;  // it may be stuck, which takes longer to establish
       finding.ranks.push_back(status.rank);
       anybody_waits = anybody_waits || Evidence::waits(status);
     }

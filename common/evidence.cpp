@@ -5,7 +5,7 @@
 namespace lockstep {
 namespace {
 
-constexpr double starved_cores = 0.2;   // of a rank that is ready to compute
+constexpr double starved_cores = 0.2;   // CPU time per second of a rank that is ready to compute
 constexpr double silent_seconds = 2.5;  // a sentinel writes every second
 
 /// The median of the ranks that could use a core; 1 for a single one.

@@ -1,5 +1,5 @@
-// What two looks at the statuses of the ranks tell of each: whether it waits, does nothing, gets a core, or
-// is slower than the others.
+// What two looks at the ranks' statuses say about each rank: whether it waits, is idle, gets a core, or is
+// slower than the others.
 #pragma once
 
 #include <map>
@@ -21,7 +21,7 @@ class Evidence {
 
   /// Its sentinel has written nothing between the looks.
   bool silent(const RankStatus& status) const;
-  /// It has done nothing for so long that it cannot be waiting for messages, which takes CPU time.
+  /// It has been idle for so long that it cannot be waiting for messages: ranks poll while they wait.
   static bool stands_still(const RankStatus& status);
   /// It waits for other ranks. One that stands still has only said so before.
   static bool waits(const RankStatus& status) { return !status.awaits.empty() && !stands_still(status); }
@@ -47,8 +47,8 @@ class Evidence {
   std::map<int, const RankStatus*> before_;
 };
 
-/// For how long a rank may do nothing, or a phase may take, before anybody calls it stuck: a busy machine
-/// takes 2 s at times.
+/// A rank is not called stuck before it has been idle, or in a phase, for this long: on a busy machine 2 s
+/// are normal.
 inline constexpr double stuck_seconds = 2;
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// What is wrong with a run: which trouble, whose, and in which words.
+// A finding: what is wrong with a run, which ranks cause it, and how it is told.
 #pragma once
 
 #include <string>
@@ -12,12 +12,12 @@ enum class Trouble {
   dead,           ///< killed, crashed, or left with an error
   out_of_memory,  ///< killed by the kernel for memory
   gpu_failed,     ///< left because its GPU is broken or gone
-  host_lost,      ///< no sentinel of the host writes any more: crashed, or cut off from the files
+  host_lost,      ///< no sentinel on the host writes any more: it has crashed, or lost access to the files
   stopped,        ///< by a signal
-  stuck,          ///< in one phase, for far longer than that has ever taken
+  stuck,          ///< in one phase for far longer than that has ever taken
   gpu_throttles,  ///< heat or power slows its GPU down
   slow_compute,   ///< its micro-batches take far longer than those of the others, or it gets no core
-  slow_link,      ///< everybody waits for bytes to or from its host
+  slow_link,      ///< all ranks wait for messages to or from its host
 };
 
 /// "dead", "slow link", ...
@@ -26,7 +26,7 @@ std::string name_of(Trouble trouble);
 struct Finding {
   Trouble trouble;
   std::vector<int> ranks;  ///< the culprits, in rank order
-  std::string host;        ///< theirs; two hosts as "n1 and n2" where a link between them is slow
+  std::string host;        ///< of the culprits; "n1 and n2" for a slow link between two hosts
   std::string text;        ///< for people: which rank on which host, in which phase, and who waits for it
 };
 

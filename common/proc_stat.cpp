@@ -13,8 +13,8 @@ std::filesystem::path folder_of_process(std::int64_t pid) { return "/proc/" + st
 std::optional<ProcStat> read_proc_stat(const std::filesystem::path& folder) {
   std::ifstream file(folder / "stat");
   std::string text;
-  std::getline(file, text, '\0');  // unlike iterators this does not throw when the thread ends meanwhile
-  const auto name = text.find('(') + 1, name_end = text.rfind(')');  // it may hold blanks and brackets
+  std::getline(file, text, '\0');  // unlike stream iterators, it does not throw if the process ends meanwhile
+  const auto name = text.find('(') + 1, name_end = text.rfind(')');  // it may contain blanks and parentheses
   if (name == 0 || name_end == std::string::npos) return std::nullopt;
   std::istringstream fields(text.substr(name_end + 1));
   const auto skip = [&](int count) {
@@ -25,9 +25,9 @@ std::optional<ProcStat> read_proc_stat(const std::filesystem::path& folder) {
   double user = 0, system = 0;
   fields >> stat.state >> stat.parent;
   skip(9);
-  fields >> user >> system;  // 14 and 15
+  fields >> user >> system;  // fields 14 and 15
   skip(6);
-  if (!(fields >> stat.start_ticks)) return std::nullopt;  // 22
+  if (!(fields >> stat.start_ticks)) return std::nullopt;  // field 22
   stat.cpu_seconds = (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
   return stat;
 }

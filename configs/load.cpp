@@ -19,8 +19,9 @@
 namespace lockstep {
 namespace {
 
-/// `text` as a TOML value, or as a string if it is none: --set optimizer.name=sgd needs no quotes. Where a
-/// text is wanted, what is not quoted is taken as it stands, so that names and paths may look like numbers.
+/// `text` as a TOML value, or as a string if it is not one, so that --set optimizer.name=sgd needs no
+/// quotes. If a text is wanted, anything unquoted is a string, so that names and paths may look like
+/// numbers.
 toml::table table_of_option(bool text_wanted, const std::string& text) {
   const bool quoted_text = !text.empty() && (text.front() == '"' || text.front() == '\'');
   if ((!text_wanted || quoted_text) && line_nested_too_deep(text) == 0) {
@@ -38,8 +39,7 @@ class Loader {
   void read_content(const std::string& path, const FileContent& content);
   void read_table(const std::string& path, const toml::table& table);
   void read_overrides(std::span<const Override> overrides);
-  /// Puts the template under what was read, and checks the rules between values. Throws if there were
-  /// problems.
+  /// Fills in the template and checks the rules between values. Throws if there were problems.
   ResolvedConfig result();
 
  private:
@@ -56,11 +56,11 @@ class Loader {
 
   Config config_;
   std::map<std::string, std::string> origin_;
-  std::map<std::string, Place> places_;  ///< of the values that the file and the options give
-  Integer version_ = kConfigVersion;     ///< of the file; without one, of the table
+  std::map<std::string, Place> places_;  ///< of the values given by the file and the options
+  Integer version_ = kConfigVersion;     ///< of the file; that of the table if there is no file
   const Template* template_ = nullptr;
-  std::set<std::string> refused_;  ///< parameters whose given value was refused: rules on them would mislead
-  bool understood_ = true;  ///< the file could be read; if not, rules on what else is given would mislead
+  std::set<std::string> refused_;  ///< parameters whose value was refused; rules on them are not reported
+  bool understood_ = true;         ///< false if the file could not be read; rules are not reported then
   PlacedProblems problems_;
 };
 
@@ -216,7 +216,7 @@ void Loader::apply_template() {
   }
 }
 
-/// For what neither the file nor its template gives.
+/// Applies to values that neither the file nor its template gives.
 void Loader::apply_former_defaults() {
   for (const FormerDefault& former : former_defaults(version_)) {
     if (origin_.contains(former.name)) continue;
@@ -225,8 +225,8 @@ void Loader::apply_former_defaults() {
   }
 }
 
-/// Of the first value given that is not a default, or else the first given: neither the defaults nor a
-/// template break a rule by themselves.
+/// The place of the first given value that is not the default, or else of the first given value. There is
+/// one: neither the defaults nor a template break a rule by themselves.
 Place Loader::place_of(const BrokenRule& rule) const {
   std::optional<Place> first;
   for (const std::string& name : rule.names) {

@@ -57,7 +57,7 @@ Broken one_crop(const Config& config) {
 
 Broken address_is_one(const Config& config) {
   const auto& address = config.run.prometheus_address;
-  in6_addr parsed;  // large enough for either
+  in6_addr parsed;  // large enough for IPv4 and IPv6
   return unless(config.run.prometheus_port == 0 || inet_pton(AF_INET, address.c_str(), &parsed) == 1 ||
                     inet_pton(AF_INET6, address.c_str(), &parsed) == 1,
                 {"run.prometheus_address = " + quoted(address) + " is not an address",

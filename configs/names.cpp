@@ -23,7 +23,7 @@ std::string question(const Rows& rows) {
   return text + "?";
 }
 
-/// The rows for which `matches` holds, those of `section` alone if there are any.
+/// The rows for which `matches` holds; only those of `section` if there are any.
 template <class Matches>
 Rows matching_rows(const std::string& section, Matches matches) {
   Rows here, anywhere;

@@ -6,7 +6,7 @@
 namespace lockstep {
 namespace {
 
-/// Whether it belongs to a number such as 0.5, and does not join keys as in a.b.
+/// Whether the dot belongs to a number such as 0.5 rather than to a dotted key such as a.b.
 bool is_decimal_point(std::string_view text, std::size_t dot) {
   constexpr std::string_view before_numbers = " \t,[=+-";
   auto begin = dot;
@@ -17,7 +17,8 @@ bool is_decimal_point(std::string_view text, std::size_t dot) {
 }  // namespace
 
 std::uint32_t line_nested_too_deep(std::string_view text) {
-  constexpr std::ptrdiff_t most_dots = 1000;  // far more than any key has, and far less than the stack holds
+  constexpr std::ptrdiff_t most_dots =
+      1000;  // far more than any key has, and far fewer than overflow the stack
   std::uint32_t line = 1;
   for (std::size_t begin = 0; begin < text.size(); ++line) {
     const auto end = std::min(text.find('\n', begin), text.size());

@@ -1,4 +1,4 @@
-// Problems with the places they are at, thrown as one ConfigError in the order of the places.
+// Collects problems with their places, and throws them as one ConfigError sorted by place.
 #pragma once
 
 #include <cstdint>

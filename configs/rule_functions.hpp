@@ -1,4 +1,4 @@
-// What each rule between parameters says of a configuration; the list that refers to them is in rules.cpp.
+// The functions behind the rules between parameters. The list of rules, in rules.cpp, refers to them.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace lockstep {
 
-/// What is wrong, or nothing where the rule is kept.
+/// What is wrong; nothing if the rule holds.
 using Broken = std::optional<Problem>;
 
 // schedule_rules.cpp: the learning rate over the run.

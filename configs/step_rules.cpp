@@ -9,7 +9,7 @@ namespace lockstep {
 
 namespace {
 
-/// The divisor of `whole`, `largest` at most, nearest to `wanted`; the smaller of two equally near.
+/// The divisor of `whole` up to `largest` that is nearest to `wanted`; the smaller one of two equally near.
 std::int64_t nearest_divisor(std::int64_t whole, std::int64_t wanted, std::int64_t largest) {
   std::int64_t nearest = 1;
   for (std::int64_t divisor = 1; divisor <= std::min(whole, largest); ++divisor) {

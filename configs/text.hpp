@@ -16,12 +16,13 @@ bool is_utf8(const std::string& text);
 /// (common/printable.hpp) would look like part of the value.
 std::string on_one_line(std::string text);
 
-/// The words of `text` in lines of at most `columns` (longer words stand alone), the first begun with `first`
-/// and the others with `rest`, each with a newline at its end.
+/// Wraps `text` at `columns` (longer words get a line of their own). The first line begins with `first`, the
+/// others with `rest`; each ends in a newline.
 std::string wrapped(const std::string& text, const std::string& first, const std::string& rest,
                     std::size_t columns);
 
-/// At most `longest` bytes (4 or more): a longer text ends in "...", and is never cut within a character.
+/// `text` cut to at most `longest` bytes (4 or more): a longer one ends in "...", and is not cut within a
+/// character.
 std::string shortened(const std::string& text, std::size_t longest = 60);
 
 }  // namespace lockstep
