@@ -32,7 +32,7 @@ namespace {
 
 constexpr int not_loaded = 127;  // from the dynamic loader, and from shells for a command they do not find
 
-/// mpirun's own exit codes lie above those of the signals that end programs.
+/// mpirun's own exit codes are above those of programs that were ended by a signal.
 bool is_mpiruns_own(int status) { return status > 128 + SIGSYS; }
 
 std::string and_its_words(const Ending& ending) {
@@ -49,7 +49,7 @@ std::string names_of(const std::vector<std::string>& hosts) {
   return text;
 }
 
-/// Of a launch whose ranks were not there in time.
+/// For a launch whose ranks did not start in time.
 void report_no_start(const Launch& launch, const Ending& ending) {
   const auto silent = hosts_without_answer(launch);
   std::cerr << "lockstep: the ranks have not started within " << std::lround(*launch.start_seconds) << " s ("
@@ -69,7 +69,7 @@ bool could_not_start(const Ending& ending) {
          (ending.status > 128 && ending.said.find("unable to launch") != std::string::npos);
 }
 
-/// The loader has named the library on standard error.
+/// The dynamic loader has already named the library on standard error.
 void report_not_loaded(const std::string& worker) {
   const auto torch = std::filesystem::path(worker).parent_path().parent_path() / "lib" / "torch";
   std::cerr << "lockstep: a rank could not load " << worker
@@ -78,7 +78,7 @@ void report_not_loaded(const std::string& worker) {
             << torch.string() << "\n";
 }
 
-/// One line on standard error for the endings of which the ranks could not speak themselves.
+/// One line on standard error for endings that the ranks could not report themselves.
 void report(const Ending& ending, const Launch& launch) {
   const bool on_hosts = launch.starter == Starter::mpirun && !launch.hosts.empty();
   if (ending.forwarded_signal != 0) {
@@ -107,7 +107,7 @@ void report(const Ending& ending, const Launch& launch) {
   }
 }
 
-/// Those of this process that ranks on other hosts need too; the launch itself adds its own.
+/// Environment variables of this process that ranks on other hosts need, too; the launch adds its own.
 std::vector<std::string> variables_for_ranks() {
   std::vector<std::string> names;
   for (char** entry = environ; *entry; ++entry) {
@@ -145,7 +145,7 @@ int ranks_over_ssh(const LaunchOptions& options, const std::vector<Host>& hosts)
               "leave --ranks out, or raise the numbers behind the hosts' names");
 }
 
-/// Those of this machine on which the ranks may compute.
+/// The number of GPUs of this machine that ranks may use.
 int gpus_here(const LaunchOptions& options) {
 #ifdef LOCKSTEP_WITH_CUDA
   if (options.device != "cpu")
@@ -154,7 +154,7 @@ int gpus_here(const LaunchOptions& options) {
   return 0;
 }
 
-/// Hosts without a number take one rank; on machines like this one that leaves most GPUs idle.
+/// A host without a number takes one rank, which leaves GPUs idle if the hosts are like this machine.
 void note_idle_gpus(const LaunchOptions& options) {
   const int gpus = gpus_here(options);
   if (gpus < 2 || options.hosts.empty() || options.hosts.find(':') != std::string::npos) return;
@@ -162,7 +162,7 @@ void note_idle_gpus(const LaunchOptions& options) {
             << gpus << " GPUs, as this machine has, write HOST:" << gpus << "\n";
 }
 
-/// The cores that the ranks do not take are nobody's mistake.
+/// Explains why cores stay idle: a quota is easily overlooked.
 void note_quota(const LaunchOptions& options, const Launch& launch) {
   const auto quota = cpu_quota();
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
@@ -171,7 +171,7 @@ void note_quota(const LaunchOptions& options, const Launch& launch) {
             << ", as the control group leaves " << *quota << " of " << cores << " cores to this process\n";
 }
 
-/// The part of a launch that Slurm's job decides.
+/// The part of a launch that is determined by Slurm's job.
 void take_from_job(Launch& launch, const LaunchOptions& options, const SlurmJob& job, int threads_per_rank) {
   if (options.device != "cpu") require_even_gpus(job);
   const bool gpus = options.device != "cpu" && job.gpus_per_node > 0;
@@ -223,8 +223,8 @@ void add_launch_options(CLI::App& command, LaunchOptions& options) {
                    "Let mpirun or srun explain what it does with failing ranks");
 }
 
-/// All starts of the ranks share this name. The lock of a run folder that a rank of an earlier start has left
-/// behind is thus known to be free.
+/// All starts of this launch share the name: the lock of a run folder that an earlier start has left behind
+/// is thus known to be stale.
 void name_this_launch() {
   const auto process = read_proc_stat(folder_of_process(getpid()));
   const auto name =
@@ -232,7 +232,8 @@ void name_this_launch() {
   setenv("LOCKSTEP_LAUNCH", name.c_str(), 1);
 }
 
-/// To load LibTorch from a file system that many hosts read at once takes minutes, whatever a collective may.
+/// The time limit for the start. Loading LibTorch from a file system that many hosts read at once may take
+/// minutes, however short the timeout of collectives is.
 double start_limit(const LaunchOptions& options) {
   constexpr double usual = 600;
   if (const auto given = environment_variable("LOCKSTEP_START_SECONDS"); !given.empty()) {
@@ -262,7 +263,7 @@ Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& j
   launch.variables = variables_for_ranks();
   launch.worker = program_beside_this("lockstep-worker");
   launch.worker_arguments = std::move(arguments);
-  if (!options.dry_run) {  // who copies the command has the file
+  if (!options.dry_run) {  // whoever copies the printed command has the file
     launch.config_text = options.config_text;
     launch.start_seconds = start_limit(options);
   }
@@ -289,7 +290,7 @@ int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
   if (options.dry_run) {
     try {
       if (launch.starter == Starter::mpirun) launch.open_mpi = open_mpi_in_path();
-    } catch (const Error& error) {  // it may be another machine that will run the command
+    } catch (const Error& error) {  // another machine may be meant to run the command
       std::cerr << "lockstep: " << error.what() << "; the command is as Open MPI 4.1 takes it\n";
     }
     std::cout << shell_line(command_for(launch)) << "\n";

@@ -39,7 +39,7 @@ std::string first_line(const std::string& text) {
   return begin == std::string::npos ? "nothing" : text.substr(begin, text.find('\n', begin) - begin);
 }
 
-/// Whether a process above this one starts ranks.
+/// Whether an ancestor of this process is a program that starts ranks.
 bool is_below_a_starter() {
   constexpr std::array starters = {"mpirun",  "mpiexec", "orterun",        "orted",
                                    "prterun", "prted",   "hydra_pmi_proxy"};
@@ -54,7 +54,7 @@ bool is_below_a_starter() {
 }  // namespace
 
 bool is_of_a_rank(const std::string& variable) {
-  // What a user may set too: parameters, and the permission to be root.
+  // Variables that users set as well: parameters, and the permission to run as root.
   constexpr std::array kept = {"OMPI_MCA_", "OMPI_ALLOW_", "PMIX_MCA_", "PRTE_MCA_", "PRTE_ALLOW_"};
   constexpr std::array set = {"OMPI_", "PMIX_", "PMI_", "PMI2_", "PRTE_"};
   constexpr std::array parameters = {"ess",
@@ -99,7 +99,7 @@ void leave_outer_mpirun() {
   for (const auto& name : names) {
     if (is_of_a_rank(name)) unsetenv(name.c_str());
   }
-  // OpenMP would put every rank on the first core before lockstep gives each its own.
+  // OpenMP would pin every rank to the first core before lockstep gives each its own.
   for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}) {
     if (std::getenv(name))
       std::cerr << "lockstep: " << name << " is left out, as ranks are given cores of their own "
