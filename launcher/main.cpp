@@ -89,8 +89,7 @@ int main(int argc, char** argv) {
   } catch (const lockstep::Error& error) {
     std::cerr << "lockstep: " << error.what() << "\n";
     return static_cast<int>(error.exit_code());
-  } catch (
-      const std::filesystem::filesystem_error& failure) {  // circular links, names that are too long, ...
+  } catch (const std::filesystem::filesystem_error& failure) {  // circular links, names too long, ...
     const auto error = lockstep::file_error(failure, "cannot use");
     std::cerr << "lockstep: " << error.what() << "\n";
     return static_cast<int>(error.exit_code());

@@ -10,8 +10,8 @@
 namespace lockstep {
 namespace {
 
-constexpr rlim_t of_mpirun = 64,
-                 of_a_rank = 8;  // pipes and sockets that mpirun opens: twice the number observed
+// Pipes and sockets that mpirun opens: twice the number observed.
+constexpr rlim_t of_mpirun = 64, of_a_rank = 8;
 constexpr rlim_t usual = 4096;
 
 }  // namespace
