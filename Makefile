@@ -10,7 +10,7 @@ CONFIG ?= configs/quickstart.toml
 PROGRAMS := lockstep lockstep-worker
 # Ninja keeps to one line on a terminal; elsewhere it says nothing unless something fails.
 NINJA_QUIET = $$([[ -t 1 ]] || echo --quiet)
-# Where people work a warning is only said: another compiler may have more of them.
+# In CI warnings are errors; elsewhere another compiler may have more of them.
 WERROR := $(if $(filter true,$(CI)),-DLOCKSTEP_WERROR=ON)
 SOURCES = $$(git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh')
 
@@ -73,8 +73,8 @@ ablation: setup-tests ## measure what each feature brings on a subset of Fashion
 
 PREFIX ?= /usr/local
 install: build ## install the programs, their manual pages, templates and documents below PREFIX
-	@cmake --install build --prefix $(abspath $(PREFIX)) > build/install.log
-	@echo "install: $(abspath $(PREFIX))/bin/lockstep (the whole list: build/install_manifest.txt)"
+	@cmake --install build --prefix "$$(realpath -m "$(PREFIX)")" > build/install.log
+	@echo "install: $(PREFIX)/bin/lockstep and others, which build/install_manifest.txt lists"
 
 clean: ## remove build/ (the runs and .venv stay)
 	@rm -rf build

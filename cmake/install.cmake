@@ -1,5 +1,5 @@
 # What `make install PREFIX=DIR` puts below DIR. The programs look for nothing by an absolute path but LibTorch, and for that
-# first in ../lib/torch of their own folder: the tree may be moved (docs/install.md).
+# first in ../lib/torch, as seen from their folder: the tree may be moved.
 set(CMAKE_INSTALL_BINDIR bin)  # the launcher starts the worker beside itself
 include(GNUInstallDirs)
 set(LOCKSTEP_INSTALL_DATA ${CMAKE_INSTALL_DATAROOTDIR}/lockstep)
@@ -12,16 +12,15 @@ install(DIRECTORY configs/templates DESTINATION ${LOCKSTEP_INSTALL_DATA} FILES_M
 install(FILES configs/quickstart.toml configs/parameters.schema.json DESTINATION ${LOCKSTEP_INSTALL_DATA})
 install(DIRECTORY slurm DESTINATION ${LOCKSTEP_INSTALL_DATA} FILES_MATCHING PATTERN *.sh.in)
 
-# Documents lie to each other as in the repository, so that their links hold.
+# Documents keep their places relative to each other, so that links between them work.
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES slurm/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/slurm)
 install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
 
-# A page for each program and command, from what its --help prints.
+# A manual page for each program and command, generated from its --help.
 find_program(AWK awk REQUIRED)
-string(CONCAT make_pages
-  "execute_process(COMMAND ${CMAKE_COMMAND} -DPROGRAMS=${CMAKE_RUNTIME_OUTPUT_DIRECTORY} -DVERSION=${PROJECT_VERSION} "
-  "-DPAGES=${CMAKE_BINARY_DIR}/man -DAWK=${AWK} -P ${CMAKE_SOURCE_DIR}/cmake/man_pages.cmake COMMAND_ERROR_IS_FATAL ANY)")
-install(CODE "${make_pages}")
+install(CODE "execute_process(COMMAND_ERROR_IS_FATAL ANY COMMAND \"${CMAKE_COMMAND}\" \"-DVERSION=${PROJECT_VERSION}\"
+  \"-DPROGRAMS=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}\" \"-DPAGES=${CMAKE_BINARY_DIR}/man\" \"-DAWK=${AWK}\"
+  -P \"${CMAKE_SOURCE_DIR}/cmake/man_pages.cmake\")")
 install(DIRECTORY ${CMAKE_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)

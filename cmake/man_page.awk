@@ -1,5 +1,5 @@
-# A manual page (man1) out of what CLI11 prints for --help: a sentence, "Usage: ...", sections that begin with "Title:", in
-# them options with their text in column 30 or on the next line, and examples.
+# Turns the output of CLI11's --help into a manual page (man1). It has a sentence, "Usage: ...", and sections that begin with
+# "Title:"; options have their text beside them or on the next line.
 function escaped(text) {
   gsub(/\\/, "\\e", text)
   gsub(/-/, "\\-", text)
@@ -21,7 +21,6 @@ NR == 1 {
 }
 /^Usage: / {
   sub(/^Usage: /, "")
-  sub(/^lockstep /, "lockstep ")
   section("SYNOPSIS")
   print escaped($0)
   next
@@ -32,18 +31,18 @@ NR == 1 {
   next
 }
 /^$/ { next }
-/^[^ ]/ {  # sentences below the sections
+/^[^ ]/ {  # sentences after the last section
   if (verbatim) section("NOTES")
   print escaped($0)
   next
 }
 verbatim { print escaped($0); next }
-/^                / {  # the text of an option that leaves no room beside it
+/^                / {  # the text of a long option, on a line of its own
   sub(/^ +/, "")
   print escaped($0)
   next
 }
-{  # an option, a positional or a command
+{  # an option, a positional or a subcommand
   sub(/^ +/, "")
   place = match($0, /  +/)
   print ".TP\n.B " escaped(place ? substr($0, 1, place - 1) : $0)
