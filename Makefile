@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests configure build train test fuzz bench bench-all ablation docs format clean
+.PHONY: help setup setup-tests configure build train test fuzz bench bench-all ablation docs format install clean
 
 ARGS ?=
 CONFIG ?= configs/quickstart.toml
@@ -10,6 +10,8 @@ CONFIG ?= configs/quickstart.toml
 PROGRAMS := lockstep lockstep-worker
 # Ninja keeps to one line on a terminal; elsewhere it says nothing unless something fails.
 NINJA_QUIET = $$([[ -t 1 ]] || echo --quiet)
+# In CI warnings are errors; elsewhere another compiler may have more of them.
+WERROR := $(if $(filter true,$(CI)),-DLOCKSTEP_WERROR=ON)
 SOURCES = $$(git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh')
 
 # What is measured is built first.
@@ -29,7 +31,7 @@ setup-tests: ## install what the tests need as well (among it Slurm and an SSH s
 # Always run: it takes a second, and it is how a package installed since is found.
 configure:
 	@mkdir -p build
-	@cmake -S . -B build -G Ninja > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake -S . -B build -G Ninja $(WERROR) > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 
 build: setup ## build lockstep and lockstep-worker into build/bin
 	@$(MAKE) --no-print-directory configure
@@ -69,6 +71,11 @@ ablation: setup-tests ## measure what each feature brings on a subset of Fashion
 	@$(MAKE) --no-print-directory configure
 	@ninja -C build $(NINJA_QUIET) $(PROGRAMS)
 	@.venv/bin/python3 -m tests.performance.ablation $(ARGS)
+
+PREFIX ?= /usr/local
+install: build ## install the programs, their manual pages, templates and documents below PREFIX
+	@cmake --install build --prefix "$$(realpath -m "$(PREFIX)")" > build/install.log
+	@echo "install: $(PREFIX)/bin/lockstep and others, which build/install_manifest.txt lists"
 
 clean: ## remove build/ (the runs and .venv stay)
 	@rm -rf build

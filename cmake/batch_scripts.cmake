@@ -1,4 +1,4 @@
-# The templates of slurm/ become part of the launcher: it looks for no file at run time.
+# Compiles the templates in slurm/ into the launcher, which needs no files at run time.
 foreach(name train seeds)
   set(file ${CMAKE_SOURCE_DIR}/slurm/${name}.sh.in)
   set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})

@@ -1,4 +1,4 @@
-# Every library that is used, found here, with the package to install when it is missing.
+# Finds all libraries, and names the package to install if one is missing.
 function(lockstep_require found what package)
   if(NOT ${found})
     message(FATAL_ERROR "${what} was not found (needed to build lockstep). Install the package ${package}, or run `make setup`.")
@@ -8,9 +8,9 @@ endfunction()
 find_package(Threads REQUIRED)
 find_package(MPI COMPONENTS CXX)
 lockstep_require(MPI_CXX_FOUND "MPI" "libopenmpi-dev")
-# Of MPI's libraries that of C alone (collectives/mpi.hpp).
+# Links only the C library of MPI, not its C++ bindings (collectives/mpi.hpp).
 get_target_property(mpi_libraries MPI::MPI_CXX INTERFACE_LINK_LIBRARIES)
-if(mpi_libraries)  # none where the compiler itself brings them
+if(mpi_libraries)  # empty if the compiler itself links them
   list(FILTER mpi_libraries EXCLUDE REGEX "mpi_cxx")
   set_target_properties(MPI::MPI_CXX PROPERTIES INTERFACE_LINK_LIBRARIES "${mpi_libraries}")
 endif()
@@ -43,8 +43,8 @@ lockstep_require(HWLOC_LIBRARY "hwloc" "libhwloc-dev")
 find_library(JEMALLOC_LIBRARY jemalloc)
 lockstep_require(JEMALLOC_LIBRARY "jemalloc" "libjemalloc-dev")
 
-# LibTorch: headers and libraries of PyPI's torch wheel. Only libtorch_cpu and libc10 are linked; the CUDA part of the wheel
-# is loaded at run time where a GPU is used, so that a build for CPUs needs none of it.
+# LibTorch: headers and libraries of PyPI's torch wheel. Only libtorch_cpu and libc10 are linked; the CUDA part of the wheel is
+# loaded at run time if a GPU is used, so that a build for CPUs does not need it.
 file(GLOB LOCKSTEP_TORCH_DEFAULT ${CMAKE_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch)
 set(LOCKSTEP_TORCH "${LOCKSTEP_TORCH_DEFAULT}" CACHE PATH "the torch folder of a Python environment")
 find_path(TORCH_INCLUDE torch/torch.h PATHS ${LOCKSTEP_TORCH}/include/torch/csrc/api/include NO_DEFAULT_PATH)
@@ -56,13 +56,13 @@ set(LOCKSTEP_TORCH_VERSION ${CMAKE_MATCH_1})
 add_library(torch_cpu INTERFACE)
 target_include_directories(torch_cpu SYSTEM INTERFACE ${LOCKSTEP_TORCH}/include ${TORCH_INCLUDE})
 target_link_libraries(torch_cpu INTERFACE ${LOCKSTEP_TORCH}/lib/libtorch_cpu.so ${LOCKSTEP_TORCH}/lib/libc10.so)
-# libtorch_cpu of the wheel itself asks for libcudart and libcupti, which the wheel's RPATH finds beside it.
-target_link_options(torch_cpu INTERFACE -Wl,--allow-shlib-undefined -Wl,-rpath,${LOCKSTEP_TORCH}/lib)
+# The wheel's libtorch_cpu needs libcudart and libcupti, which it finds by its own RPATH.
+target_link_options(torch_cpu INTERFACE -Wl,--allow-shlib-undefined)
 
-# The CUDA toolkit and NCCL are optional; CUDA is compiled for these architectures without asking for a GPU: A100, H100,
-# B200 and RTX PRO 6000, and the last one's PTX too, from which a driver compiles for GPUs to come.
+# The CUDA toolkit and NCCL are optional. No GPU is needed to compile for these architectures: A100, H100, B200 and RTX PRO
+# 6000, the last one also as PTX, which drivers compile for later GPUs.
 set(LOCKSTEP_CUDA_ARCHITECTURES "80-real;90-real;100-real;120" CACHE STRING "GPU architectures to compile for")
-set(LOCKSTEP_NCCL_MINIMUM 2.28.9)  # that of LibTorch: the process has one NCCL for both
+set(LOCKSTEP_NCCL_MINIMUM 2.28.9)  # LibTorch's version: both use the same NCCL in a process
 option(LOCKSTEP_CUDA "build the NCCL transport and the GPU kernels when the toolkit is there" ON)
 set(LOCKSTEP_CUDA_VERSION "none")
 set(LOCKSTEP_WITH_CUDA OFF)

@@ -1,4 +1,4 @@
-# The configurations of configs/templates become part of the library: the programs look for no file at run time.
+# Compiles the configurations in configs/templates into the library, so that programs need no files at run time.
 set(LOCKSTEP_TEMPLATES "")
 foreach(name fast balanced high_accuracy)  # from the shortest run to the longest
   set(file ${CMAKE_SOURCE_DIR}/configs/templates/${name}.toml)

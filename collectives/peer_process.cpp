@@ -10,7 +10,7 @@
 #include <fstream>
 
 #include "common/log.hpp"
-#include "common/task.hpp"
+#include "common/proc_stat.hpp"
 
 namespace lockstep {
 namespace {
@@ -32,7 +32,7 @@ PeerProcess this_process() {
   struct stat name_space {};
   if (stat("/proc/self/ns/pid", &name_space) == 0) self.pid_namespace = name_space.st_ino;
   self.pid = getpid();
-  self.start_ticks = task_in(folder_of_process(self.pid)).value_or(Task{}).start_ticks;
+  self.start_ticks = read_proc_stat(folder_of_process(self.pid)).value_or(ProcStat{}).start_ticks;
   copy_text(self.host, host_name());
   return self;
 }
@@ -43,7 +43,7 @@ bool has_ended(const PeerProcess& peer, const PeerProcess& self) {
                        peer.pid_namespace == self.pid_namespace;
   if (!visible) return false;
   if (kill(static_cast<pid_t>(peer.pid), 0) != 0 && errno == ESRCH) return true;
-  const auto task = task_in(folder_of_process(peer.pid));
+  const auto task = read_proc_stat(folder_of_process(peer.pid));
   return task && (task->state == 'Z' || task->state == 'X' || task->start_ticks != peer.start_ticks);
 }
 

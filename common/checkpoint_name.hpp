@@ -1,4 +1,4 @@
-// How published checkpoints are called in RUN/checkpoint: step-00000042.
+// Names of published checkpoints in RUN/checkpoint, such as step-00000042.
 #pragma once
 
 #include <string>
@@ -10,7 +10,8 @@ inline bool is_checkpoint_name(const std::string& name) {
          name.find_first_not_of("0123456789", 5) == std::string::npos;
 }
 
-/// Of two names of checkpoints. Longer numbers are larger; of equal length, the alphabet decides.
+/// Compares step numbers without parsing them: the longer is larger, and of equal length the one that sorts
+/// later.
 inline bool is_newer_checkpoint(const std::string& a, const std::string& b) {
   return a.size() != b.size() ? a.size() > b.size() : a > b;
 }

@@ -1,4 +1,4 @@
-// Monotonic time, for reports and deadlines only. Nothing measured here may steer the numbers.
+// Monotonic time, for reports and deadlines only: no result of a run may depend on it.
 #pragma once
 
 #include <chrono>

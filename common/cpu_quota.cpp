@@ -10,7 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The quota in one folder of version 2 ("max 100000" is none) or of version 1 (-1 is none).
+/// The quota of one group, of version 2 ("max 100000" means none) or of version 1 (-1 means none).
 std::optional<double> quota_in(const fs::path& folder) {
   double quota = 0, period = 0;
   if (std::ifstream file(folder / "cpu.max"); !(file >> quota >> period)) {
@@ -21,8 +21,8 @@ std::optional<double> quota_in(const fs::path& folder) {
   return quota / period;
 }
 
-/// Where `line` of /proc/self/cgroup is one that may limit CPUs: its hierarchy below /sys/fs/cgroup, and its
-/// group in that.
+/// If `line` of /proc/self/cgroup names a group that can limit CPU time: its hierarchy below /sys/fs/cgroup,
+/// and the group in it.
 std::optional<std::pair<fs::path, fs::path>> group_of(const std::string& line) {
   const auto first = line.find(':'), second = line.find(':', first + 1);
   if (second == std::string::npos) return std::nullopt;
@@ -48,7 +48,7 @@ std::optional<double> cpu_quota(const std::string& root) {
     auto top = fs::path(root + "/sys/fs/cgroup") / hierarchy;
     std::error_code none;
     if (!fs::exists(top, none)) top = fs::path(root + "/sys/fs/cgroup/cpu");
-    // In a container the upper ones are out of sight, and its own is mounted as the top.
+    // A container does not see the ancestors of its group, which is mounted as the root.
     for (auto path = group;; path = path.parent_path()) {
       if (const auto quota = quota_in(top / path)) least = std::min(least.value_or(*quota), *quota);
       if (path.empty()) break;

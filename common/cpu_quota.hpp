@@ -1,5 +1,5 @@
-// How much of the machine's CPUs a control group leaves to this process: containers and batch systems limit
-// it without a word to sched_getaffinity().
+// The CPU quota that control groups set for this process. Containers and batch systems limit CPU time this
+// way, which sched_getaffinity() does not show.
 #pragma once
 
 #include <optional>
@@ -7,11 +7,11 @@
 
 namespace lockstep {
 
-/// CPU seconds a second of this process's control groups (version 2 or 1), the least of them and those above
-/// them; nothing where there is no limit. `root` holds the system's files; tests have a folder of their own.
+/// CPU seconds per second: the smallest quota of this process's control groups (version 2 or 1) and their
+/// ancestors; nothing if there is no limit. `root` stands for / in tests.
 std::optional<double> cpu_quota(const std::string& root = "");
 
-/// `cores`, or as many as the quota lets run all the time where that is fewer; at least 1.
+/// `cores`, or as many as the quota can keep busy if that is fewer; at least 1.
 int within_quota(int cores, const std::string& root = "");
 
 }  // namespace lockstep

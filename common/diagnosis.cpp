@@ -2,24 +2,24 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <map>
 #include <set>
+
+#include "common/evidence.hpp"
 
 namespace lockstep {
 namespace {
 
 using State = RankStatus::State;
 
-// A clean run must never cross these. A phase may take 10 times as long as ever before (3 times where the
-// rank does nothing at all), a step 5 times the median, before anybody calls it stuck or slow; and never
-// less than 2 s, which a busy machine takes at times.
-constexpr double stuck_seconds = 2, stuck_times = 10, idle_times = 3;
-constexpr double starved_cores = 0.2, starved_times = 2;  // of a rank that is ready to compute
+// A healthy run must never exceed these. A rank is called stuck once a phase takes 10 times as long as ever
+// before (3 times if the rank does nothing at all), and a run slow once a step takes 5 times the median;
+// never below 2 s, which a busy machine takes at times.
+constexpr double stuck_times = 10, idle_times = 3;
+constexpr double starved_times = 2;  // of a rank that gets no core
 constexpr double slow_step_ms = 2000, slow_step_times = 5;
-constexpr double slower_times = 2.5;  // than the others, in one step after another
+constexpr double slower_times = 2.5;  // as slow as the others, in two different steps
 constexpr double slow_compute_times = 3, slow_compute_seconds = 1;
-constexpr double silent_seconds = 2.5;  // a sentinel writes every second
 
 const std::string core_is_taken = ", because something else takes its core";
 
@@ -27,24 +27,6 @@ std::string in_seconds(double seconds) {
   char text[32];
   std::snprintf(text, sizeof text, seconds < 10 ? "%.1f s" : "%.0f s", seconds);
   return text;
-}
-
-std::string place(const RankStatus& status) {
-  return "rank " + std::to_string(status.rank) + " on " + status.host;
-}
-
-std::string at_work(const RankStatus& status) {
-  return " in " + status.phase +
-         (status.phase == "start-up" || status.phase == "the end"
-              ? ""
-              : " of step " + std::to_string(status.step + 1));
-}
-
-/// What the driver has reported of the rank's GPU.
-std::string and_xids(const RankStatus& status) {
-  std::string text;
-  for (const auto xid : status.gpu.health.xids) text += (text.empty() ? "" : ", ") + std::to_string(xid);
-  return text.empty() ? "" : "; the driver has reported Xid " + text;
 }
 
 std::string throttling(const RankStatus& status) {
@@ -57,20 +39,13 @@ std::string throttling(const RankStatus& status) {
 class Diagnosis {
  public:
   Diagnosis(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now, double seconds)
-      : now_(now),
-        seconds_(seconds),
-        usual_before_(usual_compute_ms(before)),
-        usual_now_(usual_compute_ms(now)),
-        usual_cores_before_(usual_cores(before)),
-        usual_cores_now_(usual_cores(now)) {
-    for (const auto& status : before) before_[status.rank] = &status;
-  }
+      : ranks_(before, now, seconds), now_(now) {}
 
   std::vector<Finding> make() {
     find_ended();
     if (findings_.empty()) find_silent_hosts();
     find_stopped();
-    if (!findings_.empty()) return findings_;  // who waits for these is no culprit
+    if (!findings_.empty()) return findings_;  // ranks that wait for these are not the cause
     find_stuck();
     if (findings_.empty()) find_slower_than_others();
     if (findings_.empty() && is_slow()) {
@@ -82,55 +57,13 @@ class Diagnosis {
   }
 
  private:
-  bool silent(const RankStatus& status) const {
-    const auto* before = status_before(status.rank);
-    return status.state != State::ended && seconds_ >= silent_seconds && before &&
-           before->beat == status.beat;
-  }
-  const RankStatus* status_before(int rank) const {
-    const auto found = before_.find(rank);
-    return found == before_.end() ? nullptr : found->second;
-  }
-  static bool stands_still(const RankStatus& status) {
-    return status.idle_seconds >= stuck_seconds && !status.on_disk;
-  }
-  /// Who waits looks for messages all the time; a rank that does nothing has only said so before.
-  static bool waits(const RankStatus& status) { return !status.awaits.empty() && !stands_still(status); }
-  /// Where the others get no more, the machine has too few, and nobody is a culprit for that.
-  static bool gets_no_core(const RankStatus& status, double usual_cores) {
-    return status.ready && status.cores < std::min(starved_cores, usual_cores / 2);
-  }
-  bool got_no_core_either_time(const RankStatus& status) const {
-    const auto* before = status_before(status.rank);
-    return before && gets_no_core(*before, usual_cores_before_) && gets_no_core(status, usual_cores_now_);
-  }
-  /// The median of the ranks that could use a core; of a single one, what it could have.
-  static double usual_cores(const std::vector<RankStatus>& statuses) {
-    std::vector<double> all;
-    for (const auto& status : statuses) {
-      if (status.ready) all.push_back(status.cores);
-    }
-    if (all.size() < 2) return 1;
-    const auto middle = all.begin() + std::ssize(all) / 2;  // of two ranks the faster one
-    std::ranges::nth_element(all, middle);
-    return *middle;
-  }
-
-  int waiting_for(int rank) const {
-    return static_cast<int>(std::ranges::count_if(now_, [&](const auto& status) {
-      const auto awaits = [&](int peer) {
-        return std::ranges::find(status.awaits, peer) != status.awaits.end();
-      };
-      return status.rank != rank && (awaits(rank) || awaits(RankStatus::many));
-    }));
-  }
   std::string and_who_waits(int rank) const {
-    const int count = waiting_for(rank);
+    const int count = ranks_.waiting_for(rank);
     if (count == 0) return "";
     return "; " + std::to_string(count) + (count == 1 ? " rank waits" : " ranks wait") + " for it";
   }
   void add(Trouble trouble, const RankStatus& status, const std::string& text) {
-    findings_.push_back({trouble, {status.rank}, status.host, place(status) + text});
+    findings_.push_back(finding_on(trouble, status, text));
   }
 
   void find_ended() {
@@ -139,43 +72,23 @@ class Diagnosis {
       if (status.failed()) failed.push_back(&status);
     }
     std::ranges::sort(failed, {}, [](const auto* status) { return status->written; });
-    for (const auto* status : failed) {
-      if (!status->gpu_failure.empty()) {
-        add(Trouble::gpu_failed, *status,
-            " has lost its GPU" + at_work(*status) + ": " + in_words(status->gpu) + " (" +
-                status->gpu_failure + and_xids(*status) + ") " + status->gpu_remedy);
-      } else if (status->out_of_memory) {
-        add(Trouble::out_of_memory, *status, " ran out of memory" + at_work(*status));
-      } else if (status->signal != 0) {
-        add(Trouble::dead, *status,
-            " was ended by signal " + std::to_string(status->signal) + " (" + strsignal(status->signal) +
-                ")" + at_work(*status));
-      } else {
-        add(Trouble::dead, *status,
-            " left with exit code " + std::to_string(status->exit_code) + at_work(*status));
-      }
-    }
+    for (const auto* status : failed) findings_.push_back(failure_of(*status));
   }
 
-  bool throttles(const RankStatus& status) const {
-    const auto* before = status_before(status.rank);
-    return before && !slowed_by(before->gpu.health).empty() && !slowed_by(status.gpu.health).empty();
-  }
-
-  /// Those that are not named yet. The others may be as hot, so that nobody seems slow.
+  /// Adds the GPUs that no finding names yet: where all are hot, no rank is slower than the others.
   void find_throttling() {
     for (const auto& status : now_) {
       const bool named = std::ranges::any_of(findings_, [&](const auto& finding) {
         return std::ranges::find(finding.ranks, status.rank) != finding.ranks.end();
       });
-      if (!named && status.state == State::running && throttles(status))
+      if (!named && status.state == State::running && ranks_.throttles(status))
         add(Trouble::gpu_throttles, status, ": " + throttling(status) + and_who_waits(status.rank));
     }
   }
 
-  /// A rank that is slow, in `text`: by its GPU, if that throttles.
+  /// Adds a slow rank; if its GPU throttles, that is the reason given, and not `why`.
   void add_slow(const RankStatus& status, const std::string& text, const std::string& why) {
-    const bool by_gpu = throttles(status);
+    const bool by_gpu = ranks_.throttles(status);
     add(by_gpu ? Trouble::gpu_throttles : Trouble::slow_compute, status,
         text + (by_gpu ? ", because " + throttling(status) : why) + and_who_waits(status.rank));
   }
@@ -185,21 +98,22 @@ class Diagnosis {
     bool anybody = false;
     for (const auto& status : now_) {
       by_host[status.host].push_back(&status);
-      anybody = anybody || (status.state != State::ended && !silent(status));
+      anybody = anybody || (status.state != State::ended && !ranks_.silent(status));
     }
-    if (!anybody) return;  // the run is over, or its files are out of reach
-    // No step ends without all ranks: it is the sentinel alone that was stopped or lost.
+    if (!anybody) return;  // the run is over, or its files cannot be read
+    // No step completes without every rank: only the sentinel was stopped or lost.
     if (std::ranges::any_of(now_, [&](const auto& status) {
-          const auto* before = status_before(status.rank);
-          return !silent(status) && before && before->step < status.step;
+          const auto* before = ranks_.before(status.rank);
+          return !ranks_.silent(status) && before && before->step < status.step;
         }))
       return;
     for (const auto& [host, statuses] : by_host) {
-      const auto silent_here = std::ranges::count_if(statuses, [&](const auto* s) { return silent(*s); });
+      const auto silent_here =
+          std::ranges::count_if(statuses, [&](const auto* s) { return ranks_.silent(*s); });
       if (silent_here == 0) continue;
       if (silent_here < std::ssize(statuses)) {
         for (const auto* status : statuses) {
-          if (silent(*status))
+          if (ranks_.silent(*status))
             add(Trouble::dead, *status, " and its sentinel are gone without a word" + at_work(*status));
         }
         continue;
@@ -214,30 +128,31 @@ class Diagnosis {
 
   void find_stopped() {
     for (const auto& status : now_) {
-      if (status.state != State::stopped || silent(status)) continue;
+      if (status.state != State::stopped || ranks_.silent(status)) continue;
       add(Trouble::stopped, status, " is stopped by a signal" + at_work(status) + and_who_waits(status.rank));
     }
   }
 
-  /// In a phase for far longer than ever; sooner if it does nothing. Who only gets no core is slow instead.
+  /// A rank is stuck if it stays in a phase for far longer than ever before; an idle one is called stuck
+  /// sooner. One that merely gets no core is slow, not stuck.
   void find_stuck() {
     for (const auto& status : now_) {
-      if (status.state != State::running || waits(status) || status.usual_seconds == 0) continue;
-      if (gets_no_core(status, usual_cores_now_)) continue;
-      // Messages, disks and saves may take their time, however little the rank does meanwhile.
+      if (status.state != State::running || Evidence::waits(status) || status.usual_seconds == 0) continue;
+      if (ranks_.gets_no_core(status)) continue;
+      // Messages, disks and saves can take long while the rank itself does nothing.
       const bool idle =
-          stands_still(status) &&
+          Evidence::stands_still(status) &&
           (!status.awaits.empty() || (status.phase != "exchange" && status.phase != "checkpoint"));
       const double times = idle ? idle_times : stuck_times;
       if (status.phase_seconds < std::max(stuck_seconds, times * status.usual_seconds)) continue;
-      if (now_.size() > 1 && waiting_for(status.rank) == 0) continue;
+      if (now_.size() > 1 && ranks_.waiting_for(status.rank) == 0) continue;
       add(Trouble::stuck, status,
           " is stuck" + at_work(status) + " for " + in_seconds(status.phase_seconds) +
               (status.on_disk ? ", waiting for a disk or a file system" : "") + and_who_waits(status.rank));
     }
   }
 
-  /// By the pace of the run so far.
+  /// Compared with the median step so far.
   bool is_slow() const {
     return std::ranges::any_of(now_, [](const auto& status) {
       return status.usual_step_ms > 0 &&
@@ -245,34 +160,21 @@ class Diagnosis {
     });
   }
 
-  /// Of a micro-batch on most ranks; 0 where nobody knows.
-  static double usual_compute_ms(const std::vector<RankStatus>& statuses) {
-    std::vector<double> all;
-    for (const auto& status : statuses) {
-      if (status.compute_ms > 0) all.push_back(status.compute_ms);
-    }
-    if (all.size() < 2) return 0;
-    std::ranges::sort(all);
-    return all[(all.size() - 1) / 2];  // of two ranks the faster one
-  }
-  static double slowness(const RankStatus& status, double usual) {
-    return usual > 0 ? status.compute_ms / usual : 0;
-  }
-
   void add_slow_compute(const RankStatus& status, const std::string& why) {
     char times[16];
-    std::snprintf(times, sizeof times, "%.1f", slowness(status, usual_now_));
+    std::snprintf(times, sizeof times, "%.1f", ranks_.slowness(status));
     add_slow(status, std::string(" computes ") + times + " times as slowly as the others", why);
   }
 
-  /// In different steps both times, or something else takes its core; it may wait itself at the moment. It
-  /// may have been so from the start, and be the pace of the run.
+  /// A rank that was slower at both looks, in different steps, or whose core is taken by something else. It
+  /// may be waiting itself at the moment, and may have been slow from the start, so that the run's own pace
+  /// does not show it.
   void find_slower_than_others() {
     for (const auto& status : now_) {
-      const auto* before = status_before(status.rank);
-      if (waiting_for(status.rank) == 0 || !before) continue;
-      const auto times = std::min(slowness(*before, usual_before_), slowness(status, usual_now_));
-      const bool starved = got_no_core_either_time(status);
+      const auto* before = ranks_.before(status.rank);
+      if (ranks_.waiting_for(status.rank) == 0 || !before) continue;
+      const auto times = std::min(ranks_.slowness_before(*before), ranks_.slowness(status));
+      const bool starved = ranks_.got_no_core(status);
       const bool twice = before->usual_step_ms > 0 && before->step < status.step;
       if ((starved && times >= starved_times) || (twice && times >= slower_times))
         add_slow_compute(status, starved ? core_is_taken : "");
@@ -281,24 +183,24 @@ class Diagnosis {
 
   void find_slow_compute() {
     for (const auto& status : now_) {
-      if (!waits(status) && slowness(status, usual_now_) >= slow_compute_times) add_slow_compute(status, "");
+      if (!Evidence::waits(status) && ranks_.slowness(status) >= slow_compute_times)
+        add_slow_compute(status, "");
     }
   }
 
-  /// The only rank that waits for nobody while all others wait for it: whether there is one that computes. It
-  /// is slow when it does so for long; else it may only have its turn between two long waits for messages, or
-  /// do nothing at all.
+  /// Whether all other ranks wait for a single one that waits for nobody and computes. It is called slow if
+  /// it does so for long; otherwise it may just be between two long waits for messages, or idle.
   bool find_last_one_computing() {
     const RankStatus* only = nullptr;
     for (const auto& status : now_) {
-      if (waits(status)) continue;
+      if (Evidence::waits(status)) continue;
       if (only) return false;
       only = &status;
     }
-    if (!only || waiting_for(only->rank) == 0) return false;
-    const bool starved = got_no_core_either_time(*only);
+    if (!only || ranks_.waiting_for(only->rank) == 0) return false;
+    const bool starved = ranks_.got_no_core(*only);
     if (only->phase == "exchange" && !starved) return false;
-    const bool on_data = only->on_disk && only->phase == "data";  // which takes no computing
+    const bool on_data = only->on_disk && only->phase == "data";  // loading data is not computing
     const bool for_find_stuck = (only->idle_seconds > 0 || on_data) && only->usual_seconds > 0;
     if (!starved &&
         (for_find_stuck ||
@@ -309,7 +211,7 @@ class Diagnosis {
     return true;
   }
 
-  /// The host, or failing that the pair of hosts, that every wait between hosts has a part in.
+  /// A link is slow if every wait between hosts involves the same host, or the same pair of hosts.
   void find_slow_link() {
     std::map<int, std::string> host_of;
     for (const auto& status : now_) host_of[status.rank] = status.host;
@@ -332,11 +234,11 @@ class Diagnosis {
     if (common.size() == 2) finding.host += " and " + common.back();
     for (const auto& status : now_) {
       if (std::ranges::find(common, status.host) == common.end()) continue;
-      // Whoever is at a slow link waits for it; who computes there may be what the others wait for.
-      if ((!waits(status) && status.phase != "exchange") || gets_no_core(status, usual_cores_now_)) return;
-      if (status.idle_seconds > 0) return;  // it may be stuck, which takes longer to tell
+      // A rank at a slow link waits for it; if one there computes, the others may be waiting for that.
+      if ((!Evidence::waits(status) && status.phase != "exchange") || ranks_.gets_no_core(status)) return;
+      if (status.idle_seconds > 0) return;  // it may be stuck, which takes longer to establish
       finding.ranks.push_back(status.rank);
-      anybody_waits = anybody_waits || waits(status);
+      anybody_waits = anybody_waits || Evidence::waits(status);
     }
     if (!anybody_waits) return;
     finding.text = (common.size() == 2 ? "the link between " : "the link of ") + finding.host +
@@ -344,38 +246,12 @@ class Diagnosis {
     findings_.push_back(finding);
   }
 
+  Evidence ranks_;
   const std::vector<RankStatus>& now_;
-  double seconds_;
-  double usual_before_, usual_now_, usual_cores_before_, usual_cores_now_;
-  std::map<int, const RankStatus*> before_;
   std::vector<Finding> findings_;
 };
 
 }  // namespace
-
-std::string name_of(Trouble trouble) {
-  switch (trouble) {
-    case Trouble::dead:
-      return "dead";
-    case Trouble::out_of_memory:
-      return "out of memory";
-    case Trouble::gpu_failed:
-      return "GPU failed";
-    case Trouble::gpu_throttles:
-      return "GPU throttles";
-    case Trouble::host_lost:
-      return "host lost";
-    case Trouble::stopped:
-      return "stopped";
-    case Trouble::stuck:
-      return "stuck";
-    case Trouble::slow_compute:
-      return "slow compute";
-    case Trouble::slow_link:
-      return "slow link";
-  }
-  return "";
-}
 
 std::vector<Finding> diagnose(const std::vector<RankStatus>& before, const std::vector<RankStatus>& now,
                               double seconds) {

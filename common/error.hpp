@@ -1,4 +1,4 @@
-// Errors that leave a process, and the exit codes they leave with (docs/errors.md).
+// Errors that end a process, and the exit codes they end it with (docs/errors.md).
 #pragma once
 
 #include <stdexcept>
@@ -6,7 +6,7 @@
 
 namespace lockstep {
 
-/// Documented exit codes of every lockstep program. 1 is a failure of the command line itself.
+/// The documented exit codes of all lockstep programs.
 enum class ExitCode : int {
   success = 0,
   usage = 1,
@@ -15,8 +15,8 @@ enum class ExitCode : int {
   io = 4,             ///< a file could not be read or written
   bug = 5,            ///< an internal contract was broken
   diverged = 6,       ///< the loss or a gradient is no longer finite
-  corrupt = 7,        ///< a rank or a host computes or holds something else than the others
-  out_of_memory = 8,  ///< a rank was refused memory, on its host or its device
+  corrupt = 7,        ///< a rank or a host computes or holds something other than the rest
+  out_of_memory = 8,  ///< a rank could not allocate memory on its host or its device
   gpu_failed = 9,     ///< a rank's GPU is broken or gone
 };
 
@@ -33,7 +33,7 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
-/// The message of the file operation that has just failed: strerror(errno), with what to do about it.
+/// For a file operation that has failed: strerror(error_number), with what to do about it.
 Error file_error(const std::string& problem, const std::string& path, int error_number);
 
 }  // namespace lockstep

@@ -16,9 +16,9 @@
 
 #include "common/error.hpp"
 #include "common/log.hpp"
+#include "common/proc_stat.hpp"
 #include "common/small_file.hpp"
 #include "common/stored_json.hpp"
-#include "common/task.hpp"
 
 namespace lockstep {
 namespace {
@@ -27,7 +27,7 @@ using nlohmann::json;
 
 constexpr const char *lock_name = "lock", *owner_name = "lock.owner", *removal_name = "lock.removal";
 
-/// Who holds lock.owner. A number of a process means something where host, boot and PID namespace are these.
+/// The process that holds lock.owner. `pid` is meaningful on the same host, boot and PID namespace only.
 struct Owner {
   std::string host, boot, pids;
   std::int64_t pid = 0, start = 0;
@@ -39,8 +39,8 @@ struct Owner {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Owner, host, boot, pids, pid, start, launch, job, requeues)
 
 std::int64_t start_of(std::int64_t pid) {
-  const auto task = task_in(folder_of_process(pid));
-  return task && task->state != 'Z' ? static_cast<std::int64_t>(task->start_ticks) : -1;
+  const auto process = read_proc_stat(folder_of_process(pid));
+  return process && process->state != 'Z' ? static_cast<std::int64_t>(process->start_ticks) : -1;
 }
 
 std::string variable(const char* name) {
@@ -68,7 +68,8 @@ Owner owner_in(const std::string& path) {
   return has_types_of(object, Owner{}) ? object.get<Owner>() : Owner{};
 }
 
-/// A launch starts its ranks again, and Slurm its job, once the ones before have ended, on whatever hosts.
+/// A launch restarts its ranks, and Slurm a job, only once the earlier ones have ended, whatever hosts they
+/// were on.
 bool has_ended(const Owner& owner, const Owner& here) {
   if (!owner.launch.empty() && owner.launch == here.launch) return true;
   if (!owner.job.empty() && owner.job == here.job && owner.requeues < here.requeues) return true;
@@ -82,7 +83,7 @@ Error in_use(const std::string& folder, const std::string& why, const std::strin
 
 constexpr const char* wait_or_elsewhere = "wait for it to end, or choose another --output";
 
-/// What a file system says that has no such locks, or whose server grants none.
+/// The errors of file systems that do not support such locks, or whose server refuses them.
 bool has_no_such_locks(int error_number) {
   return error_number == ENOSYS || error_number == ENOLCK || error_number == EOPNOTSUPP ||
          error_number == EINVAL;
@@ -92,7 +93,7 @@ bool is_same(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/// Once an owner has ended: removes its file, unless another process is about to.
+/// Removes the file of an owner that has ended, unless another process is already doing so.
 void remove_owner(int folder, const std::string& path, const Owner& ended) {
   const int removal = openat(folder, removal_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (removal < 0) return;
@@ -101,7 +102,7 @@ void remove_owner(int folder, const std::string& path, const Owner& ended) {
   unlinkat(folder, removal_name, 0);
 }
 
-/// Where there are no hard links. A reader may find it empty for a moment.
+/// For file systems without hard links. For a moment a reader may find the file empty.
 int create_owner(int folder, const Owner& here) {
   const int file = openat(folder, owner_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (file < 0) return errno;
@@ -112,7 +113,7 @@ int create_owner(int folder, const Owner& here) {
   return failure;
 }
 
-FolderLock* held = nullptr;  ///< the one of this process whose lock.owner would outlive it
+FolderLock* held = nullptr;  ///< the lock of this process that has a lock.owner
 
 }  // namespace
 
@@ -136,7 +137,7 @@ FolderLock::FolderLock(const std::string& folder, std::span<const Way> ways) {
 
 FolderLock::~FolderLock() { release(); }
 
-/// False where the folder was moved meanwhile: then the lock is of what has another name now.
+/// False if the folder was renamed meanwhile: the lock is then on a folder that has another name now.
 bool FolderLock::open_and_lock(const std::string& folder, std::span<const Way> ways) {
   release();
   folder_ = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -152,7 +153,7 @@ bool FolderLock::open_and_lock(const std::string& folder, std::span<const Way> w
   throw Error(ExitCode::io, "cannot lock " + path, "the file system has no locks", "choose another --output");
 }
 
-/// False where the file system has no such locks.
+/// False if the file system does not support such locks.
 bool FolderLock::lock_by(Way way, const std::string& folder) {
   if (way == Way::owner) return become_owner(folder);
   int failed = 0;
@@ -169,7 +170,7 @@ bool FolderLock::lock_by(Way way, const std::string& folder) {
   throw FileError("cannot lock", path, errno);
 }
 
-/// By a link from a file that is whole: link() fails where there is an owner, on every file system and host.
+/// Links a complete file to lock.owner: link() is atomic across hosts, and fails if there is an owner.
 bool FolderLock::become_owner(const std::string& folder) {
   const auto here = this_process();
   const auto own_name = std::string(owner_name) + "." + here.host + "." + std::to_string(here.pid);
@@ -188,7 +189,7 @@ bool FolderLock::become_owner(const std::string& folder) {
   }
   struct stat own {};
   const bool linked = fstatat(folder_, own_name.c_str(), &own, 0) == 0 && own.st_nlink == 2;
-  if (failure == EEXIST && linked) failure = 0;  // the answer to the first try was lost
+  if (failure == EEXIST && linked) failure = 0;  // the server had done it, but its reply was lost
   if (failure == EPERM || has_no_such_locks(failure)) failure = create_owner(folder_, here);
   owns_ = failure == 0;
   if (owns_) held = this;
@@ -204,7 +205,7 @@ bool FolderLock::become_owner(const std::string& folder) {
   return true;
 }
 
-/// Both the folder and the lock in it still have their names.
+/// Whether the folder and the lock in it still have their names.
 bool FolderLock::is_still(const std::string& folder) const {
   struct stat named {
   }, held{};

@@ -1,4 +1,4 @@
-// The lock of a folder: one process at a time, on all hosts that see it.
+// Locks a folder for one process at a time, across all hosts that see it.
 #pragma once
 
 #include <array>
@@ -8,25 +8,25 @@
 
 namespace lockstep {
 
-/// Holds FOLDER/lock until it goes or the process ends, however it ends.
+/// Holds FOLDER/lock until it is destroyed or the process ends, in whatever way.
 class FolderLock {
  public:
-  /// How it is held: by the first of these that the file system has.
+  /// Ways to lock; the first that the file system supports is used.
   enum class Way {
     flock,
-    record,  ///< a lock of fcntl() that belongs to the open file
-    owner,   ///< FOLDER/lock.owner exists, and says who holds it
+    record,  ///< an open file description lock of fcntl()
+    owner,   ///< the file FOLDER/lock.owner exists and names the process
   };
   static constexpr std::array all_ways = {Way::flock, Way::record, Way::owner};
 
-  /// Of the folder that has the name `folder` now, also if it is being moved. Throws Error (config) where
-  /// another process holds it, (io) where that cannot be told.
+  /// Locks what is called `folder` once the lock is held, even if folders are being renamed. Throws Error
+  /// (config) if another process holds the lock, and Error (io) if that cannot be determined.
   explicit FolderLock(const std::string& folder, std::span<const Way> ways = all_ways);
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
 
-  /// For who leaves by _exit(): removes what else would outlive the process, lock.owner.
+  /// To be called before _exit(): removes lock.owner, which would otherwise outlive the process.
   static void release_before_exit();
 
  private:
@@ -37,7 +37,7 @@ class FolderLock {
   void release();
 
   int folder_ = -1, file_ = -1;
-  bool owns_ = false;  ///< lock.owner is this process's
+  bool owns_ = false;  ///< lock.owner names this process
 };
 
 }  // namespace lockstep

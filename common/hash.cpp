@@ -1,6 +1,6 @@
 #include "common/hash.hpp"
 
-// Compiled here, for this build's instructions: the packaged library has those that every processor has.
+// Compiled here for this build's instruction set: the packaged library is compiled for the baseline.
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

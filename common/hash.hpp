@@ -10,7 +10,8 @@
 
 namespace lockstep {
 
-/// A 128-bit hash as it travels and compares: 16 bytes, most significant first, on every host.
+/// A 128-bit hash in the form in which it is sent and compared: 16 bytes, most significant first, on every
+/// host.
 struct Hash128 {
   std::array<std::uint8_t, 16> bytes{};
 

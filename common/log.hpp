@@ -1,4 +1,4 @@
-// The log of one process: warnings and worse to standard error for people, everything to its own file with
+// The log of one process: warnings and errors on standard error, and everything in a file of its own with
 // rank and host.
 #pragma once
 
@@ -11,17 +11,16 @@ enum class LogFormat {
   json,  ///< an object a line: time (ISO 8601), level, rank, host, message
 };
 
-/// Starts logging as "rank R@HOST". Only `to_terminal` processes also write to standard error. Call once,
-/// early.
+/// Starts logging as "rank R@HOST"; with `to_terminal`, on standard error too. To be called once, early.
 void start_log(int rank, bool to_terminal);
-/// Adds the file `path` (appending) of rank `rank`; throws Error with ExitCode::io when it cannot be opened.
+/// Adds the log file of `rank`, appending to it; throws Error (io) if it cannot be opened.
 void log_to_file(const std::string& path, int rank, LogFormat format);
 
 void log_info(const std::string& text);
 void log_warning(const std::string& text);
 void log_error(const std::string& text);
 
-/// The name of this host, as the kernel gives it.
+/// The kernel's name of this host.
 std::string host_name();
 
 }  // namespace lockstep

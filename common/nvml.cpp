@@ -12,8 +12,7 @@
 namespace lockstep {
 namespace {
 
-// Of nvml.h, which the CUDA toolkit does not always bring along. The numbers are part of its binary
-// interface.
+// From nvml.h, which not every CUDA toolkit includes. The numbers are part of the binary interface.
 using Result = int;
 constexpr Result success = 0, insufficient_size = 7, gpu_is_lost = 15, reset_required = 16;
 constexpr int core_temperature = 0, sm_clock = 1, uncorrected = 1, corrected = 0;
@@ -42,7 +41,7 @@ struct EventData {
   unsigned int gpu_instance, compute_instance;
 };
 
-/// A function of the library; null where this version has none.
+/// A function of the library; null if this version does not have it.
 template <class... Arguments>
 class Function {
  public:
@@ -116,7 +115,7 @@ std::string text_of(const Function<void*, char*, unsigned int>& function, void* 
   return device && function.works(device, text.data(), text.size() - 1) ? text.data() : "";
 }
 
-/// What keeps a GPU from answering at all. Asking for its handle already comes to that.
+/// Errors of a GPU that does not answer at all: nvmlDeviceGetHandle already returns them.
 bool is_trouble(Result result) { return result == gpu_is_lost || result == reset_required; }
 
 GpuHealth in_trouble(Result trouble) {
@@ -132,7 +131,7 @@ std::vector<std::string> reasons_in(unsigned long long bits) {
   std::vector<std::string> reasons;
   if (bits & thermal) reasons.emplace_back("thermal");
   if (bits & power_brake) reasons.emplace_back("power brake");
-  // It comes with either of the above as well.
+  // NVML reports it together with either of the above, too.
   if ((bits & hardware) && reasons.empty()) reasons.emplace_back("hardware slowdown");
   if (bits & power_cap) reasons.emplace_back("power cap");
   return reasons;
@@ -237,7 +236,7 @@ std::vector<std::int64_t> NvmlGpu::wait_for_xids(std::chrono::milliseconds patie
   auto wait = static_cast<unsigned int>(patience.count());
   while (events_ && functions_.event_set_wait.works(events_, &event, wait)) {
     if (event.type == xid_critical_error) xids.push_back(static_cast<std::int64_t>(event.data));
-    wait = 0;  // what else has come with it
+    wait = 0;  // fetch what was reported with it
   }
   if (!events_) std::this_thread::sleep_until(end);
   return xids;

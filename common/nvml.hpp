@@ -1,5 +1,5 @@
 // NVIDIA's management library (NVML, libnvidia-ml.so.1), which comes with the driver and is loaded at run
-// time: a machine without it is no error, and then nothing is known of the health of GPUs.
+// time. A machine without it is not an error: the health of GPUs is then unknown.
 #pragma once
 
 #include <chrono>
@@ -15,14 +15,14 @@ namespace lockstep {
 
 struct NvmlFunctions;
 
-/// How long whoever has other things to do waits for an answer.
+/// How long callers that must not block wait for an answer.
 constexpr auto patience_with_nvml = std::chrono::milliseconds(500);
 
-/// One GPU as NVML sees it, also one that is lost: then only health() tells anything. The Nvml that it comes
-/// from must outlive it. Every function may take seconds where the driver is in trouble.
+/// One GPU as NVML sees it. Of a GPU that is lost, only health() tells anything. The Nvml that it comes from
+/// must outlive it. Every function may take seconds if the driver is in trouble.
 class NvmlGpu {
  public:
-  /// `device` is null where NVML gives no handle because of `trouble`, an nvmlReturn_t.
+  /// `device` is null if NVML gives no handle; `trouble`, an nvmlReturn_t, says why.
   NvmlGpu(const NvmlFunctions& functions, void* device, int trouble = 0);
   ~NvmlGpu();
   NvmlGpu(NvmlGpu&& other) noexcept;
@@ -31,13 +31,13 @@ class NvmlGpu {
   std::string name() const;
   std::string uuid() const;
   std::string address() const;     ///< "0000:18:00"
-  bool stays_initialised() const;  ///< persistence mode; true where NVML does not tell
-  /// The processes that compute on it, by the ids of this process's namespace where they have one.
+  bool stays_initialised() const;  ///< persistence mode; true if NVML does not report it
+  /// The processes that compute on it, by their PIDs in this process's namespace if they have one.
   std::vector<std::int64_t> processes() const;
-  /// How it is now; what needs to be watched (xids, hottest, throttled_seconds) is empty.
+  /// Its health now, without what only a watch can collect (xids, hottest_celsius, throttled_seconds).
   GpuHealth health() const;
-  /// Xids that the driver reports from the first call on, after `patience` at most. Where it cannot tell, it
-  /// waits and returns nothing.
+  /// The Xids that the driver has reported since the first call; waits for one for `patience` at most. If
+  /// the driver does not report events, waits and returns nothing.
   std::vector<std::int64_t> wait_for_xids(std::chrono::milliseconds patience);
 
  private:
@@ -56,11 +56,11 @@ class Nvml {
   Nvml(const Nvml&) = delete;
   Nvml& operator=(const Nvml&) = delete;
 
-  /// Why nothing is known; empty when the library is there.
+  /// Why the library cannot be used; empty if it can.
   const std::string& why_not() const { return why_not_; }
-  /// All of the host, lost ones too, whatever CUDA_VISIBLE_DEVICES says.
+  /// All GPUs of the host, including lost ones, whatever CUDA_VISIBLE_DEVICES says.
   std::vector<NvmlGpu> gpus() const;
-  /// The one at `address` on the PCI bus, "0000:18:00", also where it is lost.
+  /// The GPU at the PCI address "0000:18:00", even if it is lost.
   std::optional<NvmlGpu> gpu_at(const std::string& address) const;
 
  private:
@@ -68,8 +68,8 @@ class Nvml {
   std::string why_not_;
 };
 
-/// The health of the GPU at `address`, from a thread of its own that nobody waits for longer than
-/// `patience`; `told` is false where nothing came.
+/// The health of the GPU at `address`, asked in a thread of its own; `told` is false if it has not answered
+/// within `patience`.
 GpuHealth health_within(const std::string& address, std::chrono::milliseconds patience);
 
 }  // namespace lockstep

@@ -7,7 +7,7 @@
 namespace lockstep {
 namespace {
 
-/// A character at the begin of a text: its length in bytes, and its code; of what is not UTF-8, a byte alone.
+/// The first character of a text: its length in bytes and its code point; a single byte if it is not UTF-8.
 struct Character {
   std::size_t bytes = 1;
   std::uint32_t code = 0;
@@ -24,7 +24,7 @@ Character first_of(std::string_view text) {
     if ((byte(i) & 0xc0) != 0x80) return {};
     code = code << 6 | (byte(i) & 0x3fU);
   }
-  constexpr std::array<std::uint32_t, 5> least = {0, 0, 0x80, 0x800, 0x10000};  // of each length
+  constexpr std::array<std::uint32_t, 5> least = {0, 0, 0x80, 0x800, 0x10000};  // by length in bytes
   const bool surrogate = code >= 0xd800 && code < 0xe000;
   return code < least[bytes] || code > 0x10ffff || surrogate ? Character{} : Character{bytes, code, true};
 }

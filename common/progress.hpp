@@ -1,4 +1,4 @@
-// What rank 0 prints while a run goes on: a live bar for people on a terminal, JSON lines for machines.
+// What rank 0 prints during a run: a live progress bar on a terminal, JSON lines elsewhere.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-/// How the run stands, for one update of the bar.
+/// The state of the run, for one update of the bar.
 struct Standing {
   std::int64_t epoch, epochs;  ///< epoch counted from 1
   std::int64_t step, last_step;
@@ -18,19 +18,19 @@ struct Standing {
   double loss;
 };
 
-/// Writes to standard output. LOCKSTEP_PROGRESS=bar|json and LOCKSTEP_COLUMNS, which the launcher sets, say
-/// what standard output is at the other end of mpirun; without them, this process looks itself. Colours
-/// unless NO_COLOR is set.
+/// Writes to standard output. The launcher sets LOCKSTEP_PROGRESS=bar|json and LOCKSTEP_COLUMNS according to
+/// its own standard output, since a rank only sees mpirun's pipe; without them this process inspects its
+/// own. Colours unless NO_COLOR is set.
 class Progress {
  public:
   Progress();
 
   bool for_people() const { return for_people_; }
-  /// One line for people, made printable(), or nothing.
+  /// Prints one line, made printable(), if the output is for people.
   void say(const std::string& text);
-  /// One line for machines, or nothing. `event` becomes its first key.
+  /// Prints one JSON line if the output is for machines; `event` is its first key.
   void emit(const std::string& event, nlohmann::ordered_json fields);
-  /// Redraws the line that stays at the bottom, at most ten times a second unless `force`.
+  /// Redraws the status line at the bottom, at most ten times a second unless `force`.
   void draw(std::string line, bool force);
   /// The same with a bar.
   void update(const Standing& standing, bool force);

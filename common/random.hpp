@@ -1,6 +1,5 @@
 // Counter-based random numbers: every draw is a function of (seed, purpose, epoch or step, index, draw
-// number). Nothing is carried from one use to the next, so there is no generator state to checkpoint and no
-// order of calls to keep.
+// number). There is no generator state to checkpoint, and the order of calls does not matter.
 #pragma once
 
 #include <array>

@@ -14,10 +14,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t least_bytes = 1024;  // of a status, so that each covers the one before
+constexpr std::size_t least_bytes = 1024;  // of a status, so that each overwrites the one before
 constexpr std::int64_t most_bytes = 1 << 20;
 constexpr int peer_lost = 3, by_signal = 128;
-constexpr std::array ending_signals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};  // those a rank listens to
+constexpr std::array ending_signals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1,
+                                       SIGUSR2};  // those that a rank handles
 
 }  // namespace
 

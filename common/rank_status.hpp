@@ -1,5 +1,5 @@
-// How a rank stands, as its sentinel writes it into the run folder: what `lockstep why`, the warnings of a
-// run under way and the launcher read.
+// The status of a rank, which its sentinel writes into the run folder. `lockstep why`, the launcher and the
+// warnings during a run are based on it.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace lockstep {
 
-/// One rank at one moment. Seconds are those of the sentinel's own beats, so that a job that is suspended as
-/// a whole does not seem to stand still.
+/// One rank at one moment. Durations count the sentinel's own beats, so that a job that was suspended as a
+/// whole does not seem stuck.
 struct RankStatus {
   enum class State {
     running,
@@ -23,48 +23,48 @@ struct RankStatus {
   int rank = 0;
   std::string host;
   std::int64_t pid = 0;
-  std::int64_t beat = 0;  ///< grows with every write
-  double written = 0;     ///< when, Unix time in seconds by the host's clock
+  std::int64_t beat = 0;  ///< incremented with every write
+  double written = 0;     ///< Unix time in seconds, by the host's clock
   State state = State::running;
-  int exit_code = 0, signal = 0;  ///< of a rank that has ended: its exit code, or the signal that ended it
-  bool asked = false;             ///< the process was asked to end (SIGTERM, ...) before it did
+  int exit_code = 0, signal = 0;  ///< how a rank in State::ended has ended
+  bool asked = false;             ///< the process had been sent a signal such as SIGTERM before it ended
   bool out_of_memory = false;
-  std::int64_t step = 0;     ///< steps done
+  std::int64_t step = 0;     ///< steps completed
   std::string phase;         ///< "start-up", "the end", or as in docs/timing.md
   double phase_seconds = 0;  ///< since the phase began
-  double usual_seconds = 0;  ///< the longest that it has taken before in this process; 0: never yet
+  double usual_seconds = 0;  ///< the longest that this phase has taken so far; 0: not yet known
   static constexpr int many = -1;
-  std::vector<int> awaits;   ///< the ranks that it has been waiting for in the last moments, or `many`
+  std::vector<int> awaits;   ///< the ranks that it has recently been waiting for, or `many`
   bool on_disk = false;      ///< a thread of it waits for a disk or a file system (state D)
-  bool ready = false;        ///< the main thread, or the one it waits for, runs or could if it had a core
-  double cores = 0;          ///< CPU time that these have used since the last beat, per second
-  double idle_seconds = 0;   ///< for how long no thread of it has been ready, nor used CPU time to speak of
-  double step_ms = 0;        ///< of the latest steps; of the step under way where that is longer
-  double usual_step_ms = 0;  ///< the median over the process's steps; 0 while there are few
-  double compute_ms = 0;     ///< of a micro-batch in the latest steps, without any waiting
-  RankGpu gpu;               ///< where the rank computes on one
-  std::string gpu_failure, gpu_remedy;  ///< of a rank that has left because its GPU failed: why, what helps
-  bool gpu_in_doubt = false;  ///< a kernel came to nothing, and NVML finds nothing wrong with the GPU
+  bool ready = false;        ///< the main thread, or the one it waits for, is runnable
+  double cores = 0;          ///< CPU time of these two since the last beat, per second
+  double idle_seconds = 0;   ///< for how long no thread has been runnable or used noticeable CPU time
+  double step_ms = 0;        ///< of the latest steps, or of the current one if that is longer
+  double usual_step_ms = 0;  ///< the median over the process's steps; 0 until there are enough
+  double compute_ms = 0;     ///< per micro-batch in the latest steps, without waiting
+  RankGpu gpu;               ///< if the rank computes on one
+  std::string gpu_failure, gpu_remedy;  ///< if the rank has left because its GPU failed: why, and what helps
+  bool gpu_in_doubt = false;            ///< a kernel failed, but NVML finds nothing wrong with the GPU
 
-  /// Killed, crashed, or left with an error of its own: not for want of another rank, nor when asked to.
+  /// Killed, crashed, or left with an error of its own; not because another rank was lost, nor on request.
   bool failed() const;
-  /// A signal had asked it or another rank to end: 128 + that signal.
+  /// It left with 128 + a signal that had asked it or another rank to end.
   bool left_in_order() const;
-  /// mpirun or its daemon had gone: Open MPI ended it with an exit code of its own, above 128, or it wrote to
-  /// them (SIGPIPE).
+  /// mpirun or its daemon was gone: Open MPI ended the rank with one of its own exit codes, above 128, or
+  /// the rank was ended by SIGPIPE.
   bool lost_its_starter() const;
 };
 
-/// RUN/status, where each rank has one file.
+/// RUN/status, which has one file for each rank.
 std::string status_folder(const std::string& run);
-/// The line that stands for `status`, padded so that a later one covers it.
+/// `status` as a line, padded so that a later one overwrites it completely.
 std::string to_text(const RankStatus& status);
-/// Nothing where `text` is not one, as in the middle of a write.
+/// Nothing if `text` is not a status, as in the middle of a write.
 std::optional<RankStatus> rank_status_from_text(const std::string& text);
-/// The GPU of a rank as text, and back; one that does not exist where the text is none.
+/// The GPU of a rank as text, and back; a RankGpu that does not exist() if `text` is not one.
 std::string to_text(const RankGpu& gpu);
 RankGpu rank_gpu_from_text(const std::string& text);
-/// All that lies in the run's folder, by rank. Never throws: what cannot be read is left out.
+/// All statuses in the run folder, by rank. Never throws: what cannot be read is left out.
 std::vector<RankStatus> read_rank_statuses(const std::string& run);
 
 }  // namespace lockstep

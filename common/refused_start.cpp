@@ -27,7 +27,7 @@ void keep_refused_start(const std::string& run, const RefusedStart& refused) {
   fs::create_directory(status_folder(run), none);
   try {
     replace_file(path_of(run), json(refused).dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
-  } catch (const Error&) {  // the start has ended with an error that says more
+  } catch (const Error&) {  // the error that ended the start says more
   }
 }
 

@@ -1,5 +1,5 @@
-// The error with which a start of a run ended before its first step, for `lockstep why`: such a start may
-// have no log of its own yet, and the run folder may hold an earlier run.
+// The error that ended a start of a run before its first step, kept for `lockstep why`: such a start may not
+// have a log yet, and the run folder may hold an earlier run.
 #pragma once
 
 #include <optional>
@@ -13,11 +13,11 @@ struct RefusedStart {
   std::string text;
 };
 
-/// Writes it into the run folder, if that is there. Never throws: the error itself is to be told.
+/// Writes it into the run folder, if that exists. Never throws: the original error is the one to report.
 void keep_refused_start(const std::string& run, const RefusedStart& refused);
-/// A later start has come further.
+/// To be called once a later start has got past this point.
 void forget_refused_start(const std::string& run);
-/// Nothing where no start was refused since the last one that came further, or the file is damaged.
+/// Nothing if no start was refused since one that got further, or if the file is damaged.
 std::optional<RefusedStart> read_refused_start(const std::string& run);
 
 }  // namespace lockstep

@@ -23,7 +23,7 @@ using nlohmann::json;
 
 constexpr std::int64_t most_bytes = 1 << 24;
 
-/// False where some of it is no entry.
+/// False if something in it is not an entry.
 template <class Entry>
 bool append(std::vector<Entry>& entries, const json& object, const char* key) {
   if (!object.contains(key)) return true;
@@ -79,7 +79,7 @@ std::string read_set_aside_text(const std::string& run) {
     if (!std::filesystem::exists(set_aside_file(run), failure)) return "";
     return read_file(set_aside_file(run), most_bytes);
   } catch (const Error& error) {
-    return error.what();  // which is as damaged as a text can be
+    return error.what();  // treated as a damaged text
   }
 }
 
@@ -108,14 +108,14 @@ void add_to_set_aside(const std::string& run, const SetAside& more) {
   std::string text;
   try {
     text = read_file(set_aside_file(run), most_bytes);
-  } catch (const FileError& error) {  // one that may pass must not pass for an empty file
+  } catch (const FileError& error) {  // a passing failure must not be taken for an empty file
     if (error.error_number() != ENOENT) throw;
   }
   auto all = set_aside_in(text);
   all.hosts.insert(all.hosts.end(), more.hosts.begin(), more.hosts.end());
   all.gpus.insert(all.gpus.end(), more.gpus.begin(), more.gpus.end());
   const auto path = set_aside_file(run);
-  std::error_code failure;  // writing shows it
+  std::error_code failure;  // writing then fails, and says why
   std::filesystem::create_directories(status_folder(run), failure);
   if (all.damaged) rename_file(path, path + ".damaged");
   replace_file(path, json{{"hosts", all.hosts}, {"gpus", all.gpus}}.dump(2, ' ', false,

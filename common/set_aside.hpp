@@ -1,4 +1,4 @@
-// What a run no longer uses: RUN/status/set_aside.json.
+// Hosts and GPUs that a run no longer uses: RUN/status/set_aside.json.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,11 @@
 
 namespace lockstep {
 
-/// A host whose ranks compute wrong.
+/// A host whose ranks compute wrong results.
 struct HostAside {
   std::string host;
   int rank = 0;
-  std::int64_t step = 0;  ///< that was under way, from 1
+  std::int64_t step = 0;  ///< the step during which it was set aside, from 1
   std::string why;
 };
 
@@ -25,10 +25,10 @@ struct GpuAside {
   int rank = 0;
   std::int64_t step = 0;  ///< that was under way, from 1
   std::string why;
-  std::vector<std::string> host_gpus;  ///< as in RankGpu, of all ranks of the host together
+  std::vector<std::string> host_gpus;  ///< as in RankGpu, for all ranks of the host together
   std::string shown;                   ///< as in RankGpu
-  bool shown_alone = false;            ///< the rank was shown this GPU only
-  std::string launched_as;             ///< what the launcher called the host, "localhost"; empty: not known
+  bool shown_alone = false;            ///< only this GPU was visible to the rank
+  std::string launched_as;  ///< the launcher's name of the host, such as "localhost"; empty if unknown
 
   const std::string& name() const { return uuid.empty() ? address : uuid; }
 };
@@ -37,27 +37,27 @@ struct GpuAside {
 struct SetAside {
   std::vector<HostAside> hosts;
   std::vector<GpuAside> gpus;
-  bool damaged = false;  ///< there was something in the file that is no entry; it is passed over
+  bool damaged = false;  ///< the file contains something that is not an entry, which is ignored
 
-  /// The entry of the GPU `name` of `host`; null where it may be used.
+  /// The entry of the GPU `name` of `host`; null if the GPU may be used.
   const GpuAside* gpu(const std::string& host, const std::string& name) const;
   /// How many GPUs are left of each host that has lost some.
   std::map<std::string, int> gpus_left() const;
-  /// What CUDA_VISIBLE_DEVICES must be on `host`, where it is `shown`, for a program not to touch the GPUs
-  /// that failed there: a lost one can keep CUDA from starting. Nothing where it need not change, or what it
-  /// would be is not known; nor where each rank is shown a GPU of its own, which is for others to change.
+  /// The CUDA_VISIBLE_DEVICES that hides the failed GPUs of `host`, where it is `shown` now: a lost GPU can
+  /// keep CUDA from starting. Nothing if it need not change, if the right value is unknown, or if each rank
+  /// sees a GPU of its own, since the program that assigned those has to change that.
   std::optional<std::string> visible_devices(const std::string& host, const std::string& shown) const;
 };
 
-/// The file's path.
+/// The path of the file.
 std::string set_aside_file(const std::string& run);
-/// Its text; empty where there is none. Never throws.
+/// The text of the file; empty if there is none. Never throws.
 std::string read_set_aside_text(const std::string& run);
 /// The entries that can be read.
 SetAside set_aside_in(const std::string& text);
-/// What to tell of a damaged file; empty where it is sound.
+/// What to say about a damaged file; empty if it is intact.
 std::string doubt_about(const SetAside& aside, const std::string& run);
-/// Adds to the file, which keeps what it has; a damaged one is kept beside it. Throws Error (io).
+/// Adds entries to the file; a damaged file is renamed and kept. Throws Error (io).
 void add_to_set_aside(const std::string& run, const SetAside& more);
 
 }  // namespace lockstep

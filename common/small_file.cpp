@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-/// Closed when it goes.
+/// Closes the file when destroyed.
 class Descriptor {
  public:
   explicit Descriptor(int file) : file_(file) {}
@@ -83,7 +83,8 @@ std::string why_not_regular(const std::string& path, bool follow) {
              : "";
 }
 
-/// Looked at before it is opened, as opening a device may do things; and afterwards, as it may be another.
+/// Checked before opening, since opening a device may have effects, and afterwards, since it may have been
+/// replaced.
 int open_to_read(const std::string& path) {
   if (const auto kind = why_not_regular(path); !kind.empty()) refuse(path, kind);
   Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -91,7 +92,7 @@ int open_to_read(const std::string& path) {
   if (file.get() < 0) throw FileError("cannot open", path, errno);
   if (fstat(file.get(), &about) != 0) throw FileError("cannot read", path, errno);
   if (const auto kind = kind_of(about.st_mode); !kind.empty()) refuse(path, kind);
-  fcntl(file.get(), F_SETFL, 0);  // a file that has to be fetched first is waited for
+  fcntl(file.get(), F_SETFL, 0);  // block while a file is being fetched from slower storage
   return file.release();
 }
 
@@ -140,7 +141,7 @@ void rename_file(const std::string& from, const std::string& to) {
   with_patience([&] {
     if (std::rename(from.c_str(), to.c_str()) == 0) return;
     const int failure = errno;
-    // A server may have renamed it, and its answer been lost.
+    // The server may have renamed it although its reply was lost.
     const bool done = std::exchange(tried, true) && failure == ENOENT && access(to.c_str(), F_OK) == 0;
     if (!done) throw FileError("cannot rename to", to, failure);
   });

@@ -1,4 +1,4 @@
-// Files that are read and written whole, and failures of files that may pass.
+// Small files, read and written as a whole, and retries after transient failures.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-/// A file_error() that tells its number.
+/// A file_error() with its error number.
 class FileError : public Error {
  public:
   FileError(const std::string& problem, const std::string& path, int error_number)
@@ -22,13 +22,12 @@ class FileError : public Error {
   int error_number_;
 };
 
-/// Whether the same operation may succeed a moment later, as on a network file system whose server was busy
-/// or begins anew: EIO, ESTALE, EINTR, EAGAIN, ETIMEDOUT.
+/// Whether the failure may be transient, as on a network file system whose server is busy or restarting:
+/// EIO, ESTALE, EINTR, EAGAIN, ETIMEDOUT.
 bool may_pass(int error_number);
 
-/// Does `action`, and where it throws a FileError that may pass, once and twice more after a pause. It must
-/// be one that can be repeated from its begin: after an fsync() that failed, what was written has to be
-/// written again.
+/// Calls `action`, and up to two more times, after a pause, if it throws a FileError that may be transient.
+/// It must be safe to repeat from the beginning: after a failed fsync(), all data have to be written again.
 template <class Action>
 auto with_patience(const Action& action) {
   for (const int pause_ms : {50, 500}) {
@@ -42,28 +41,29 @@ auto with_patience(const Action& action) {
   return action();
 }
 
-/// Why `path` is no regular file ("it is a FIFO"); empty for one, and where nothing is known of it. `follow`:
-/// a link stands for what it leads to.
+/// Why `path` is not a regular file ("it is a FIFO"); empty if it is one, or if that is unknown. With
+/// `follow`, a link counts as what it points to.
 std::string why_not_regular(const std::string& path, bool follow = true);
 
-/// Opens the regular file `path` for reading; the caller closes it. Nothing waits for the writer of a FIFO.
-/// Throws Error (io).
+/// Opens the regular file `path` for reading; the caller closes it. Does not block on a FIFO. Throws Error
+/// (io).
 int open_to_read(const std::string& path);
 
-/// At most `count` bytes from the beginning of `path`. Throws as open_to_read().
+/// The first `count` bytes of `path`, or all if there are fewer. Throws as open_to_read() does.
 std::string first_bytes(const std::string& path, std::size_t count);
 
-/// The content of the regular file `path`. Throws Error (io), also where it has more than `largest` bytes.
+/// The content of the regular file `path`. Throws Error (io), also if it has more than `largest` bytes.
 std::string read_file(const std::string& path, std::int64_t largest = std::int64_t{1} << 26);
-/// The same without patience, for what is read again soon.
+/// The same without retries, for files that are read again soon anyway.
 std::string read_file_once(const std::string& path, std::int64_t largest);
 
-/// Writes the whole file, synced, as a new one: whatever lies at `path` is removed first, and no link is
-/// followed. Throws Error (io).
+/// Writes and syncs a new file: whatever is at `path` is removed first, and links are not followed. Throws
+/// Error (io).
 void write_file(const std::string& path, const std::string& text);
-/// The same beside `path`, renamed to it in the end: a reader sees the old text or the new one.
+/// The same, but atomically: written beside `path` and renamed, so that readers see the old text or the new
+/// one.
 void replace_file(const std::string& path, const std::string& text);
-/// Renames, also onto a file that is there. Throws Error (io).
+/// Renames, replacing what is there. Throws Error (io).
 void rename_file(const std::string& from, const std::string& to);
 
 }  // namespace lockstep

@@ -12,7 +12,7 @@ using nlohmann::json;
 
 constexpr int deepest = 100;
 
-/// Of brackets outside of texts. In what is no JSON it may be anything.
+/// The nesting depth, by brackets outside of strings. Meaningless if `text` is not JSON.
 bool is_nested_too_deep(const std::string& text) {
   int depth = 0;
   bool in_text = false;

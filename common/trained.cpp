@@ -6,9 +6,10 @@ namespace lockstep {
 
 bool nothing_is_trained(const std::string& run) {
   namespace fs = std::filesystem;
-  const auto is_missing = [](const std::error_code& failure) {  // any other failure may hide what is there
-    return failure == std::errc::no_such_file_or_directory;
-  };
+  const auto is_missing =
+      [](const std::error_code& failure) {  // any other failure may hide a file that exists
+        return failure == std::errc::no_such_file_or_directory;
+      };
   std::error_code failure;
   const auto size = fs::file_size(run + "/metrics.jsonl", failure);
   if (failure ? !is_missing(failure) : size > 0) return false;

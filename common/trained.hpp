@@ -5,7 +5,8 @@
 
 namespace lockstep {
 
-/// A start that was refused, for its data or for want of GPUs, leaves nothing that another plan would spoil.
+/// False after a start that was refused, because of its data or for lack of GPUs: another plan may then use
+/// the folder.
 bool nothing_is_trained(const std::string& run);
 
 }  // namespace lockstep

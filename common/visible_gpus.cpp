@@ -61,7 +61,7 @@ int visible_gpus(int present, const std::optional<std::string>& visible) {
   for (std::string word; std::getline(list, word, ',');) {
     word.erase(0, word.find_first_not_of(' '));
     if (!word.starts_with("GPU-") && !word.starts_with("MIG-")) {
-      // What follows the digits CUDA does not look at.
+      // CUDA ignores what follows the digits.
       char* end = nullptr;
       const auto index = std::strtol(word.c_str(), &end, 10);
       if (end == word.c_str() || index < 0 || index >= present) break;

@@ -1,4 +1,4 @@
-// The GPUs of this machine, told without CUDA: from the driver's device files and CUDA_VISIBLE_DEVICES.
+// Counts the GPUs of this machine without CUDA, by the driver's device files and CUDA_VISIBLE_DEVICES.
 #pragma once
 
 #include <filesystem>
@@ -11,30 +11,31 @@ namespace lockstep {
 /// Where the driver's device files are: /dev, or $LOCKSTEP_DEVICE_FILES.
 std::filesystem::path device_folder();
 
-/// CUDA_VISIBLE_DEVICES; nothing where it is not set.
+/// CUDA_VISIBLE_DEVICES; nothing if it is not set.
 std::optional<std::string> cuda_visible_devices();
 
-/// GPUs by their device files.
+/// Counts of the driver's device files.
 struct GpuDeviceFiles {
   int usable = 0;
-  /// Those that this process may not open: its job has no such GPU (the kernel then says EPERM), or its user
-  /// lacks the permission (EACCES). Any other error is a GPU that is there and broken, and counts as usable.
+  /// Files that this process may not open: the GPU does not belong to its job (EPERM), or its user lacks
+  /// permission (EACCES). Any other error means a GPU that is there but broken, which counts as usable.
   int withheld = 0;
-  std::string why_withheld;  ///< "/dev/nvidia0: Operation not permitted"; of the first in alphabetical order
+  std::string
+      why_withheld;  ///< for the first of them in alphabetical order: "/dev/nvidia0: Operation not permitted"
 };
 
-/// 0 where `file` can be opened to read and write, else the error number. access() does not see what the
-/// control group of a job forbids.
+/// 0 if `file` can be opened for reading and writing, otherwise the error number. access() does not know
+/// what the control group of a job forbids.
 int error_of_opening(const std::filesystem::path& file);
 
-/// Those in `folder`, nvidia0, nvidia1 and so on, each tried with `open`.
+/// Counts the files nvidia0, nvidia1, ... in `folder`, trying each with `open`.
 GpuDeviceFiles gpu_device_files(
     const std::filesystem::path& folder,
     const std::function<int(const std::filesystem::path&)>& open = error_of_opening);
 
-/// How many of `present` GPUs a process with this CUDA_VISIBLE_DEVICES sees. As CUDA reads it: a list of
-/// indices or UUIDs, which ends in front of the first index that is no GPU, and is void when a GPU is named
-/// twice; of GPUs or MIG devices named by UUID each counts, as whether they exist cannot be told here.
+/// How many of `present` GPUs a process with this CUDA_VISIBLE_DEVICES sees. CUDA reads a list of indices or
+/// UUIDs, which ends before the first index that is not a GPU, and sees none if a GPU is listed twice. Every
+/// UUID of a GPU or MIG device counts, since its existence cannot be checked here.
 int visible_gpus(int present, const std::optional<std::string>& visible);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Checks of one value against its row, and the words for what a row wants.
+// Checks a value against its row, and describes what the row takes.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -28,8 +28,8 @@ bool has_control_character(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
-/// The limits of whole numbers are whole themselves and at most 2^53, so that a double holds them exactly; a
-/// value may be larger than that, and is compared as it is.
+/// Limits of integers are integers of at most 2^53, which a double represents exactly; a value may be
+/// larger, and is compared exactly, too.
 bool within(const Bounds& bounds, Integer value) {
   const auto low = static_cast<Integer>(bounds.low), high = static_cast<Integer>(bounds.high);
   return (bounds.low_excluded ? value > low : value >= low) && value <= high;
@@ -39,7 +39,7 @@ bool within(const Bounds& bounds, Real value) {
   return (bounds.low_excluded ? value > bounds.low : value >= bounds.low) && value <= bounds.high;
 }
 
-/// Another scale on which people give the numbers of some rows.
+/// Another scale in which some rows are often given.
 struct OtherScale {
   const char* unit;  ///< the row's own; "" is that of every share up to 1
   const char* looks_like;
@@ -53,14 +53,14 @@ constexpr OtherScale other_scales[] = {
     {"seconds", "milliseconds", 1000, "divide them by 1000"},
     {"", "a percentage", 100, "divide it by 100"}};
 
-/// What to do where `value` is too large for the row, and fits it on another scale; "" for nothing.
+/// What to suggest if `value` is too large for the row but would fit on another scale; "" for nothing.
 std::string remedy_for_scale(const Parameter& row, double value) {
   const bool is_share = std::holds_alternative<Real>(row.default_value) && row.bounds.high <= 1 &&
-                        row.tuning.scale != Scale::logarithmic;  // as coefficients have it
+                        row.tuning.scale != Scale::logarithmic;  // as for coefficients
   for (const auto& scale : other_scales) {
     if (*scale.unit ? row.unit != scale.unit : !is_share) continue;
     const double meant = value / scale.divisor;
-    constexpr double slip = 2;  // up to it a number is wrong on any scale
+    constexpr double slip = 2;  // below this factor the number is wrong on any scale
     if (value <= slip || value <= row.bounds.high || !within(row.bounds, meant)) return "";
     char digits[32];
     std::snprintf(digits, sizeof digits, "%.4g", meant);

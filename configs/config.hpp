@@ -1,5 +1,4 @@
-// Every setting of a run, typed. The sections and their fields come from parameters.def, the table of all
-// parameters.
+// All settings of a run as typed structs, generated from parameters.def, the table of all parameters.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +8,7 @@
 
 namespace lockstep {
 
-// The types a row of the table may name.
+// The types that a row of the table may have.
 using Flag = bool;
 using Integer = std::int64_t;
 using Real = double;

@@ -6,9 +6,10 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t kLargest = 32;  // beyond it, a CPU core gains nothing and ranks find less to share
+constexpr std::int64_t kLargest =
+    32;  // more gains nothing on a CPU core, and leaves fewer micro-batches to divide among ranks
 constexpr std::int64_t kSmallest =
-    8;  // below it, batch-norm statistics are poor and calls cost more than they compute
+    8;  // fewer give poor batch-norm statistics, and the overhead of calls dominates
 constexpr std::int64_t kWantedPerStep = 8;
 
 std::int64_t auto_micro_batch_size(std::int64_t batch_size, std::int64_t samples_per_step) {

@@ -1,4 +1,4 @@
-// Numbers that follow from the configuration alone: never from the number of ranks, the machine or a clock.
+// Values derived from the configuration alone, never from the world size, the machine or a clock.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,8 @@
 
 namespace lockstep {
 
-/// The folder of a run: `asked` for on the command line, run.output, or runs/NAME; as it is written there.
+/// The run folder, as given: `asked`, which is that of the command line, or else run.output, or else
+/// runs/NAME.
 std::string run_folder(const Config& config, const std::string& asked);
 
 /// batch_size * gradient_accumulation_steps.
@@ -28,8 +29,8 @@ std::int64_t swa_start_epoch(const Config& config);
 /// to 32; if there is none either (batches under 8, or without such a divisor), the largest divisor under 8.
 std::int64_t resolved_micro_batch_size(const Config& config);
 
-/// K = batch_size * gradient_accumulation_steps / micro-batch size: the leaves of the tree that gradients are
-/// summed along.
+/// K = batch_size * gradient_accumulation_steps / micro-batch size: the number of leaves of the tree by
+/// which gradients are summed.
 std::int64_t micro_batches_per_step(const Config& config);
 
 }  // namespace lockstep

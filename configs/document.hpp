@@ -1,4 +1,4 @@
-// The table as a document for people, and as a file to begin with.
+// The table of parameters as a document, and as a configuration to start from.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ namespace lockstep {
 std::string parameters_document();
 
 /// A configuration with all parameters at their defaults, each with comments. The first line names `schema`,
-/// a path or address, for editors.
+/// a path or URL, for editors.
 std::string configuration_template(const std::string& schema);
 
 /// The file of a template, with `schema` in its first line.

@@ -8,8 +8,8 @@
 
 namespace lockstep {
 
-/// Several lines, each at most `columns` wide: value and origin, what it does, type, range and unit, when to
-/// raise and lower it, how a search walks it, rules with others, other names, since.
+/// Several lines of at most `columns` characters: value and origin, what it does, type, range and unit, when
+/// to raise and lower it, the range for hyper-parameter search, rules with others, aliases, first version.
 std::string explanation(const Parameter& row, const ResolvedConfig& resolved, int columns);
 
 /// The same as one line of JSON.

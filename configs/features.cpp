@@ -15,7 +15,7 @@ Problem unknown_feature(const std::string& name) {
           nearest.empty() ? "choose some of them" : "did you mean " + nearest + "?"};
 }
 
-/// Each value with its name; without a text of its own, a value is off at the default of the table.
+/// The features; a value without a text of its own is switched off by the default of the table.
 std::vector<Feature> features_of_table() {
   std::vector<Feature> list = {
       {"dropout", {{"model.dropout"}}},

@@ -1,4 +1,4 @@
-// What can be switched off by one word: `--without ema,cutmix`.
+// Features that one word switches off: `--without ema,cutmix`.
 #pragma once
 
 #include <string>
@@ -10,15 +10,15 @@ namespace lockstep {
 
 struct Feature {
   std::string name;
-  std::vector<Override> off;  ///< what switches it off, with the origin "--without NAME"
+  std::vector<Override> off;  ///< the values that switch it off, with the origin "--without NAME"
 };
 
 /// In the order of the sections.
 const std::vector<Feature>& features();
 std::vector<std::string> feature_names();
 
-/// What switches off all features of `lists`, each a list with commas: {"ema,cutmix", "flip"}. Throws
-/// ConfigError with all names that are none.
+/// The overrides that switch off all features of `lists`, each comma-separated: {"ema,cutmix", "flip"}.
+/// Throws ConfigError with all unknown names.
 std::vector<Override> switched_off(const std::vector<std::string>& lists);
 
 }  // namespace lockstep

@@ -15,9 +15,9 @@ namespace {
 
 constexpr std::size_t largest = 256 * 1024;
 constexpr int most_milliseconds = 5000;
-constexpr int nothing_came = -1;  // in the place of an error number
+constexpr int nothing_came = -1;  // instead of an error number
 
-/// A FIFO with a name may have no writer, now or ever; a pipe of the shell has one, however slow it is.
+/// A named FIFO may never get a writer; a pipe from a shell has one, however slow.
 bool may_have_no_writer(int file) {
   struct stat about {};
   struct statfs system {};
@@ -25,7 +25,7 @@ bool may_have_no_writer(int file) {
          !(fstatfs(file, &system) == 0 && system.f_type == PIPEFS_MAGIC);
 }
 
-/// Reads up to one byte more than there may be. 0, an error number, or `nothing_came` out of a FIFO.
+/// Reads at most one byte more than is allowed. Returns 0, an error number, or `nothing_came` from a FIFO.
 int read_all(int file, std::string& content) {
   const int patience = may_have_no_writer(file) ? most_milliseconds : -1;
   content.resize(largest + 1);
@@ -46,7 +46,7 @@ int read_all(int file, std::string& content) {
 }  // namespace
 
 FileContent read_small_file(const std::string& path) {
-  // Without O_NONBLOCK, to open a FIFO would wait for a writer.
+  // Without O_NONBLOCK, open() would wait for a writer of a FIFO.
   const int file = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   std::string content;
   const int failure = file < 0 ? errno : read_all(file, content);

@@ -10,8 +10,9 @@ namespace lockstep {
 
 using FileContent = std::variant<std::string, Problem>;
 
-/// The content, or why there is none: it cannot be read, is a FIFO that nobody writes into for 5 seconds, or
-/// is larger than 256 KiB (in larger files, tables could nest so deeply that toml++ overflows the stack).
+/// The content, or the problem: the file cannot be read, is a FIFO that nobody has written to within 5
+/// seconds, or is larger than 256 KiB (in larger files, tables could nest so deeply that toml++ overflows
+/// the stack).
 FileContent read_small_file(const std::string& path);
 
 }  // namespace lockstep

@@ -17,38 +17,38 @@ namespace {
 
 using nlohmann::json;
 
-/// Groups of the hyper-parameter plan that are no sections of the table; the keys in them may be of any
-/// section. The names of optimisers are groups too.
+/// Groups that are not sections of the table; keys in them may belong to any section. Names of optimisers
+/// are groups, too.
 const std::set<std::string> kGroups = {"hyperparameters", "optimizer_advanced", "learning_rate_advanced",
                                        "adam"};
 
-constexpr int kDeepest = 32;  // what follows walks objects recursively
+constexpr int kDeepest = 32;  // objects are walked recursively
 
 bool is_group(const std::string& name) {
   const std::vector<std::string>& optimizers = find_parameter("optimizer", "name")->bounds.choices;
   return find_section(name) || kGroups.contains(name) || std::ranges::count(optimizers, name) > 0;
 }
 
-/// In small letters without '_' and '-': "LeakyReLU" and "leaky_relu" alike.
+/// In lower case without '_' and '-', so that "LeakyReLU" equals "leaky_relu".
 std::string letters_of(const std::string& word) {
   std::string letters = plain_name(word);
   std::erase(letters, '_');
   return letters;
 }
 
-/// What switches a feature of another program off.
+/// Values by which other programs switch a feature off.
 bool is_off(const json& value) {
   return value.is_null() || value == json(false) || value == json(0) || value == json("");
 }
 
-/// A Text that is neither a choice nor a name: the path of a file or folder.
+/// A Text that is neither a choice nor a name is the path of a file or folder.
 bool is_path(const Parameter& row) {
   return std::holds_alternative<Text>(row.default_value) && row.bounds.choices.empty() &&
          !row.bounds.plain_name && row.bounds.word_or_number.empty();
 }
 
-/// The word of `choices` that `word` spells in another way: "AdamW", "StepLR", "CosineAnnealingLR" (the
-/// classes of PyTorch), "float16"; `word` itself if there is none.
+/// The choice that `word` is another spelling of, such as "AdamW", "StepLR" or "CosineAnnealingLR" (classes
+/// of PyTorch) or "float16"; `word` itself if there is none.
 std::string choice_spelled(const std::string& word, const std::vector<std::string>& choices) {
   const std::string name = letters_of(word);
   for (const std::string& choice : choices) {
@@ -62,21 +62,21 @@ std::string choice_spelled(const std::string& word, const std::vector<std::strin
   return word;
 }
 
-/// 20 for 20.0: JSON has one type of number.
+/// 20.0 becomes 20: JSON has only one type of number.
 json whole_if_integral(const json& value) {
   const double number = value.is_number_float() ? value.get<double>() : 0.5;
   const bool exact = number == std::floor(number) && std::fabs(number) < 9007199254740992.0;
   return exact ? json(static_cast<Integer>(number)) : value;
 }
 
-/// A string, or true and false, where the table has a choice of words.
+/// A string, or true or false, for a parameter that is a choice of words.
 std::string word_text(const Parameter& row, const json& value) {
   const std::string word = value.is_string() ? value.get<std::string>() : value.dump();
   const std::string choice = choice_spelled(word, row.bounds.choices);
   return value.is_string() || choice != word ? quoted(choice) : word;
 }
 
-/// A value as --set takes it.
+/// A value in the form that --set takes.
 std::string set_text(const Parameter& row, const json& value) {
   if (value.is_string() || value.is_boolean()) return word_text(row, value);
   if (row.bounds.empty_is_auto && value.is_array() && value.empty()) return quoted("auto");
@@ -85,7 +85,7 @@ std::string set_text(const Parameter& row, const json& value) {
   return (whole ? whole_if_integral(value) : value).dump();
 }
 
-/// What the JSON file gives for one parameter.
+/// The value that the JSON file gives for one parameter.
 struct Given {
   std::string path;  ///< "hyperparameters.optimizer_advanced.adam.beta1"
   json value;
@@ -118,7 +118,7 @@ class Importer {
   std::vector<std::string> notes_, skipped_, problems_;
 };
 
-/// Throws ConfigError; a key that an object has twice is only reported.
+/// Throws ConfigError; duplicate keys are only reported.
 json Importer::parse(const std::string& content) {
   std::vector<std::set<std::string>> keys;
   const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
@@ -190,7 +190,7 @@ void Importer::read_key(const std::string& path, const std::string& section, con
   }
 }
 
-/// Names each key of a group that is none.
+/// Reports each key of an unknown group.
 void Importer::unknown_group(const std::string& path, const std::string& group, const json& value) {
   if (!value.is_object() || value.empty()) {
     const std::string nearest = nearest_name(group, section_names());
@@ -212,7 +212,7 @@ void Importer::unknown_key(const std::string& path, const json& value, const std
   note(path + " has no counterpart and was skipped");
 }
 
-/// The configuration of what was given; adds what is wrong with it to the problems.
+/// The configuration from the given values; problems with it are added to the others.
 ResolvedConfig Importer::load() {
   std::vector<Override> overrides;
   for (const auto& [name, given] : given_) {

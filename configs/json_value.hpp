@@ -7,7 +7,7 @@
 
 namespace lockstep {
 
-/// Numbers, booleans, strings and lists as they are; "auto" for an AutoInteger or AutoReal without number
+/// Numbers, booleans, strings and lists as they are; "auto" for an AutoInteger or AutoReal without a number
 /// and, if `empty_is_auto`, for an empty list.
 nlohmann::json json_value(const Value& value, bool empty_is_auto);
 

@@ -1,14 +1,14 @@
 #include "configs/load.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 #include <set>
-#include <tuple>
 
 #include "common/printable.hpp"
 #include "configs/file.hpp"
 #include "configs/names.hpp"
+#include "configs/nesting.hpp"
+#include "configs/placed_problems.hpp"
 #include "configs/registry.hpp"
 #include "configs/rules.hpp"
 #include "configs/templates.hpp"
@@ -19,71 +19,9 @@
 namespace lockstep {
 namespace {
 
-constexpr const char* kVersionKey = "config_version";
-constexpr std::size_t kMostProblems = 100;
-
-/// Where a value or a problem is: in the file, or in one of the --set options, which come after the file.
-struct Place {
-  std::size_t option = 0;  ///< 0: the file; n: the n-th option
-  std::uint32_t line = 0;
-  std::uint32_t column = 0;
-  std::string text;
-
-  auto order() const { return std::tie(option, line, column); }
-};
-
-/// Put into words only when it is shown: the nearest names of a hundred thousand unknown keys take a while.
-struct PlacedProblem {
-  Place place;
-  std::function<Problem()> problem;
-
-  std::string text() const { return on_one_line(place.text + ": " + problem().text()); }
-};
-
-Problem unknown_key(const std::string& section, const std::string& key) {
-  return {"unknown key " + section + "." + shortened(key), "[" + section + "] has no such key",
-          suggest_name(section + "." + key)};
-}
-
-/// `name` is a table of the file, or a key above the first section, that is no section.
-Problem unknown_section(const std::string& name, bool is_table) {
-  if (is_table) {
-    const std::string nearest = nearest_name(name, section_names());
-    return {
-        "unknown section [" + shortened(name) + "]", "there is no such section",
-        nearest.empty() ? "the sections are " + joined(section_names()) : "did you mean [" + nearest + "]?"};
-  }
-  const std::string nearest = nearest_name(name, {kVersionKey, kTemplateKey});
-  return {"unknown key " + shortened(name), "every key belongs to a section",
-          nearest.empty() ? suggest_name(name) : "did you mean " + nearest + "?"};
-}
-
-/// As that of 0.5 is; those of a.b and 1.2.3 are none.
-bool is_decimal_point(std::string_view text, std::size_t dot) {
-  constexpr std::string_view before_numbers = " \t,[=+-";
-  auto begin = dot;
-  while (begin > 0 && text[begin - 1] >= '0' && text[begin - 1] <= '9') --begin;
-  return begin < dot && (begin == 0 || before_numbers.find(text[begin - 1]) != std::string_view::npos);
-}
-
-/// The first line that could nest tables so deeply, as a.b.c does, that toml++, which walks them recursively,
-/// overflows the stack; 0 where there is none.
-std::uint32_t line_nested_too_deep(std::string_view text) {
-  constexpr std::ptrdiff_t most_dots = 1000;  // far more than any key has, and far less than the stack holds
-  std::uint32_t line = 1;
-  for (std::size_t begin = 0; begin < text.size(); ++line) {
-    const auto end = std::min(text.find('\n', begin), text.size());
-    std::ptrdiff_t dots = 0;
-    for (auto dot = text.find('.', begin); dot < end; dot = text.find('.', dot + 1))
-      dots += !is_decimal_point(text, dot);
-    if (dots > most_dots) return line;
-    begin = end + 1;
-  }
-  return 0;
-}
-
-/// `text` as a TOML value, or as a string if it is none: --set optimizer.name=sgd needs no quotes. Where a
-/// text is wanted, what is not quoted is taken as it stands, so that names and paths may look like numbers.
+/// `text` as a TOML value, or as a string if it is not one, so that --set optimizer.name=sgd needs no
+/// quotes. If a text is wanted, anything unquoted is a string, so that names and paths may look like
+/// numbers.
 toml::table table_of_option(bool text_wanted, const std::string& text) {
   const bool quoted_text = !text.empty() && (text.front() == '"' || text.front() == '\'');
   if ((!text_wanted || quoted_text) && line_nested_too_deep(text) == 0) {
@@ -101,8 +39,7 @@ class Loader {
   void read_content(const std::string& path, const FileContent& content);
   void read_table(const std::string& path, const toml::table& table);
   void read_overrides(std::span<const Override> overrides);
-  /// Puts the template under what was read, and checks the rules between values. Throws if there were
-  /// problems.
+  /// Fills in the template and checks the rules between values. Throws if there were problems.
   ResolvedConfig result();
 
  private:
@@ -116,21 +53,15 @@ class Loader {
   void read_section(const std::string& path, const std::string& section, const toml::table& table);
   void read_value(const Parameter& row, const toml::node& node, const Place& place,
                   const std::string& origin);
-  void report(const Place& place, const Problem& problem) {
-    report_later(place, [=] { return problem; });
-  }
-  void report_later(const Place& place, std::function<Problem()> problem) {
-    problems_.push_back({place, std::move(problem)});
-  }
 
   Config config_;
   std::map<std::string, std::string> origin_;
-  std::map<std::string, Place> places_;  ///< of the values that the file and the options give
-  Integer version_ = kConfigVersion;     ///< of the file; without one, of the table
+  std::map<std::string, Place> places_;  ///< of the values given by the file and the options
+  Integer version_ = kConfigVersion;     ///< of the file; that of the table if there is no file
   const Template* template_ = nullptr;
-  std::set<std::string> refused_;  ///< parameters whose given value was refused: rules on them would mislead
-  bool understood_ = true;  ///< the file could be read; if not, rules on what else is given would mislead
-  std::vector<PlacedProblem> problems_;
+  std::set<std::string> refused_;  ///< parameters whose value was refused; rules on them are not reported
+  bool understood_ = true;         ///< false if the file could not be read; rules are not reported then
+  PlacedProblems problems_;
 };
 
 Place place_in(const std::string& path, const toml::source_position& position) {
@@ -141,21 +72,22 @@ Place place_in(const std::string& path, const toml::source_position& position) {
 void Loader::read_content(const std::string& path, const FileContent& content) {
   if (const Problem* problem = std::get_if<Problem>(&content)) {
     understood_ = false;
-    report({0, 0, 0, path}, *problem);
+    problems_.add({0, 0, 0, path}, *problem);
     return;
   }
   if (const auto line = line_nested_too_deep(std::get<std::string>(content)); line > 0) {
     understood_ = false;
-    report(place_in(path, {line, 1}), {"nested too deep", "it has more than 1000 dots", "check the path"});
+    problems_.add(place_in(path, {line, 1}),
+                  {"nested too deep", "it has more than 1000 dots", "check the path"});
     return;
   }
   try {
     read_table(path, toml::parse(std::get<std::string>(content), path));
   } catch (const toml::parse_error& error) {
     understood_ = false;
-    report(place_in(path, error.source().begin),
-           {"not valid TOML", std::string(error.description()),
-            "correct this place; values are numbers, true, false, \"text\" or [lists]"});
+    problems_.add(place_in(path, error.source().begin),
+                  {"not valid TOML", std::string(error.description()),
+                   "correct this place; values are numbers, true, false, \"text\" or [lists]"});
   }
 }
 
@@ -163,11 +95,13 @@ void Loader::read_version(const toml::node& node, const Place& place) {
   const std::string current = std::to_string(kConfigVersion);
   const auto version = node.value_exact<Integer>();
   if (!version || *version < 1) {
-    report(place, {"config_version is not a version", "versions are whole numbers, at present " + current,
+    problems_.add(place,
+                  {"config_version is not a version", "versions are whole numbers, at present " + current,
                    "write config_version = " + current});
   } else if (*version > kConfigVersion) {
     understood_ = false;
-    report(place, {"config_version = " + std::to_string(*version) + " is newer than this lockstep",
+    problems_.add(place,
+                  {"config_version = " + std::to_string(*version) + " is newer than this lockstep",
                    "it reads versions up to " + current, "use the lockstep that the file was written for"});
   } else {
     version_ = *version;
@@ -178,10 +112,10 @@ void Loader::read_template(const toml::node& node, const Place& place) {
   const auto name = node.value_exact<std::string>();
   template_ = find_template(name.value_or(""));
   if (!name) {
-    report(place, {"template is not a name", "the templates are " + joined(template_names()),
-                   "write for example template = " + quoted(template_names().front())});
+    problems_.add(place, {"template is not a name", "the templates are " + joined(template_names()),
+                          "write for example template = " + quoted(template_names().front())});
   } else if (!template_) {
-    report(place, unknown_template(*name));
+    problems_.add(place, unknown_template(*name));
   }
 }
 
@@ -198,10 +132,11 @@ void Loader::read_table(const std::string& path, const toml::table& table) {
     if (name == kTemplateKey) {
       read_template(node, place);
     } else if (!find_section(name)) {
-      report_later(place, [name, is_table = node.is_table()] { return unknown_section(name, is_table); });
+      problems_.add_later(place,
+                          [name, is_table = node.is_table()] { return unknown_section(name, is_table); });
     } else if (!node.is_table()) {
-      report(place, {name + " is a section, not a key", "its keys are " + joined(keys_of(name)),
-                     "write [" + name + "] on a line of its own and its keys below"});
+      problems_.add(place, {name + " is a section, not a key", "its keys are " + joined(keys_of(name)),
+                            "write [" + name + "] on a line of its own and its keys below"});
     } else {
       read_section(path, name, *node.as_table());
     }
@@ -215,7 +150,7 @@ void Loader::read_section(const std::string& path, const std::string& section, c
     if (const Parameter* row = find_parameter(section, name)) {
       read_value(*row, node, place, place.text);
     } else {
-      report_later(place, [section, name] { return unknown_key(section, name); });
+      problems_.add_later(place, [section, name] { return unknown_key(section, name); });
     }
   }
 }
@@ -224,7 +159,7 @@ void Loader::read_value(const Parameter& row, const toml::node& node, const Plac
                         const std::string& origin) {
   const auto read = value_from_toml(row, node);
   if (const Problem* problem = std::get_if<Problem>(&read)) {
-    report(place, *problem);
+    problems_.add(place, *problem);
     refused_.insert(row.name());
     return;
   }
@@ -249,15 +184,16 @@ void Loader::read_override(std::size_t option, const Override& override_) {
   if (rows.size() > 1) {
     std::vector<std::string> names;
     for (const Parameter* row : rows) names.push_back(row->name());
-    report(place, {"ambiguous key " + override_.key, "it may be " + joined(names), "write the section too"});
+    problems_.add(place,
+                  {"ambiguous key " + override_.key, "it may be " + joined(names), "write the section too"});
     return;
   }
   if (find_section(override_.key)) {
-    report(place, {override_.key + " is a section, not a key",
-                   "its keys are " + joined(keys_of(override_.key)), "name one of them"});
+    problems_.add(place, {override_.key + " is a section, not a key",
+                          "its keys are " + joined(keys_of(override_.key)), "name one of them"});
   } else {
-    report(place,
-           {"unknown key " + shortened(override_.key), "there is no such key", suggest_name(override_.key)});
+    problems_.add(place, {"unknown key " + shortened(override_.key), "there is no such key",
+                          suggest_name(override_.key)});
   }
 }
 
@@ -280,7 +216,7 @@ void Loader::apply_template() {
   }
 }
 
-/// For what neither the file nor its template gives.
+/// Applies to values that neither the file nor its template gives.
 void Loader::apply_former_defaults() {
   for (const FormerDefault& former : former_defaults(version_)) {
     if (origin_.contains(former.name)) continue;
@@ -289,8 +225,8 @@ void Loader::apply_former_defaults() {
   }
 }
 
-/// Of the first value given that is not a default, or else the first given: neither the defaults nor a
-/// template break a rule by themselves.
+/// The place of the first given value that is not the default, or else of the first given value. There is
+/// one: neither the defaults nor a template break a rule by themselves.
 Place Loader::place_of(const BrokenRule& rule) const {
   std::optional<Place> first;
   for (const std::string& name : rule.names) {
@@ -308,7 +244,7 @@ void Loader::check_rules() {
   for (const BrokenRule& rule : broken_rules(config_)) {
     const bool concerns_refused =
         std::ranges::any_of(rule.names, [&](const std::string& name) { return refused_.contains(name); });
-    if (!concerns_refused) report(place_of(rule), rule.problem);
+    if (!concerns_refused) problems_.add(place_of(rule), rule.problem);
   }
 }
 
@@ -316,16 +252,7 @@ ResolvedConfig Loader::result() {
   apply_template();
   apply_former_defaults();
   check_rules();
-  if (!problems_.empty()) {
-    std::stable_sort(problems_.begin(), problems_.end(),
-                     [](const auto& a, const auto& b) { return a.place.order() < b.place.order(); });
-    std::vector<std::string> lines;
-    const std::size_t shown = std::min(problems_.size(), kMostProblems);
-    for (std::size_t i = 0; i < shown; ++i) lines.push_back(problems_[i].text());
-    if (shown < problems_.size())
-      lines.push_back("and " + std::to_string(problems_.size() - shown) + " more problems");
-    throw ConfigError(lines);
-  }
+  problems_.throw_if_any();
   for (const Parameter& row : parameters()) origin_.emplace(row.name(), "default");
   return {config_, origin_};
 }

@@ -1,4 +1,4 @@
-// From a TOML file and --set options to a checked configuration. Every problem found is reported, not only
+// Loads and checks a configuration from a TOML file and --set options. All problems are reported, not only
 // the first.
 #pragma once
 
@@ -13,18 +13,18 @@
 
 namespace lockstep {
 
-/// Exit code 2. what() holds all problems, sorted by place, one a line: "file:line:col: problem (why)
-/// suggestion";
-/// "--set key=value: problem ..." for an option, "file: problem ..." for a file that cannot be read.
+/// Exit code 2. what() holds all problems sorted by place, one per line: "file:line:col: problem (why)
+/// suggestion"; "--set key=value: problem ..." for an option, "file: problem ..." for a file that cannot be
+/// read.
 class ConfigError : public Error {
  public:
-  /// `problems` may not be empty.
+  /// `problems` must not be empty.
   explicit ConfigError(const std::vector<std::string>& problems);
 
   const char* what() const noexcept override { return lines_.c_str(); }
 
  private:
-  std::string lines_;  ///< printable() but for the line feeds between them
+  std::string lines_;  ///< printable(), except for the line feeds between problems
 };
 
 /// A configuration and, for every parameter, where its value comes from.
@@ -35,29 +35,28 @@ struct ResolvedConfig {
   std::map<std::string, std::string> origin;
 };
 
-/// One --set option. `key` is "section.key", a key that only one section has, or "template"; `value` is read
-/// as a TOML value, and as a string if it is none.
+/// One --set option. `key` is "section.key", a key that only one section has, or "template"; `value` is
+/// parsed as a TOML value, or taken as a string if it is not one.
 struct Override {
   std::string key;
   std::string value = {};
-  std::string origin = {};  ///< what messages and ResolvedConfig::origin call it; empty: "--set"
+  std::string origin = {};  ///< its name in messages and ResolvedConfig::origin; empty: "--set"
 };
 
-/// Splits "training.epochs=3" at the first '='. Throws ConfigError if there is none or nothing before it.
+/// Splits "training.epochs=3" at the first '='. Throws ConfigError if there is no '=' or nothing before it.
 Override parse_override(const std::string& text);
 
-/// Reads `path`, then applies `overrides` (a later one wins over an earlier one), puts the values of the
-/// template that one of them names, the last wins, where nothing else was given, and checks each value and
-/// the rules between values. An empty file gives the defaults. A file of a newer config_version is not looked
-/// into; one of an older version, or of none, has the defaults of that time. Throws ConfigError with all
-/// problems.
+/// Reads `path`, applies `overrides` (the later wins), fills in the values of the template that they name
+/// (the last named wins) where nothing else is given, and checks each value and the rules between values. An
+/// empty file gives the defaults. A file of a newer config_version is refused unread; one of an older
+/// version, or without one, gets the defaults of that version. Throws ConfigError with all problems.
 ResolvedConfig load_config(const std::string& path, std::span<const Override> overrides = {});
 
-/// The same with what was read before; `path` is for messages and origins.
+/// The same with content that has been read already; `path` is for messages and origins.
 ResolvedConfig load_content(const std::string& path, const FileContent& content,
                             std::span<const Override> overrides = {});
 
-/// The same without a file: the defaults with `overrides` on top.
+/// The same without a file: `overrides` on top of the defaults.
 ResolvedConfig load_defaults(std::span<const Override> overrides = {});
 
 }  // namespace lockstep

@@ -4,7 +4,9 @@
 #include <cctype>
 
 #include "configs/registry.hpp"
+#include "configs/templates.hpp"
 #include "configs/text.hpp"
+#include "configs/versions.hpp"
 
 namespace lockstep {
 namespace {
@@ -21,7 +23,7 @@ std::string question(const Rows& rows) {
   return text + "?";
 }
 
-/// The rows for which `matches` holds, those of `section` alone if there are any.
+/// The rows for which `matches` holds; only those of `section` if there are any.
 template <class Matches>
 Rows matching_rows(const std::string& section, Matches matches) {
   Rows here, anywhere;
@@ -108,6 +110,23 @@ std::string suggest_name(const std::string& name) {
   if (find_section(section)) return "its keys are " + joined(keys_of(section));
   const std::string nearest = nearest_name(name, section_names());
   return nearest.empty() ? "the sections are " + joined(section_names()) : "did you mean " + nearest + "?";
+}
+
+Problem unknown_key(const std::string& section, const std::string& key) {
+  return {"unknown key " + section + "." + shortened(key), "[" + section + "] has no such key",
+          suggest_name(section + "." + key)};
+}
+
+Problem unknown_section(const std::string& name, bool is_table) {
+  if (is_table) {
+    const std::string nearest = nearest_name(name, section_names());
+    return {
+        "unknown section [" + shortened(name) + "]", "there is no such section",
+        nearest.empty() ? "the sections are " + joined(section_names()) : "did you mean [" + nearest + "]?"};
+  }
+  const std::string nearest = nearest_name(name, {kVersionKey, kTemplateKey});
+  return {"unknown key " + shortened(name), "every key belongs to a section",
+          nearest.empty() ? suggest_name(name) : "did you mean " + nearest + "?"};
 }
 
 }  // namespace lockstep

@@ -5,7 +5,7 @@ namespace lockstep {
 const std::map<std::string, std::string>& rows_of_other_keys() {
   static const std::map<std::string, std::string> rows = {
       {"gradient_clip", "training.gradient_clip_norm"},
-      // timm's train.py, which writes them to args.yaml
+      // timm's train.py, from its args.yaml
       {"checkpoint_hist", "checkpoint.keep"},
       {"clip_grad", "training.gradient_clip_norm"},
       {"drop", "model.dropout"},
@@ -66,7 +66,7 @@ const std::multimap<std::string, std::string>& other_words() {
       {"poly", "polynomial"},
       {"none", "constant"},
       {"sophiag", "sophia"},
-      {"sgdnesterov", "sgd"},  // with nesterov, as is the default here
+      {"sgdnesterov", "sgd"},  // Nesterov momentum is the default here
       {"swish", "silu"},
       {"bcewithlogitsloss", "bce"},
       {"balanced", "inverse_frequency"},

@@ -1,4 +1,4 @@
-// What other programs call the parameters of the table, for `lockstep import`, beyond the aliases of the
+// Names that other programs give to the parameters, for `lockstep import`, in addition to the aliases of the
 // rows.
 #pragma once
 
@@ -7,14 +7,15 @@
 
 namespace lockstep {
 
-/// Keys that are rows here, by their plain_name(); none of them is a name of the table.
+/// Keys that correspond to a row, by plain_name(); none of them is a key or alias of the table.
 const std::map<std::string, std::string>& rows_of_other_keys();
 
-/// Keys that mean more than one row, or a row in another way, by their plain_name(), with what to do.
+/// Keys that correspond to several rows, or to a row with another meaning, by plain_name(), with what to do
+/// instead.
 const std::map<std::string, std::string>& advice_on_other_keys();
 
-/// Choices that other programs call by another word, or switch on and off, in small letters without '_' and
-/// '-'; of several, the first that is a choice.
+/// Other words for choices, also for switches, in lower case without '_' and '-'; the first that is a choice
+/// of the row counts.
 const std::multimap<std::string, std::string>& other_words();
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// What the columns of a row say, in the words that explanations, documents and templates share.
+// The columns of a row in words, shared by explanations, documents and templates.
 #pragma once
 
 #include <string>
@@ -12,16 +12,16 @@ namespace lockstep {
 /// "a whole number, 1 .. 1048576 (samples)"; "one of sgd, adamw".
 std::string domain_text(const Parameter& row);
 
-/// The words for the advice of `raise` and `lower`: "raise", "lower" for numbers, "on", "off" for flags, and
-/// "advice" twice for what has no direction.
+/// The labels of a row's two pieces of advice: "raise" and "lower" for numbers, "on" and "off" for flags,
+/// and "advice" twice for values without a direction.
 std::pair<std::string, std::string> directions(const Parameter& row);
 
-/// "16 .. 4096, logarithmic"; "" if no search moves it.
+/// The search range, "16 .. 4096, logarithmic"; "" if the parameter is not searched.
 std::string tuning_text(const Parameter& row);
 
 std::string effect_text(const Parameter& row);
 
-/// What the rules on this parameter say.
+/// The sentences of the rules on this parameter.
 std::vector<std::string> rule_texts(const Parameter& row);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// The second list: what must hold between the values of several parameters.
+// Rules between parameters: what must hold between the values of several of them.
 #pragma once
 
 #include <optional>
@@ -10,11 +10,11 @@
 namespace lockstep {
 
 struct Rule {
-  /// The parameters it compares, the most likely culprit first; a problem is shown at the first that is not a
-  /// default.
+  /// The parameters that it compares, the most likely cause first: a problem is shown at the first that is
+  /// not at its default.
   std::vector<std::string> names;
   std::string says;  ///< what must hold, as a sentence
-  /// What is wrong, if the rule is broken. Each value is within its own bounds.
+  /// What is wrong if the rule is broken. May assume that each value is within its own bounds.
   std::optional<Problem> (*broken)(const Config&);
 };
 
@@ -28,8 +28,8 @@ struct BrokenRule {
   Problem problem;
 };
 
-/// All rules that `config` breaks. Each value must be within its own bounds, or be left out by ignoring the
-/// rules that name it.
+/// All rules that `config` breaks. If a value is not within its own bounds, the caller must ignore the rules
+/// that name it.
 std::vector<BrokenRule> broken_rules(const Config& config);
 
 }  // namespace lockstep

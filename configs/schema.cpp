@@ -10,10 +10,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// A number as a whole number where it is one, so that limits read 1 and not 1.0.
+/// A whole number as an integer, so that limits read 1 and not 1.0.
 Json number(double value) { return Json::parse(limit_text(value)); }
 
-/// What a type name stands for in JSON Schema, narrowed by the bounds of the row.
+/// The JSON Schema of a type, narrowed by the bounds of the row.
 struct TypeSchema {
   const Bounds& bounds;
 
@@ -28,7 +28,7 @@ struct TypeSchema {
   Json operator()(const Text&) const {
     if (!bounds.choices.empty()) return {{"type", "string"}, {"enum", bounds.choices}};
     if (const std::string& word = bounds.word_or_number; !word.empty()) {
-      // Digits with one other than 0 before the point, or behind it, and an exponent.
+      // A digit other than 0 before or after the point, and an optional exponent.
       const std::string digits = "([0-9]*[1-9][0-9]*\\.?[0-9]*|[0-9]*\\.[0-9]*[1-9][0-9]*)([eE][+-]?[0-9]+)?";
       return {{"anyOf", Json::array({{{"type", "number"}, {"exclusiveMinimum", 0}},
                                      {{"type", "string"}, {"pattern", "^(" + word + "|" + digits + ")$"}}})}};

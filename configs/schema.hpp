@@ -5,9 +5,9 @@
 
 namespace lockstep {
 
-/// JSON Schema draft-07 of the whole file, indented, with a newline at its end: types, ranges, choices,
-/// defaults and descriptions of every parameter. It knows no rules between values, and takes 3.0 for a whole
-/// number, which load_config does not.
+/// JSON Schema draft-07 of a configuration file, indented, ending in a newline: type, range, choices,
+/// default and description of every parameter. It does not express rules between values, and accepts 3.0 as
+/// an integer, which load_config() does not.
 std::string configuration_schema();
 
 }  // namespace lockstep

@@ -1,4 +1,5 @@
-// Configurations by name: values to begin with, between the defaults and a file's own keys.
+// Named configurations to start from; their values take precedence over the defaults, and a file's own keys
+// over them.
 #pragma once
 
 #include <string>
@@ -8,7 +9,7 @@
 
 namespace lockstep {
 
-/// The top-level key of a file, and the --set option, that names one.
+/// The top-level key of a file, or the --set option, that names a template.
 inline constexpr const char* kTemplateKey = "template";
 
 struct Template {
@@ -20,10 +21,10 @@ struct Template {
 const std::vector<Template>& templates();
 
 std::vector<std::string> template_names();
-/// nullptr if there is none of that name.
+/// nullptr if there is no template of that name.
 const Template* find_template(const std::string& name);
 
-/// What to say where `name` is none of them.
+/// What to say if `name` is not a template.
 Problem unknown_template(const std::string& name);
 
 }  // namespace lockstep

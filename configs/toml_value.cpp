@@ -8,7 +8,7 @@
 namespace lockstep {
 namespace {
 
-/// Each `read` returns whether the node has the type, and then sets the value.
+/// Each `read` sets the value if the node has the type, and returns whether it has.
 bool read(const toml::node& node, Integer& value) {
   if (!node.is_integer()) return false;
   value = node.as_integer()->get();
@@ -21,7 +21,7 @@ bool read(const toml::node& node, Real& value) {
     return true;
   }
   if (!node.is_floating_point()) return false;
-  value = node.as_floating_point()->get() + 0.0;  // -0.0 becomes 0.0: it is equal, so its text must be too
+  value = node.as_floating_point()->get() + 0.0;  // -0.0 becomes 0.0: equal values must have equal texts
   return true;
 }
 
@@ -37,7 +37,7 @@ bool read(const toml::node& node, Text& value) {
   return true;
 }
 
-/// For rows that take a word or a number: a number is kept as its shortest text, however it was written.
+/// For rows that take a word or a number: a number is stored as its shortest text, however it was written.
 bool read_word_or_number(const toml::node& node, Text& text) {
   Real number = 0;
   if (!read(node, text) && !read(node, number)) return false;
@@ -85,7 +85,7 @@ std::string found_text(const toml::node& node) {
   }
 }
 
-/// The node as TOML on one line, cut where it is long.
+/// The node as TOML on one line, shortened if necessary.
 std::string shown_text(const toml::node& node) {
   std::ostringstream stream;
   node.visit([&](const auto& typed) { stream << typed; });

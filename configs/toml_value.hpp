@@ -1,4 +1,4 @@
-// From a TOML node to the value of a row: the only conversions there are.
+// Converts TOML nodes to values of rows.
 #pragma once
 
 #include <toml++/toml.h>
@@ -10,8 +10,8 @@
 
 namespace lockstep {
 
-/// The value, of the row's type and within its bounds, or what is wrong with it. A whole number is accepted
-/// where a number is wanted; nothing else is converted.
+/// The value, of the row's type and within its bounds, or what is wrong with it. An integer is accepted
+/// where a number is wanted; there are no other conversions.
 std::variant<Value, Problem> value_from_toml(const Parameter& row, const toml::node& node);
 
 }  // namespace lockstep

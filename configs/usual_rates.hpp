@@ -1,4 +1,5 @@
-// Learning rates that hardly ever train anything: ten times and more away from what others use.
+// Warns of learning rates that are ten times or more away from published ones, with which training rarely
+// works.
 #pragma once
 
 #include <string>
@@ -8,8 +9,8 @@
 
 namespace lockstep {
 
-/// A warning, on one line, for each rate that is far from what its optimiser usually needs, with what to
-/// write instead. Rates are judged as they are after lr_scaling.
+/// A warning of one line for each rate that is far from what its optimiser usually needs, with what to write
+/// instead. Rates are compared after lr_scaling.
 std::vector<std::string> unusual_rates(const ResolvedConfig& resolved);
 
 }  // namespace lockstep

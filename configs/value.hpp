@@ -8,18 +8,17 @@
 
 namespace lockstep {
 
-/// Holds one of the types of configs/config.hpp; which one, the row of the table decides.
+/// A value of the type that the row of the table has.
 using Value = std::variant<Integer, Real, Flag, Text, Integers, Reals, AutoInteger, AutoReal>;
 
-/// The value as it stands to the right of "key =" in TOML: shortest digits that read back exactly, strings
-/// quoted, "auto" for an AutoInteger or AutoReal without number and, if `empty_is_auto`, for an empty list.
+/// The value as written after "key =" in TOML: shortest digits that read back exactly, strings quoted,
+/// "auto" for an AutoInteger or AutoReal without a number and, if `empty_is_auto`, for an empty list.
 std::string toml_text(const Value& value, bool empty_is_auto);
 
-/// Shortest digits that read back exactly; always with a point or an exponent, so that TOML takes it for a
-/// float.
+/// Shortest digits that read back exactly; always with a point or an exponent, so that TOML reads a float.
 std::string real_text(double number);
 
-/// The same for a limit of whole numbers or fractions alike: 1048576 rather than 1048576.0.
+/// The same for limits, which may be integers: 1048576 rather than 1048576.0.
 std::string limit_text(double limit);
 
 /// A TOML basic string: quotes, backslashes and control characters escaped.

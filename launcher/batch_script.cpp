@@ -10,10 +10,9 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t usual_notice_seconds = 120;  // Slurm sends it up to 60 s early
+constexpr std::int64_t usual_notice_seconds = 120;  // Slurm may send it up to 60 s early
 
-/// As sbatch reads it in a line of the script: '#' would begin a comment, and '\\' takes the next as it
-/// stands.
+/// Quoted for a line that sbatch reads, where '#' begins a comment and '\\' escapes.
 std::string value_of(const std::string& text) {
   if (!text.empty() && text.find_first_of(" \"'\\#") == std::string::npos) return text;
   std::string value = "\"";
@@ -21,7 +20,7 @@ std::string value_of(const std::string& text) {
   return value + "\"";
 }
 
-/// A line break in a value would begin a line of its own in the script.
+/// A line break in a value would begin a new line of the script.
 void require_one_line(const std::string& what, const std::string& text) {
   const auto is_control = [](unsigned char c) { return c < ' ' || c == 0x7f; };
   const auto found = std::ranges::find_if(text, is_control);
@@ -69,7 +68,7 @@ std::string resources_of(const BatchJob& job) {
   return lines;
 }
 
-/// How long before the time limit the run is told.
+/// How long before the time limit Slurm notifies the run.
 std::int64_t notice_of(const BatchJob& job) {
   if (job.time.empty()) return job.signal_seconds.value_or(usual_notice_seconds);
   const auto limit = seconds_of_time(job.time);
@@ -89,7 +88,7 @@ std::string array_of(const BatchJob& job) {
   return "0-" + last + (job.at_once ? "%" + std::to_string(*job.at_once) : "");
 }
 
-/// Each line as it was given, and the end of the job where it fails.
+/// Each line as given, followed by a check that ends the job if it fails.
 std::string setup_of(const BatchJob& job) {
   std::string lines;
   for (const auto& line : job.setup) lines += line + "\ntest $? = 0 || exit 1\n";
@@ -98,7 +97,7 @@ std::string setup_of(const BatchJob& job) {
 
 std::string in_shell(const std::vector<std::string>& words) { return shell_line({words, {}}); }
 
-/// In one pass: a value that looks like a placeholder stays as it is.
+/// Replaces placeholders in one pass: a value that looks like one stays as it is.
 std::string filled_in(const std::string& form, const std::map<std::string, std::string>& values) {
   std::string text;
   std::size_t done = 0;

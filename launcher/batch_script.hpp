@@ -11,32 +11,33 @@ namespace lockstep {
 extern const char* const train_template;
 extern const char* const seeds_template;
 
-/// What is asked of Slurm, and the command to run.
+/// The resources to ask Slurm for, and the command to run.
 struct BatchJob {
   std::string name;
   int nodes = 1;
   std::optional<int> gpus_per_node;
-  std::optional<int> tasks_per_node;  ///< without GPUs and without it: all cores of the nodes
+  std::optional<int> tasks_per_node;  ///< without it and without GPUs: all cores of the nodes
   std::int64_t cores_per_task = 1;
   std::string time, partition, account;  ///< empty: Slurm's default
-  std::vector<std::string> more;         ///< further options of sbatch: "--constraint=h100"
-  std::vector<std::int64_t> seeds;       ///< an array with a run for each; empty: one run
+  std::vector<std::string> more;         ///< further options of sbatch, such as "--constraint=h100"
+  std::vector<std::int64_t> seeds;       ///< a job array with one run for each; empty: a single run
   std::optional<int> at_once;            ///< how many runs of an array may run at a time
   bool requeue = true;
-  std::optional<int> signal_seconds;  ///< the notice before the time limit; unset: what suits `time`
-  std::vector<std::string> setup;     ///< lines of shell before the command
+  std::optional<int> signal_seconds;  ///< the notice before the time limit; unset: chosen by `time`
+  std::vector<std::string> setup;     ///< shell commands to run first
   std::vector<std::string> command;   ///< without --output
-  std::string output;                 ///< the run folder; those of an array end in -seed-S
+  std::string output;                 ///< the run folder; in an array each gets the suffix -seed-S
 };
 
-/// Of Slurm's "90", "90:00", "2:00:00", "1-12", "1-12:30", "1-12:30:00"; nothing for anything else.
+/// Seconds of a time limit in Slurm's forms "90", "90:00", "2:00:00", "1-12", "1-12:30" and "1-12:30:00";
+/// nothing for anything else.
 std::optional<std::int64_t> seconds_of_time(const std::string& time);
 
-/// Where the job's output goes, with sbatch's %j or %A_%a.
+/// The job's log, with %j or %A_%a as sbatch expands them.
 std::string log_of(const BatchJob& job);
 
-/// The script for sbatch. Throws Error (config) for a time that is none, or that the notice uses up, and for
-/// control characters in any text, line breaks among them.
+/// The script for sbatch. Throws Error (config) for an invalid time, one that is not longer than the notice,
+/// and for control characters in any text, including line breaks.
 std::string batch_script(const BatchJob& job);
 
 }  // namespace lockstep

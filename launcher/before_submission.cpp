@@ -28,13 +28,13 @@ void require_there(const std::string& key, const std::string& path) {
               "correct the path" + std::string(all_the_same));
 }
 
-/// Nothing where there is no earlier run, or one that this version cannot read.
+/// Nothing if there is no earlier run, or one that this version cannot read.
 std::optional<Config> config_of_earlier_run(const std::string& run) {
   std::error_code none;
   if (!fs::is_regular_file(run + "/plan.json", none)) return std::nullopt;
   try {
     return config_from_json(read_file(run + "/plan.json"));
-  } catch (const Error&) {  // the job says it better: it knows what else the folder holds
+  } catch (const Error&) {  // the job reports it better, since it examines the whole folder
     return std::nullopt;
   }
 }
@@ -43,7 +43,7 @@ void require_same_plan(const Config& config, const std::string& run) {
   if (nothing_is_trained(run)) return;
   const auto before = config_of_earlier_run(run);
   if (!before) return;
-  auto wanted = config;  // these may grow, and the job judges by how much
+  auto wanted = config;  // these may grow; the job checks by how much
   wanted.training.epochs = before->training.epochs;
   wanted.training.max_steps = before->training.max_steps;
   const auto differing = differing_keys(*before, wanted);

@@ -1,4 +1,4 @@
-// What would end a job soon after Slurm has started it, and can be seen before it waits in the queue.
+// Checks before submission: what would end a job soon after its start, and can be seen before it queues.
 #pragma once
 
 #include <string>
@@ -7,9 +7,9 @@
 
 namespace lockstep {
 
-/// Throws Error (config) where `config` names data, weights or another file that this host does not see, or
-/// `run` holds a run with another plan (unless `fresh`) or cannot be written; says how to submit all the
-/// same.
+/// Throws Error (config) if `config` names data, weights or other files that this host cannot see, or if
+/// `run` holds a run with another plan (unless `fresh`) or is not writable; the message says how to submit
+/// anyway.
 void require_ready_for_job(const Config& config, const std::string& run, bool fresh);
 
 }  // namespace lockstep

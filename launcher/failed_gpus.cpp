@@ -8,8 +8,8 @@
 namespace lockstep {
 namespace {
 
-/// Reports of the driver that a mistake in a kernel brings about as well: an exception of the graphics
-/// engine, a fault of the MMU, and what it stops and cleans up after these.
+/// Xids that a bug in a kernel causes as well: a graphics engine exception, an MMU fault, and the stop and
+/// cleanup of channels that follow.
 constexpr std::array<std::int64_t, 5> xids_of_programs = {13, 31, 43, 45, 69};
 
 bool has_xid_of_the_gpu(const GpuHealth& health) {
@@ -18,7 +18,7 @@ bool has_xid_of_the_gpu(const GpuHealth& health) {
   });
 }
 
-/// What the launcher calls the host of `rank`: it fills the hosts in their order.
+/// The launcher's name of the host of `rank`; hosts are filled in their order.
 std::string launched_as(std::span<const Host> hosts, int rank) {
   for (const auto& host : hosts) {
     if (rank < host.slots) return host.name;
@@ -27,7 +27,7 @@ std::string launched_as(std::span<const Host> hosts, int rank) {
   return "";
 }
 
-/// Where each rank is shown a GPU of its own, a host's are what its ranks have between them.
+/// If each rank sees only its own GPU, the GPUs of a host are those of all its ranks together.
 std::vector<std::string> gpus_of_host(const std::vector<RankStatus>& statuses, const std::string& host) {
   std::vector<std::string> names;
   for (const auto& status : statuses) {
@@ -43,14 +43,14 @@ bool is_this_machine(const std::string& word) {
   return word == "localhost" || word == "::1" || word.starts_with("127.");
 }
 
-/// "n1" of "n1.cluster"; an address has no such part.
+/// "n1" for "n1.cluster"; an address is not shortened.
 std::string first_label(const std::string& name) {
   const bool address =
       name.find_first_not_of("0123456789.") == std::string::npos || name.find(':') != std::string::npos;
   return address ? name : name.substr(0, name.find('.'));
 }
 
-/// What the ranks call the host that the launcher calls `word`; empty where no GPU has failed there.
+/// The host's own name, for the launcher's name `word`; empty if no GPU has failed there.
 std::string name_among_ranks(const SetAside& aside, const std::string& word) {
   const auto host_where = [&](auto fits) {
     const auto found = std::ranges::find_if(aside.gpus, fits);

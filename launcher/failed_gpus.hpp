@@ -1,4 +1,4 @@
-// GPUs that failed: which of them the next start does without, and how many ranks that leaves on each host.
+// Failed GPUs: which of them the next start leaves out, and how many ranks remain on each host.
 #pragma once
 
 #include <map>
@@ -14,32 +14,31 @@ namespace lockstep {
 
 struct FailedGpu {
   GpuAside gpu;
-  bool in_doubt =
-      false;  ///< a kernel came to nothing, and neither NVML nor an Xid says that the GPU is broken
+  bool in_doubt = false;  ///< a kernel failed, but neither NVML nor an Xid says that the GPU is broken
 };
 
-/// The GPUs that the ranks have left because they failed. `hosts`: where the ranks were, in rank order; empty
-/// where they all were on this machine.
+/// The GPUs whose failure ended ranks. `hosts` are those of the ranks, in rank order; empty if all were on
+/// this machine.
 std::vector<FailedGpu> failed_gpus(const std::vector<RankStatus>& statuses, std::span<const Host> hosts);
 
-/// What a mistake in a kernel does looks like a broken GPU. So a GPU in doubt is kept at its first failure; a
-/// second GPU that fails so too shows that it is likely the program.
+/// A bug in a kernel looks like a broken GPU. So a GPU in doubt is kept after its first failure; if a second
+/// GPU fails in the same way, the program is the likely cause.
 class GpuDoubts {
  public:
-  /// Those of `failed` to do without from now on.
+  /// Those of `failed` that are to be left out from now on.
   std::vector<GpuAside> to_leave_out(const std::vector<FailedGpu>& failed);
-  /// The GPUs in doubt, "GPU-8f6c... of n1", where there are two or more; else none.
+  /// The GPUs in doubt, "GPU-8f6c... of n1", if there are two or more; otherwise none.
   std::vector<std::string> alike() const;
 
  private:
   std::map<std::string, int> failures_;
 };
 
-/// How many GPUs are left on the host that the launcher calls `word` (a name, with its domain or without, an
-/// address, localhost); -1 where none has failed there.
+/// How many GPUs are left on the host that the launcher calls `word` (a name with or without its domain, an
+/// address, localhost); -1 if none has failed there.
 int gpus_left_on(const SetAside& aside, const std::string& word);
 
-/// No more slots than GPUs are left; hosts without any go.
+/// Lowers slots to the number of GPUs left, and removes hosts without any.
 void lower_slots(std::vector<Host>& hosts, const SetAside& aside);
 
 }  // namespace lockstep

@@ -12,9 +12,9 @@
 namespace lockstep {
 namespace {
 
-constexpr int most_slots = 1 << 20;  // of all hosts together
+constexpr int most_slots = 1 << 20;  // on all hosts together
 
-/// For messages: control characters as "?".
+/// For messages: replaces control characters with '?'.
 std::string quoted(std::string text) {
   std::ranges::replace_if(
       text, [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
@@ -28,7 +28,7 @@ std::optional<int> whole_number(const std::string& text) {
   return number;
 }
 
-/// The rank count in `text` of the host `name`; `place` says where it stands.
+/// Parses `text`, the rank count of the host `name`; `place` says where it was given.
 int slots_in(const std::string& text, const std::string& name, const std::string& place) {
   const auto slots = whole_number(text);
   if (slots && *slots >= 1 && *slots <= most_slots) return *slots;
@@ -37,7 +37,7 @@ int slots_in(const std::string& text, const std::string& name, const std::string
               "write " + name + ":8 for 8 ranks on it");
 }
 
-/// What mpirun or the remote shell would read otherwise, or wait for without a word, is refused here.
+/// Refuses names that mpirun or the remote shell would misinterpret or silently wait for.
 void require_host_name(const std::string& name, const std::string& place) {
   const auto refuse = [&](const std::string& why, const std::string& suggestion) {
     throw Error(ExitCode::config, place + ": " + quoted(name) + " is no name of a host", why, suggestion);
@@ -55,7 +55,7 @@ void require_host_name(const std::string& name, const std::string& place) {
     refuse("names have letters, digits, '-', '_' and '.'", "write hosts as a:8,b:8, without blanks");
 }
 
-/// The host in "a:8" or "a".
+/// Parses "a:8" or "a".
 Host host_in(const std::string& word, const std::string& place) {
   const auto colon = word.rfind(':');
   const auto name = word.substr(0, colon);

@@ -3,96 +3,30 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
-#include <sstream>
 #include <thread>
 #include <variant>
 
 #include "common/cpu_quota.hpp"
 #include "common/error.hpp"
 #include "common/log.hpp"
-#include "common/task.hpp"
+#include "common/proc_stat.hpp"
 #include "common/visible_gpus.hpp"
 #include "configs/file.hpp"
+#include "launcher/ending_report.hpp"
 #include "launcher/machine.hpp"
 #include "launcher/open_files.hpp"
 #include "launcher/open_mpi.hpp"
 #include "launcher/preemption.hpp"
 #include "launcher/process.hpp"
-#include "launcher/reachability.hpp"
 #include "launcher/settings.hpp"
 
 namespace lockstep {
 namespace {
 
-/// mpirun's own exit codes lie above those of the signals that end programs.
-bool is_mpiruns_own(int status) { return status > 128 + SIGSYS; }
-
-std::string and_its_words(const Ending& ending) {
-  if (ending.said.empty()) return "";
-  std::istringstream lines(ending.said);
-  std::string text = "; " + ending.program + " says:";
-  for (std::string line; std::getline(lines, line);) text += "\n    " + line;
-  return text;
-}
-
-std::string names_of(const std::vector<std::string>& hosts) {
-  std::string text;
-  for (const auto& host : hosts) text += (text.empty() ? "" : ", ") + host;
-  return text;
-}
-
-/// Of a launch whose ranks were not there in time.
-void report_no_start(const Launch& launch, const Ending& ending) {
-  const auto silent = hosts_without_answer(launch);
-  std::cerr << "lockstep: the ranks have not started within " << std::lround(*launch.start_seconds) << " s ("
-            << (silent.empty()       ? "a rank, or a connection between the hosts, hangs"
-                : silent.size() == 1 ? silent[0] + " does not answer"
-                                     : names_of(silent) + " do not answer")
-            << ") "
-            << (launch.hosts.empty() || launch.starter == Starter::srun
-                    ? "look with --verbose at what " + ending.program + " does"
-                    : "try `ssh HOST true` for each host, and whether the hosts may open any port to "
-                      "this one; --network names the network they share")
-            << ", or give them longer with LOCKSTEP_START_SECONDS=1200" << and_its_words(ending) << "\n";
-}
-
-bool could_not_start(const Ending& ending) {
-  return is_mpiruns_own(ending.status) ||
-         (ending.status > 128 && ending.said.find("unable to launch") != std::string::npos);
-}
-
-/// One line on standard error for the endings of which the ranks could not speak themselves.
-void report(const Ending& ending, bool on_hosts, bool verbose) {
-  if (ending.forwarded_signal != 0) {
-    std::cerr << "lockstep: stopped by " << strsignal(ending.forwarded_signal)
-              << "; the same command goes on from the newest checkpoint\n";
-  } else if (is_mpiruns_own(ending.status) && on_hosts) {
-    std::cerr
-        << "lockstep: a host was lost or could not be reached (exit code " << ending.status
-        << " of mpirun) try `ssh HOST true` for each; the same command goes on from the newest checkpoint"
-        << and_its_words(ending) << "\n";
-  } else if (could_not_start(ending)) {
-    std::cerr << "lockstep: " << ending.program << " could not start the ranks (exit code " << ending.status
-              << ") the same command goes on from the newest checkpoint" << and_its_words(ending) << "\n";
-  } else if (ending.status > 128) {
-    std::cerr << "lockstep: a rank, or what started it, was ended by signal " << ending.status - 128 << " ("
-              << strsignal(ending.status - 128) << "); the same command goes on from the newest checkpoint"
-              << and_its_words(ending) << "\n";
-  } else if (ending.status == 1) {
-    std::cerr << "lockstep: the run ended with exit code 1" << and_its_words(ending)
-              << (ending.said.empty() && !verbose
-                      ? "; if nothing above says why, --verbose lets mpirun explain"
-                      : "")
-              << "\n";
-  }
-}
-
-/// Those of this process that ranks on other hosts need too; the launch itself adds its own.
+/// Environment variables of this process that ranks on other hosts need, too; the launch adds its own.
 std::vector<std::string> variables_for_ranks() {
   std::vector<std::string> names;
   for (char** entry = environ; *entry; ++entry) {
@@ -130,7 +64,7 @@ int ranks_over_ssh(const LaunchOptions& options, const std::vector<Host>& hosts)
               "leave --ranks out, or raise the numbers behind the hosts' names");
 }
 
-/// Those of this machine on which the ranks may compute.
+/// The number of GPUs of this machine that ranks may use.
 int gpus_here(const LaunchOptions& options) {
 #ifdef LOCKSTEP_WITH_CUDA
   if (options.device != "cpu")
@@ -139,7 +73,7 @@ int gpus_here(const LaunchOptions& options) {
   return 0;
 }
 
-/// Hosts without a number take one rank; on machines like this one that leaves most GPUs idle.
+/// A host without a number takes one rank, which leaves GPUs idle if the hosts are like this machine.
 void note_idle_gpus(const LaunchOptions& options) {
   const int gpus = gpus_here(options);
   if (gpus < 2 || options.hosts.empty() || options.hosts.find(':') != std::string::npos) return;
@@ -147,7 +81,7 @@ void note_idle_gpus(const LaunchOptions& options) {
             << gpus << " GPUs, as this machine has, write HOST:" << gpus << "\n";
 }
 
-/// The cores that the ranks do not take are nobody's mistake.
+/// Explains why cores stay idle: a quota is easily overlooked.
 void note_quota(const LaunchOptions& options, const Launch& launch) {
   const auto quota = cpu_quota();
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
@@ -156,7 +90,7 @@ void note_quota(const LaunchOptions& options, const Launch& launch) {
             << ", as the control group leaves " << *quota << " of " << cores << " cores to this process\n";
 }
 
-/// The part of a launch that Slurm's job decides.
+/// The part of a launch that is determined by Slurm's job.
 void take_from_job(Launch& launch, const LaunchOptions& options, const SlurmJob& job, int threads_per_rank) {
   if (options.device != "cpu") require_even_gpus(job);
   const bool gpus = options.device != "cpu" && job.gpus_per_node > 0;
@@ -208,15 +142,17 @@ void add_launch_options(CLI::App& command, LaunchOptions& options) {
                    "Let mpirun or srun explain what it does with failing ranks");
 }
 
-/// By what the lock of a run folder tells an earlier start of this launch, which has ended, from another's.
+/// All starts of this launch share the name: the lock of a run folder that an earlier start has left behind
+/// is thus known to be stale.
 void name_this_launch() {
-  const auto task = task_in(folder_of_process(getpid()));
+  const auto process = read_proc_stat(folder_of_process(getpid()));
   const auto name =
-      host_name() + ":" + std::to_string(getpid()) + ":" + std::to_string(task ? task->start_ticks : 0);
+      host_name() + ":" + std::to_string(getpid()) + ":" + std::to_string(process ? process->start_ticks : 0);
   setenv("LOCKSTEP_LAUNCH", name.c_str(), 1);
 }
 
-/// To load LibTorch from a file system that many hosts read at once takes minutes, whatever a collective may.
+/// The time limit for the start. Loading LibTorch from a file system that many hosts read at once may take
+/// minutes, however short the timeout of collectives is.
 double start_limit(const LaunchOptions& options) {
   constexpr double usual = 600;
   if (const auto given = environment_variable("LOCKSTEP_START_SECONDS"); !given.empty()) {
@@ -246,7 +182,7 @@ Launch launch_for(const LaunchOptions& options, const std::optional<SlurmJob>& j
   launch.variables = variables_for_ranks();
   launch.worker = program_beside_this("lockstep-worker");
   launch.worker_arguments = std::move(arguments);
-  if (!options.dry_run) {  // who copies the command has the file
+  if (!options.dry_run) {  // whoever copies the printed command has the file
     launch.config_text = options.config_text;
     launch.start_seconds = start_limit(options);
   }
@@ -273,7 +209,7 @@ int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
   if (options.dry_run) {
     try {
       if (launch.starter == Starter::mpirun) launch.open_mpi = open_mpi_in_path();
-    } catch (const Error& error) {  // it may be another machine that will run the command
+    } catch (const Error& error) {  // another machine may be meant to run the command
       std::cerr << "lockstep: " << error.what() << "; the command is as Open MPI 4.1 takes it\n";
     }
     std::cout << shell_line(command_for(launch)) << "\n";
@@ -288,7 +224,7 @@ int launch_worker(const LaunchOptions& options, std::int64_t threads_per_rank,
     report_no_start(launch, ending);
     return static_cast<int>(ExitCode::peer_lost);
   }
-  report(ending, launch.starter == Starter::mpirun && !launch.hosts.empty(), options.verbose);
+  report_ending(ending, launch);
   const bool stopped = ending.forwarded_signal != 0 && ending.status != 0;
   const int status = stopped ? 128 + ending.forwarded_signal : ending.status;
   if (is_mpiruns_own(status)) return static_cast<int>(ExitCode::peer_lost);

@@ -18,8 +18,8 @@ namespace lockstep {
 namespace fs = std::filesystem;
 
 int usable_cores() {
-  // The kernel refuses a mask smaller than its own, so the mask grows until it fits (machines above 1024
-  // CPUs).
+  // The kernel refuses a mask smaller than its own, so larger ones are tried (for machines with more than
+  // 1024 CPUs).
   for (std::size_t sets = 1; sets <= 64; sets *= 2) {
     std::vector<cpu_set_t> mask(sets);
     const std::size_t bytes = sets * sizeof(cpu_set_t);
@@ -39,14 +39,14 @@ std::string program_beside_this(const std::string& name) {
 }
 
 bool has_room_to_share(int ranks) {
-  constexpr std::uint64_t bytes_per_rank = 16 << 20;  // vader takes 4 MiB, and more where it grows
+  constexpr std::uint64_t bytes_per_rank = 16 << 20;  // the vader BTL takes 4 MiB, and more as it grows
   struct statvfs system {};
   return statvfs("/dev/shm", &system) == 0 && std::uint64_t{system.f_bavail} * system.f_frsize >=
                                                   static_cast<std::uint64_t>(ranks) * bytes_per_rank;
 }
 
 std::optional<int> terminal_columns() {
-  constexpr int usual_columns = 80;  // for terminals that do not tell, such as a serial line
+  constexpr int usual_columns = 80;  // for terminals that do not report it, such as a serial line
   if (!isatty(STDOUT_FILENO)) return std::nullopt;
   winsize size{};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return usual_columns;

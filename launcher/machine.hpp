@@ -1,4 +1,4 @@
-// What the launcher asks the machine it runs on: cores, programs, the terminal.
+// The machine that the launcher runs on: cores, programs, shared memory, terminal.
 #pragma once
 
 #include <optional>
@@ -6,18 +6,18 @@
 
 namespace lockstep {
 
-/// Logical CPUs this process may run on (its affinity mask, so `taskset` and Slurm's binding are respected),
-/// or as many as its control group's quota lets run all the time; at least 1.
+/// Logical CPUs that this process may use, by its affinity mask (as set by `taskset` or Slurm) and the quota
+/// of its control groups; at least 1.
 int usable_cores();
 
-/// The absolute path of the program `name` in this program's own folder.
-/// Throws Error with ExitCode::io when it is not there or cannot be executed.
+/// The absolute path of the program `name` in the folder of this program. Throws Error (io) if it does not
+/// exist or cannot be executed.
 std::string program_beside_this(const std::string& name);
 
-/// Whether /dev/shm has room for what Open MPI passes messages of so many ranks through.
+/// Whether /dev/shm has room for Open MPI's shared-memory segments of so many ranks.
 bool has_room_to_share(int ranks);
 
-/// The width in columns of the terminal that standard output is; nothing when it is not a terminal.
+/// The width of the terminal in columns; nothing if standard output is not a terminal.
 std::optional<int> terminal_columns();
 
 }  // namespace lockstep

@@ -10,6 +10,7 @@
 
 #include "common/build_identity.hpp"
 #include "common/error.hpp"
+#include "common/filesystem_error.hpp"
 #include "common/printable.hpp"
 #include "configs/load.hpp"
 #include "configs/text.hpp"
@@ -55,7 +56,7 @@ int run(int argc, char** argv) {
   return status;
 }
 
-/// All that is read and written holds UTF-8, and the names of folders with it.
+/// All files that are read and written are UTF-8, and names of folders occur in them.
 void require_utf8(int argc, char** argv) {
   for (const std::string word : std::span(argv, argc)) {
     if (is_utf8(word)) continue;
@@ -65,8 +66,8 @@ void require_utf8(int argc, char** argv) {
   }
 }
 
-/// What reads them may end before this program, and whoever starts it may have closed them: a file that is
-/// opened would then be taken for one.
+/// The reader of the output may end first, which must not end this program. And if a standard stream was
+/// closed by the caller, the next file to be opened would take its place, so /dev/null does.
 void keep_standard_streams() {
   std::signal(SIGPIPE, SIG_IGN);
   int file = 0;
@@ -82,14 +83,14 @@ int main(int argc, char** argv) {
   try {
     lockstep::require_utf8(argc, argv);
     return lockstep::run(argc, argv);
-  } catch (const lockstep::ConfigError& error) {  // one problem a line, each with its place in front
+  } catch (const lockstep::ConfigError& error) {  // one problem per line, each beginning with its place
     std::cerr << error.what() << "\n";
     return static_cast<int>(error.exit_code());
   } catch (const lockstep::Error& error) {
     std::cerr << "lockstep: " << error.what() << "\n";
     return static_cast<int>(error.exit_code());
-  } catch (const std::filesystem::filesystem_error& failure) {  // of links in a circle, names too long, ...
-    const auto error = lockstep::file_error("cannot use", failure.path1().string(), failure.code().value());
+  } catch (const std::filesystem::filesystem_error& failure) {  // circular links, names too long, ...
+    const auto error = lockstep::file_error(failure, "cannot use");
     std::cerr << "lockstep: " << error.what() << "\n";
     return static_cast<int>(error.exit_code());
   } catch (const std::exception& error) {

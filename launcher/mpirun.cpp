@@ -40,22 +40,22 @@ void set_parameter(std::vector<std::string>& argv, const std::string& name, cons
   argv.insert(argv.end(), {"--mca", name, value});
 }
 
-/// How mpirun gets to the other hosts, and how they speak to one another.
+/// How mpirun reaches the other hosts, and over which network they communicate.
 void add_hosts(std::vector<std::string>& argv, const Launch& launch) {
   argv.insert(argv.end(), {"--host", in_words(filled(launch.hosts, launch.ranks)), "--map-by", "slot"});
-  // A host that vanishes without a word is noticed in about 4 s; by default mpirun would hang for minutes.
+  // Detects a host that vanishes silently within about 4 s; by default mpirun would hang for minutes.
   set_parameter(argv, "oob_tcp_keepalive_time", "1");
   set_parameter(argv, "oob_tcp_keepalive_intvl", "1");
   set_parameter(argv, "oob_tcp_keepalive_probes", "3");
   const std::string rsh = launch.open_mpi == 4 ? "rsh" : "ssh";
-  set_parameter(argv, "plm_" + rsh + "_no_tree_spawn", "1");  // only this machine need reach the hosts
-  // 4.1 writes lists of hosts in a short form that it reads otherwise where a name has '_', and waits for
+  set_parameter(argv, "plm_" + rsh + "_no_tree_spawn", "1");  // only this machine needs to reach the hosts
+  // 4.1 compresses lists of hosts in a form that it misreads if a name contains '_', and then waits for
   // ever.
   const auto has_line = [](const Host& host) { return host.name.find('_') != std::string::npos; };
   if (launch.open_mpi == 4 && std::ranges::any_of(launch.hosts, has_line))
     set_parameter(argv, "regx", "naive");
   if (launch.remote_shell.empty()) {
-    // Never a question that nobody answers, nor a wait of minutes.
+    // No interactive prompts, and no wait of minutes.
     set_parameter(argv, "plm_" + rsh + "_args",
                   "-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=1 -o ServerAliveCountMax=3");
   } else {
@@ -63,13 +63,13 @@ void add_hosts(std::vector<std::string>& argv, const Launch& launch) {
     set_parameter(argv, "plm_" + rsh + "_agent", launch.remote_shell);
   }
   if (launch.network.empty()) return;
-  // A network, not an interface: those are called differently from host to host.
+  // A network rather than an interface: the names of interfaces differ between hosts.
   set_parameter(argv, "btl_tcp_if_include", launch.network);
   if (launch.open_mpi == 4)
-    set_parameter(argv, "oob_tcp_if_include", launch.network);  // 5 knows no networks here
+    set_parameter(argv, "oob_tcp_if_include", launch.network);  // 5 does not accept networks here
 }
 
-/// The variables that ranks on other hosts get too.
+/// Environment variables that are passed to ranks on other hosts, too.
 void add_variables(std::vector<std::string>& argv, const Launch& launch, const Command& command) {
   std::set<std::string> names(launch.variables.begin(), launch.variables.end());
   for (const auto& [name, value] : command.environment) {
@@ -86,20 +86,20 @@ Command mpirun_command(const Launch& launch) {
   if (!launch.hosts.empty()) {
     add_hosts(argv, launch);
   } else if (launch.room_to_share && !launch.other_btl) {
-    // Nobody else need reach the ranks, which would listen on all networks.
+    // Ranks on one machine need no network; by default they would listen on all.
     set_parameter(argv, "pml", "ob1");
     set_parameter(argv, "btl", launch.open_mpi == 4 ? "vader,self" : "sm,self");
   }
-  // The number of ranks is decided here, so slots are logical CPUs as they are counted here (Open MPI counts
-  // physical cores, or what a batch system granted), and more ranks than that are permitted.
+  // The number of ranks has been chosen already, so slots are logical CPUs by our count (Open MPI would
+  // count physical cores, or what a batch system granted), and oversubscription is allowed.
   argv.insert(argv.end(), {"--use-hwthread-cpus", "--oversubscribe"});
-  // A rank that spins while it waits would keep the rank it waits for from running.
+  // A rank that spins while waiting would keep the rank that it waits for from running.
   if (launch.hosts.empty() && launch.ranks > launch.cores) set_parameter(argv, "mpi_yield_when_idle", "1");
   add_variables(argv, launch, command);
   return command;
 }
 
-/// The host of each rank: "a,a,b".
+/// The hosts of the ranks, in rank order: "a,a,b".
 std::string host_of_each_rank(const std::vector<Host>& hosts) {
   std::string text;
   for (const auto& host : hosts) {
@@ -113,17 +113,19 @@ Command srun_command(const Launch& launch) {
   command.environment = environment_of(launch);
   if (!launch.network.empty())
     command.environment.emplace_back("OMPI_MCA_btl_tcp_if_include", launch.network);
-  // Along its tree Slurm now and then lets ranks out of MPI_Init before all are in, and one crashes there.
+  // With the default tree, Slurm sometimes lets ranks leave MPI_Init before all have entered, and one
+  // crashes.
   command.environment.emplace_back("SLURM_PMIX_FENCE", "ring");
-  command.killing_signal = SIGTERM;  // srun then kills the ranks; killed itself, it would leave them behind
+  command.killing_signal = SIGTERM;  // srun then kills the ranks; SIGKILL to srun would leave them behind
   const auto hosts = filled(launch.hosts, launch.ranks);
   std::vector<std::string>& argv = command.argv;
   argv = {"srun", "--mpi=pmix", "--nodes=" + std::to_string(hosts.size()),
           "--ntasks=" + std::to_string(launch.ranks)};
   argv.insert(argv.end(), {"--distribution=arbitrary", "--nodelist=" + host_of_each_rank(hosts)});
-  // srun does not take it over from sbatch; and a step that is still ending must not keep this one waiting.
+  // srun does not inherit --cpus-per-task from sbatch; --overlap: a step that is still ending must not block
+  // this one.
   argv.insert(argv.end(), {"--cpus-per-task=" + std::to_string(launch.cores_per_rank), "--overlap"});
-  // The ranks divide cores and GPUs themselves, and NCCL needs to see those of its peers.
+  // Ranks divide cores and GPUs among themselves, and NCCL needs to see the GPUs of its peers.
   argv.push_back("--cpu-bind=none");
   if (launch.gpus) argv.push_back("--gpu-bind=none");
   argv.insert(argv.end(), {"--kill-on-bad-exit=1", "--export=ALL"});
@@ -140,7 +142,7 @@ int default_ranks(int gpus, int cores, int threads_per_rank) {
 
 Command command_for(const Launch& launch) {
   Command command = launch.starter == Starter::srun ? srun_command(launch) : mpirun_command(launch);
-  // Both pass this one on and let the ranks save what they have; on SIGTERM they would kill them.
+  // mpirun and srun forward this signal, upon which ranks save; on SIGTERM they would kill the ranks.
   command.ending_signal = SIGUSR1;
   command.grace_seconds = std::max(120.0, launch.grace_seconds.value_or(0));
   command.relayed = true;

@@ -7,15 +7,15 @@
 namespace lockstep {
 namespace {
 
-constexpr std::size_t shortest_rule = 60;     // of dashes, above and below a banner
-constexpr std::size_t longest_banner = 8192;  // beyond it is none
+constexpr std::size_t shortest_rule = 60;     // the rule of dashes above and below a banner
+constexpr std::size_t longest_banner = 8192;  // a longer text is not a banner
 constexpr std::size_t longest_said = 4096;
 
 bool is_rule(const std::string& line) {
   return line.size() >= shortest_rule && line.find_first_not_of('-') == std::string::npos;
 }
 
-/// Said outside of banners, whatever the ranks say.
+/// Messages that mpirun prints outside of banners.
 bool is_mpiruns(const std::string& line) {
   constexpr std::array parts = {": Forwarding signal ", " total processes failed to start",
                                 "has sent help message ", "have sent help message ",
@@ -23,7 +23,7 @@ bool is_mpiruns(const std::string& line) {
   return std::ranges::any_of(parts, [&](const char* part) { return line.find(part) != std::string::npos; });
 }
 
-/// That a rank ended is known from the rank.
+/// Messages that only say that a rank has ended, which the rank has reported itself.
 bool repeats(const std::string& banner) {
   constexpr std::array parts = {"non-zero", "exited on\n", "exited on signal", "MPI_ABORT was invoked"};
   return std::ranges::any_of(parts, [&](const char* part) { return banner.find(part) != std::string::npos; });
@@ -36,7 +36,8 @@ std::string MpirunsWords::of_line(const std::string& line) {
   if (const auto at = words.find(ranks_are_there); at != std::string::npos) {
     ranks_were_there_ = true;
     const bool nothing_else = at == 0 || words[at - 1] == ':' || words.substr(0, at).ends_with(": ");
-    return nothing_else ? "" : words.substr(0, at) + "\n";  // mpirun or srun may put a label before a line
+    return nothing_else ? ""
+                        : words.substr(0, at) + "\n";  // mpirun or srun may put a label in front of a line
   }
   if (!hold_back_) return line;
   if (is_rule(words)) {

@@ -1,4 +1,4 @@
-// What mpirun says of itself amid what the ranks write.
+// Separates mpirun's own messages from the output of the ranks.
 #pragma once
 
 #include <string>
@@ -6,21 +6,21 @@
 
 namespace lockstep {
 
-/// The line with which rank 0 tells the launcher, on standard error, that all ranks are there.
+/// The line by which rank 0 tells the launcher, on standard error, that all ranks have started.
 inline constexpr std::string_view ranks_are_there = "lockstep: the ranks are there";
 
-/// Parts the two, byte for byte, as they come. The ranks say themselves what went wrong, and mpirun's banners
-/// about it would bury that; where no rank could speak, they are all there is.
+/// Separates the two, byte by byte, as they arrive. Ranks report errors themselves, and mpirun's banners
+/// would bury those; but if no rank could report anything, the banners are all there is.
 class MpirunsWords {
  public:
-  /// With `hold_back` its banners are kept for said(), otherwise they are shown too.
+  /// With `hold_back`, banners are kept for said(); otherwise they are shown, too.
   explicit MpirunsWords(bool hold_back) : hold_back_(hold_back) {}
 
-  /// What of `part` is to be shown, with what waited for it.
+  /// What can be shown after `part` has arrived, including text that was waiting for it.
   std::string pass(std::string_view part);
-  /// What waits for the end of its line, or of its banner.
+  /// Text that still waits for the end of its line or banner.
   std::string rest();
-  /// What was held back, less what only repeats how a rank ended. "" where there is nothing.
+  /// What was held back, without messages that only repeat how a rank ended; "" if there is nothing.
   const std::string& said() const { return said_; }
   bool ranks_were_there() const { return ranks_were_there_; }
 

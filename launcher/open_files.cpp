@@ -10,7 +10,8 @@
 namespace lockstep {
 namespace {
 
-constexpr rlim_t of_mpirun = 64, of_a_rank = 8;  // pipes and sockets that mpirun opens: twice what was seen
+// Pipes and sockets that mpirun opens: twice the number observed.
+constexpr rlim_t of_mpirun = 64, of_a_rank = 8;
 constexpr rlim_t usual = 4096;
 
 }  // namespace
@@ -22,7 +23,7 @@ void require_open_files(int ranks) {
   const auto before = limit.rlim_cur;
   limit.rlim_cur = std::min(limit.rlim_max, std::max(usual, least));
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
-  if (limit.rlim_cur >= least / 2) return;  // what was seen
+  if (limit.rlim_cur >= least / 2) return;  // the number observed
   throw Error(ExitCode::config, "only " + std::to_string(before) + " files may be open at a time",
               std::to_string(ranks) + " ranks and mpirun need " + std::to_string(least),
               "raise the limit with `ulimit -n " + std::to_string(std::max(usual, least)) +

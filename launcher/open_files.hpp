@@ -1,10 +1,10 @@
-// The limit of open files, which mpirun would run into without a word.
+// The limit on open files, at which mpirun would fail silently.
 #pragma once
 
 namespace lockstep {
 
-/// Raises this process's limit, which its children inherit, where it is too low for `ranks` ranks on this
-/// machine. Throws Error (config) where it may not.
+/// Raises the limit of this process, which its children inherit, if it is too low for `ranks` ranks on this
+/// machine. Throws Error (config) if that is not permitted.
 void require_open_files(int ranks);
 
 }  // namespace lockstep

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "common/error.hpp"
-#include "common/task.hpp"
+#include "common/proc_stat.hpp"
 #include "launcher/output_of.hpp"
 
 namespace lockstep {
@@ -39,14 +39,14 @@ std::string first_line(const std::string& text) {
   return begin == std::string::npos ? "nothing" : text.substr(begin, text.find('\n', begin) - begin);
 }
 
-/// Whether a process above this one starts ranks.
+/// Whether an ancestor of this process is a program that starts ranks.
 bool is_below_a_starter() {
   constexpr std::array starters = {"mpirun",  "mpiexec", "orterun",        "orted",
                                    "prterun", "prted",   "hydra_pmi_proxy"};
-  std::optional<Task> task = task_in("/proc/self");
-  while (task && task->parent > 1) {
-    task = task_in(folder_of_process(task->parent));
-    if (task && std::ranges::count(starters, task->name) > 0) return true;
+  std::optional<ProcStat> process = read_proc_stat("/proc/self");
+  while (process && process->parent > 1) {
+    process = read_proc_stat(folder_of_process(process->parent));
+    if (process && std::ranges::count(starters, process->name) > 0) return true;
   }
   return false;
 }
@@ -54,7 +54,7 @@ bool is_below_a_starter() {
 }  // namespace
 
 bool is_of_a_rank(const std::string& variable) {
-  // What a user may set too: parameters, and the permission to be root.
+  // Variables that users set as well: parameters, and the permission to run as root.
   constexpr std::array kept = {"OMPI_MCA_", "OMPI_ALLOW_", "PMIX_MCA_", "PRTE_MCA_", "PRTE_ALLOW_"};
   constexpr std::array set = {"OMPI_", "PMIX_", "PMI_", "PMI2_", "PRTE_"};
   constexpr std::array parameters = {"ess",
@@ -99,7 +99,7 @@ void leave_outer_mpirun() {
   for (const auto& name : names) {
     if (is_of_a_rank(name)) unsetenv(name.c_str());
   }
-  // OpenMP would put every rank on the first core before lockstep gives each its own.
+  // OpenMP would pin every rank to the first core before lockstep gives each its own.
   for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}) {
     if (std::getenv(name))
       std::cerr << "lockstep: " << name << " is left out, as ranks are given cores of their own "

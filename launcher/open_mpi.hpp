@@ -1,25 +1,25 @@
-// Which Open MPI the ranks are started by. Its version 5 knows other words than 4.1, and other programs are
-// called mpirun too.
+// The version of Open MPI that starts the ranks: 5 has other options than 4.1, and other MPIs have an
+// mpirun, too.
 #pragma once
 
 #include <string>
 
 namespace lockstep {
 
-/// 4 (for 4.1) or 5: what `mpirun --version` answered. Throws Error (config), which says whose program `path`
-/// is, for every other version and program.
+/// 4 (for 4.1) or 5, from the answer of `mpirun --version`. For any other version or program throws Error
+/// (config), which says what `path` is.
 int open_mpi_of(const std::string& answer, const std::string& path);
 
-/// The same of the mpirun that is first in PATH, which is asked once in this process. Throws Error (config)
-/// that names the package where there is none.
+/// The same for the first mpirun in PATH, asked once per process. If there is none, throws Error (config),
+/// which names the package.
 int open_mpi_in_path();
 
-/// Whether an mpirun has set this variable for a rank: another mpirun below it would take itself for one, and
-/// end or look for a run that is over.
+/// Whether mpirun sets this variable for its ranks. Another mpirun that inherits it would take itself for a
+/// rank, and fail or look for a job that is over.
 bool is_of_a_rank(const std::string& variable);
 
-/// Removes such variables from this process. Throws Error (config) where an mpirun has started this program
-/// several times, each of which would start all ranks.
+/// Removes such variables from this process. Throws Error (config) if an mpirun has started several copies
+/// of this program, each of which would start all ranks.
 void leave_outer_mpirun();
 
 }  // namespace lockstep

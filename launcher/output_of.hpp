@@ -1,4 +1,4 @@
-// What a short program answers.
+// Runs a short program and returns its output.
 #pragma once
 
 #include <string>
@@ -7,15 +7,15 @@
 namespace lockstep {
 
 struct Output {
-  int status = 0;    ///< its exit code; 127 when it cannot be started
+  int status = 0;    ///< its exit code; 127 if it cannot be started
   std::string text;  ///< what it wrote on standard output and standard error, in order
 };
 
-/// Runs a program that ends by itself soon, without standard input, and waits for it. Throws Error (io) when
-/// the system lets no process start.
+/// Runs a program that ends soon by itself, with empty standard input, and waits for it. Throws Error (io)
+/// if no process can be started.
 Output output_of(const std::vector<std::string>& argv);
 
-/// What it wrote as one line, for messages: "; " between its lines.
+/// The output as one line for messages, with "; " between its lines.
 std::string on_one_line_of(const Output& output);
 
 }  // namespace lockstep

@@ -20,7 +20,7 @@ constexpr std::size_t last_lines = 5;
 std::deque<std::string> end_of_log(const std::string& run, int rank) {
   const auto path = run + "/log/rank-" + std::to_string(rank) + ".log";
   std::deque<std::string> lines;
-  if (!why_not_regular(path).empty()) return lines;  // opening a FIFO would wait for a writer
+  if (!why_not_regular(path).empty()) return lines;  // opening a FIFO would block until there is a writer
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     lines.push_back(line);
@@ -29,7 +29,8 @@ std::deque<std::string> end_of_log(const std::string& run, int rank) {
   return lines;
 }
 
-/// Where no sentinel wrote that its rank had ended or was asked to, while those of other hosts did.
+/// Hosts on which no sentinel recorded that its rank had ended or was asked to, while those of other hosts
+/// did.
 std::vector<Finding> lost_hosts(const std::vector<RankStatus>& statuses) {
   std::map<std::string, Finding> lost;
   std::set<std::string> heard;
@@ -56,7 +57,7 @@ std::string signal_in_words(int signal) {
   return "signal " + std::to_string(signal) + ", " + strsignal(signal);
 }
 
-/// `status` says in what.
+/// `status` tells the phase.
 std::string lost_in_words(const std::string& program, const RankStatus* status, const std::string& why) {
   const bool in_step = status && status->phase != "start-up" && status->phase != "the end";
   return program + " was lost, in " + (status ? status->phase : "start-up") +
@@ -64,7 +65,7 @@ std::string lost_in_words(const std::string& program, const RankStatus* status, 
          ": it was killed or has crashed (" + why + ")";
 }
 
-/// Where ranks have lost what started them: the daemon of their host, or mpirun itself if all have.
+/// The loss of what started the ranks: the daemon of a host, or mpirun itself if all ranks have lost theirs.
 std::vector<Finding> lost_starter(const std::vector<RankStatus>& statuses) {
   Finding finding{Trouble::host_lost, {}, "", ""};
   const RankStatus* first = nullptr;
@@ -86,7 +87,8 @@ std::vector<Finding> lost_starter(const std::vector<RankStatus>& statuses) {
   return {finding};
 }
 
-/// Without mpirun ranks come to an end in many ways, and may be killed; only their own errors say more.
+/// If mpirun is lost, ranks end in various ways, also by SIGKILL; only errors of their own tell anything
+/// then.
 std::vector<Finding> without_starter(std::vector<RankStatus> statuses, const Ending& ending) {
   const auto* first = statuses.empty() ? nullptr : &statuses.front();
   std::vector<Finding> findings = {
@@ -130,7 +132,8 @@ std::vector<Finding> failures_in(const std::vector<RankStatus>& statuses, const 
 bool stopped_in_order(const std::vector<RankStatus>& statuses, const Ending& ending) {
   constexpr int killed = 128 + SIGKILL;
   const auto lost = [](const auto& status) { return status.failed() || status.lost_its_starter(); };
-  // mpirun's daemons ask the ranks to end before they go themselves; who asked shows in what else was lost.
+  // mpirun's daemons ask ranks to end before they end themselves; whether it was a daemon shows in what else
+  // was lost.
   if (ending.was_lost() || ending.status == killed || std::ranges::any_of(statuses, lost)) return false;
   return std::ranges::any_of(statuses, [](const auto& status) { return status.left_in_order(); });
 }

@@ -1,4 +1,4 @@
-// What a run folder tells of the end of a run: which rank failed first, and its last words.
+// How a run ended, according to its run folder: which rank failed first, and the last lines of its log.
 #pragma once
 
 #include <string>
@@ -9,19 +9,19 @@
 
 namespace lockstep {
 
-/// The finding's text, and under it the last lines of the log of a rank that died or ran out of memory.
+/// The finding's text, followed by the last lines of the log if a rank died or ran out of memory.
 std::string describe(const Finding& finding, const std::string& run);
 
-/// What the sentinels have written since the statuses were `earlier`, whatever the hosts' clocks say.
+/// The statuses that sentinels have written since `earlier` was read, independent of the hosts' clocks.
 std::vector<RankStatus> statuses_since(const std::string& run, const std::vector<RankStatus>& earlier);
 
-/// Once the ranks have ended: the first failure, then those that are no consequence of it; or that mpirun or
-/// a daemon of it was lost (its host; "" for mpirun); or the hosts that were lost. Empty where the statuses
-/// tell of none, nor `ending`, how mpirun or srun ended.
+/// The failures, once the ranks have ended: the first one, and those that are not a consequence of it; or
+/// the loss of mpirun (host "") or of one of its daemons (its host); or the hosts that were lost. Empty if
+/// neither the statuses nor `ending`, that of mpirun or srun, show a failure.
 std::vector<Finding> failures_in(const std::vector<RankStatus>& statuses, const Ending& ending = {});
 
-/// Whether the ranks left because a signal had asked one of them to, and saved: none was lost, nor mpirun or
-/// srun, which ended so.
+/// Whether the ranks left in an orderly way after a signal, having saved: no rank was lost, nor mpirun or
+/// srun.
 bool stopped_in_order(const std::vector<RankStatus>& statuses, const Ending& ending);
 
 }  // namespace lockstep

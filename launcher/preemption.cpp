@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-/// The value of KEY in text of "KEY=VALUE" words; "" when it is not there.
+/// The value of KEY in a text of "KEY=VALUE" words; "" if there is none.
 std::string field(const std::string& text, const std::string& key) {
   std::istringstream words(text);
   for (std::string word; words >> word;) {
@@ -20,7 +20,7 @@ std::string field(const std::string& text, const std::string& key) {
   return "";
 }
 
-/// The first word of the value in a line "KEY   = VALUE"; "" when there is no such line.
+/// The first word of VALUE in a line "KEY   = VALUE"; "" if there is no such line.
 std::string setting(const std::string& text, const std::string& key) {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {

@@ -16,21 +16,22 @@
 
 #include "common/clock.hpp"
 #include "common/error.hpp"
-#include "common/task.hpp"
+#include "common/proc_stat.hpp"
 #include "launcher/relay.hpp"
 
 namespace lockstep {
 namespace {
 
 constexpr double orphans_leave_seconds = 2;
-constexpr double leave_seconds = 3;  // of a program that waits for ranks in vain
+constexpr double leave_seconds = 3;  // for a program whose ranks have not started
 
-/// Between the program's output and ours, where the command is relayed.
+/// The relays of the program's output, if the command is relayed.
 struct Streams {
   std::optional<Relay> output, errors;
 };
 
-/// The signals that ask for an end, less those that this process was told to ignore (nohup, background jobs).
+/// The signals that ask for an end, except those that this process was told to ignore (nohup, background
+/// jobs).
 sigset_t ending_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -47,13 +48,13 @@ std::set<pid_t> children_of_this_process() {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const pid_t pid = std::atoi(entry.path().filename().c_str());
     if (pid <= 0) continue;
-    const auto task = task_in(entry.path());
-    if (task && task->parent == getpid()) children.insert(pid);
+    const auto process = read_proc_stat(entry.path());
+    if (process && process->parent == getpid()) children.insert(pid);
   }
   return children;
 }
 
-/// Ranks whose mpirun was killed notice it, and take away themselves what they have in shared memory.
+/// Ranks notice that their mpirun was killed, and then remove their shared memory themselves.
 void let_orphans_leave(const std::set<pid_t>& not_ours) {
   sigset_t one_ends;
   sigemptyset(&one_ends);
@@ -69,8 +70,7 @@ void let_orphans_leave(const std::set<pid_t>& not_ours) {
   }
 }
 
-/// Kills and reaps what the program left behind; a killed process hands its own children to this one, hence
-/// the loop.
+/// Kills and reaps what the program left behind. Children of a killed process become ours, hence the loop.
 void kill_orphans(const std::set<pid_t>& not_ours) {
   for (bool found = true; found;) {
     found = false;
@@ -83,12 +83,12 @@ void kill_orphans(const std::set<pid_t>& not_ours) {
   }
 }
 
-/// In the child, after fork(): never returns.
+/// Runs in the child after fork(); never returns.
 [[noreturn]] void become(const Command& command, pid_t parent, const sigset_t& mask, int failure_pipe,
                          const Streams& streams) {
-  setpgid(0, 0);  // a terminal's Ctrl-C must reach the program once, from us
+  setpgid(0, 0);  // Ctrl-C in a terminal must reach the program only once, through us
   prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != parent) _exit(128 + SIGTERM);  // it died before the line above
+  if (getppid() != parent) _exit(128 + SIGTERM);  // the parent died before the line above
   const int nothing = open("/dev/null", O_RDONLY);
   if (nothing >= 0) dup2(nothing, STDIN_FILENO);
   if (streams.output) dup2(streams.output->write_end(), STDOUT_FILENO);
@@ -113,7 +113,7 @@ pid_t start(const Command& command, const sigset_t& mask, const Streams& streams
   if (pid == 0) become(command, parent, mask, ends[1], streams);
   close(ends[1]);
   int error_number = 0;
-  const ssize_t got = read(ends[0], &error_number, sizeof error_number);  // nothing once exec has closed it
+  const ssize_t got = read(ends[0], &error_number, sizeof error_number);  // 0 bytes if exec() has succeeded
   close(ends[0]);
   if (got > 0) {
     waitpid(pid, nullptr, 0);
@@ -124,15 +124,15 @@ pid_t start(const Command& command, const sigset_t& mask, const Streams& streams
 
 int status_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
 
-/// Waits for `pid`, which runs `command`, with `waited` (SIGCHLD among them) blocked, and passes the others
-/// on.
+/// Waits for `pid`, which runs `command`, and forwards signals. Those in `waited`, which include SIGCHLD,
+/// are blocked.
 Ending wait_for(pid_t pid, const Command& command, const sigset_t& waited, const Streams& streams) {
   Ending ending;
   ending.program = command.argv[0];
   ending.pid = pid;
   const auto begin = Clock::now();
   Clock::time_point asked;
-  const timespec poll{0, 200'000'000};  // bounds how late the grace is seen to be over
+  const timespec poll{0, 200'000'000};  // the granularity of the grace period
   for (int status = 0;;) {
     if (waitpid(pid, &status, WNOHANG) == pid) {
       ending.status = status_code(status);
@@ -162,9 +162,9 @@ Ending wait_for(pid_t pid, const Command& command, const sigset_t& waited, const
 }  // namespace
 
 Ending run_to_end(const Command& command) {
-  signal(SIGCHLD, SIG_DFL);  // were it ignored, as a parent may leave it, no status could be waited for
+  signal(SIGCHLD, SIG_DFL);  // if the parent left it ignored, waitpid() would return no status
   const std::set<pid_t> not_ours = children_of_this_process();
-  prctl(PR_SET_CHILD_SUBREAPER, 1);  // ranks that outlive mpirun become our children
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  // ranks that outlive mpirun become children of this process
   sigset_t waited = ending_signals();
   sigaddset(&waited, SIGCHLD);
   sigset_t mask;
@@ -181,7 +181,8 @@ Ending run_to_end(const Command& command) {
   Ending ending = wait_for(pid, command, waited, streams);
   let_orphans_leave(not_ours);
   kill_orphans(not_ours);
-  sigprocmask(SIG_SETMASK, &mask, nullptr);  // from here on a signal ends the wait for who reads our output
+  // The relays may wait for the reader of our output: from here on, a signal ends this process again.
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
   for (auto* relay : {&streams.output, &streams.errors}) {
     if (!*relay) continue;
     (*relay)->finish();

@@ -8,7 +8,7 @@
 namespace lockstep {
 namespace {
 
-/// Ends within 6 s; the exit code is 0 when the host answers.
+/// Ends within 6 s; the exit code is 0 if the host answers.
 std::vector<std::string> probe_command(const Launch& launch, const std::string& host) {
   std::vector<std::string> command = {"timeout", "--kill-after=1", "5"};
   if (launch.starter == Starter::srun) {

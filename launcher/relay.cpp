@@ -45,13 +45,13 @@ void Relay::hand_on() {
       if (errno == EINTR) continue;
       break;
     }
-    if (ends[0].revents == 0) break;  // nothing is left, and it is to end
+    if (ends[0].revents == 0) break;  // nothing is left, and finish() was called
     const auto size = read(pipe_[0], part, sizeof part);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) break;
     const std::string_view text(part, static_cast<std::size_t>(size));
     const auto shown = by_lines_ ? words_.pass(text) : std::string(text);
-    ranks_were_there_ = words_.ranks_were_there();  // before whoever reads keeps show() waiting
+    ranks_were_there_ = words_.ranks_were_there();  // before show() can block on the reader
     show(shown);
   }
   show(words_.rest());
@@ -62,7 +62,7 @@ void Relay::show(const std::string& text) {
     const auto size = write(to_, text.data() + begin, text.size() - begin);
     if (size > 0) {
       begin += static_cast<std::size_t>(size);
-    } else if (errno == EAGAIN) {  // somebody has made it so
+    } else if (errno == EAGAIN) {  // another process has made the descriptor non-blocking
       pollfd end{to_, POLLOUT, 0};
       poll(&end, 1, -1);
     } else {

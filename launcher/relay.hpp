@@ -1,4 +1,4 @@
-// Stands between a program's output and this process's own.
+// Passes the output of a program on to this process's own output.
 #pragma once
 
 #include <atomic>
@@ -9,27 +9,28 @@
 
 namespace lockstep {
 
-/// A pipe that a program writes to, and a thread that hands on what comes out of it. When nobody reads that
-/// any longer (`| head`, a terminal that is gone, a full disk), it is dropped and the program does not
-/// notice: mpirun would crash.
+/// A pipe that a program writes to, and a thread that passes its content on. Once the output can no longer
+/// be written (`| head`, a closed terminal, a full disk), the content is discarded without the program
+/// noticing: mpirun would crash.
 class Relay {
  public:
-  /// To the file descriptor `to`; `by_lines` parts mpirun's words from those of the ranks, for which lines
-  /// are handed on whole. Throws Error (io) when the system gives no pipe.
+  /// Writes to the file descriptor `to`; with `by_lines`, passes on whole lines and separates mpirun's own
+  /// messages. Throws Error (io) if no pipe can be made.
   Relay(int to, bool by_lines, bool hold_back);
   ~Relay();
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
-  /// For the program.
+  /// The end that the program writes to.
   int write_end() const { return pipe_[1]; }
-  /// Once the program has it.
+  /// To be called once the program has it.
   void start();
-  /// Hands on what is left, once nothing writes any more; who still holds the other end is not waited for.
+  /// To be called once the program has ended: passes on what is left, without waiting for others that hold
+  /// the pipe.
   void finish();
 
   bool ranks_were_there() const { return ranks_were_there_; }
-  /// After finish(): MpirunsWords::said().
+  /// MpirunsWords::said(), after finish().
   const std::string& said() const { return words_.said(); }
 
  private:

@@ -9,9 +9,9 @@
 namespace lockstep {
 namespace {
 
-constexpr std::size_t largest_variable = 120 * 1024;  // Linux allows 128 KiB for one of the environment
+constexpr std::size_t largest_variable = 120 * 1024;  // Linux allows 128 KiB for an environment variable
 
-/// One value for each time the option is written, so that CONFIG may follow.
+/// One value per occurrence of the option, so that CONFIG may follow.
 void add_repeatable(CLI::App& command, const std::string& name, std::vector<std::string>& values,
                     const std::string& description) {
   command.add_option(name, values, description)->allow_extra_args(false);

@@ -26,7 +26,7 @@ int count_of(const std::string& gpus) {
   return count;
 }
 
-/// The nodes of the parts of a heterogeneous job but the first, which alone is in this job's own variables.
+/// The nodes of all parts of a heterogeneous job except the first, which the job's other variables describe.
 std::string other_parts_of(const Variables& variable) {
   std::string nodes;
   for (int part = 1; part < number_of(variable, "SLURM_HET_SIZE", 1); ++part) {
@@ -50,7 +50,7 @@ void refuse_many_tasks(const Variables& variable) {
               "each would start all the ranks", "leave srun out: lockstep calls it itself");
 }
 
-/// The counts of `text` for each of `nodes`; `otherwise` for those that it does not tell.
+/// The counts in `text`, one for each of `nodes`; `otherwise` for missing ones.
 std::vector<int> counts_for(const std::string& text, std::size_t nodes, int otherwise) {
   auto counts = parse_counts(text);
   counts.resize(nodes, otherwise);
@@ -107,7 +107,7 @@ std::optional<SlurmJob> slurm_job(const Variables& variable,
   job.partition = variable("SLURM_JOB_PARTITION");
   job.counts_tasks = !variable("SLURM_NTASKS").empty() || !variable("SLURM_NTASKS_PER_NODE").empty();
   job.gpus_per_node = gpus_per_node_of(variable, static_cast<int>(hosts.size()));
-  // Where the nodes have been asked for a number each, this one may be left over from an outer allocation.
+  // If tasks per node were requested, SLURM_NTASKS may be left over from an outer allocation.
   if (variable("SLURM_GPUS_PER_NODE").empty()) job.gpus = count_of(variable("SLURM_GPUS"));
   for (const char* name : {"SLURM_GPUS_PER_NODE", "SLURM_GPUS"}) {
     if (const auto gpus = variable(name); job.gpu_kinds.empty() && gpus.find(',') != std::string::npos)

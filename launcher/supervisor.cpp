@@ -30,7 +30,7 @@ constexpr double first_pause_seconds = 5, longest_pause_seconds = 300;
 constexpr int failures_in_a_row_of_a_host = 2;
 constexpr int killed = 128;  // and above: 128 + the signal
 
-/// The newest published checkpoint's name; "" when there is none.
+/// The name of the newest published checkpoint; "" if there is none.
 std::string newest_checkpoint(const std::string& run) {
   std::string newest;
   std::error_code none;
@@ -41,7 +41,8 @@ std::string newest_checkpoint(const std::string& run) {
   return newest;
 }
 
-/// Without a GPU of their own that failed, ranks leave so where none is shown to them that works.
+/// The exit code of a failed GPU without a status that tells of one: no working GPU was visible to the
+/// ranks.
 bool shown_none_that_works(const Ending& ending, const std::vector<RankStatus>& statuses) {
   return ending.status == static_cast<int>(ExitCode::gpu_failed) &&
          std::ranges::none_of(statuses, [](const auto& status) { return !status.gpu_failure.empty(); });
@@ -82,7 +83,7 @@ class Supervisor {
         say("keeping " + failed[0].gpu.name() + " of " + failed[0].gpu.host +
             ", since it may be a mistake of the program; it is left out if that comes back");
       if (!take_out(ending, failures, silent) || !leave_gpus_out(out)) return ending;
-      // Once the run is known it is an earlier one, to go on with.
+      // Once the ranks have started, the folder holds this run, which the next start continues.
       if (!statuses.empty()) std::erase(launch_.worker_arguments, "--fresh");
       pause(progress);
     }
@@ -93,7 +94,7 @@ class Supervisor {
     std::cerr << "lockstep: " << printable(text, LineFeeds::kept) << std::endl;
   }
 
-  /// Endings that another start would come to again, and that the ranks have explained themselves.
+  /// Endings that another start would only repeat, and that the ranks have explained themselves.
   bool is_final(const Ending& ending) const {
     constexpr std::array codes = {ExitCode::success, ExitCode::config, ExitCode::io, ExitCode::bug,
                                   ExitCode::diverged};
@@ -101,8 +102,8 @@ class Supervisor {
            std::ranges::any_of(codes, [&](ExitCode code) { return ending.status == static_cast<int>(code); });
   }
 
-  /// Otherwise a host's name, the network or the program may be wrong, and another start would come to that
-  /// again. Of srun it could also be a rank that was killed because another had left.
+  /// Whether mpirun was killed before any rank had started. Any other failure to start, such as a wrong host
+  /// name, would only repeat. With srun it could also be a rank that was killed because another had left.
   bool killed_at_start(const Ending& ending) const {
     return launch_.starter == Starter::mpirun && ending.status == killed + SIGKILL && !ending.never_started;
   }
@@ -111,7 +112,7 @@ class Supervisor {
                  const std::vector<std::string>& silent, bool progress) const {
     const auto left_with = [&](ExitCode code) { return ending.status == static_cast<int>(code); };
     if (left_with(ExitCode::out_of_memory))
-      return progress;  // a step that never fitted will not fit next time
+      return progress;  // a step that has never fitted will not fit next time
     if (!silent.empty() || left_with(ExitCode::peer_lost) || left_with(ExitCode::corrupt) ||
         left_with(ExitCode::gpu_failed) || ending.status > killed)
       return true;
@@ -121,24 +122,24 @@ class Supervisor {
     });
   }
 
-  /// False when nothing is left to run on. Fewer ranks leave more of a host's memory to each, but not of a
+  /// False if nothing is left to run on. With fewer ranks each gets more of a host's memory, but not of a
   /// device's.
   bool take_out(const Ending& ending, const std::vector<Finding>& failures,
                 const std::vector<std::string>& silent) {
     const bool killed_by_kernel = ending.status != static_cast<int>(ExitCode::out_of_memory);
-    std::map<std::string, std::string> out;  // host: why
+    std::map<std::string, std::string> out;  // host -> reason
     for (const auto& host : silent) out[host] = "it does not answer";
     const auto aside = set_aside_in(read_set_aside_text(supervision_.run));
     for (const auto& entry : aside.hosts) out[entry.host] = "it computed wrongly";
     std::map<std::string, int> failed_now;
     for (const auto& failure : failures) {
-      if (failure.trouble == Trouble::gpu_failed) continue;  // what failed is left out, not its host
+      if (failure.trouble == Trouble::gpu_failed) continue;  // the GPU is left out, not its host
       failed_now[failure.host] = failed_[failure.host] + 1;
       if (failed_now[failure.host] >= failures_in_a_row_of_a_host && launch_.hosts.size() > 1)
         out.try_emplace(failure.host,
                         "it has failed " + std::to_string(failed_now[failure.host]) + " times in a row");
       if (failure.trouble == Trouble::out_of_memory && killed_by_kernel) leave_one_rank_out(failure.host);
-      break;  // the first one; the others may follow from it
+      break;  // only the first: the others may be consequences
     }
     failed_ = std::move(failed_now);
     return launch_.hosts.empty() ? stay_here(out) : set_aside(out);
@@ -162,7 +163,8 @@ class Supervisor {
     return room > 0;
   }
 
-  /// In earlier starts of the run. One that begins afresh gets a folder of its own, without such.
+  /// Leaves out GPUs that failed in earlier starts of the run. A fresh run gets a new folder, without a
+  /// record of those.
   void leave_out_what_failed_before() {
     if (supervision_.run.empty() || std::ranges::count(launch_.worker_arguments, "--fresh") > 0) return;
     const auto doubt = doubt_about(set_aside_in(read_set_aside_text(supervision_.run)), supervision_.run);
@@ -188,7 +190,7 @@ class Supervisor {
     return true;
   }
 
-  /// False when nothing is left to run on, or the next start could not know of it.
+  /// False if nothing is left to run on, or if the list of GPUs cannot be written for the next start.
   bool leave_gpus_out(std::vector<GpuAside> gpus) {
     if (gpus.empty()) return true;
     for (const auto& gpu : gpus) say("leaving " + gpu.name() + " of " + gpu.host + " out");
@@ -203,7 +205,7 @@ class Supervisor {
     return false;
   }
 
-  /// No more ranks on a host than it has GPUs left. False when there are none at all.
+  /// Limits the ranks on each host to its remaining GPUs. False if there are none at all.
   bool fit_to_gpus() {
     if (!supervision_.gpus) return true;
     const auto aside = set_aside_in(read_set_aside_text(supervision_.run));
@@ -252,7 +254,7 @@ class Supervisor {
   Launch launch_;
   Supervision supervision_;
   std::int64_t restarts_ = 0;          ///< in a row without a newer checkpoint
-  std::map<std::string, int> failed_;  ///< of a host, in a row
+  std::map<std::string, int> failed_;  ///< failures in a row, by host
   GpuDoubts doubts_;
 };
 

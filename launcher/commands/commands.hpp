@@ -1,5 +1,5 @@
-// The commands of lockstep: each adds itself to the command line and, when it is the one chosen, leaves its
-// exit status.
+// The commands of lockstep: each adds itself to the command line, and sets the exit status if it is the one
+// chosen.
 #pragma once
 
 #include <CLI/CLI.hpp>

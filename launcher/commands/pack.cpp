@@ -16,14 +16,14 @@ struct PackOptions {
   std::vector<std::string> set;
 };
 
-/// The worker knows the formats; one alone, without mpirun, does it.
+/// Runs a single worker without mpirun, since only the worker can read the formats.
 int pack(const PackOptions& options) {
   Command command;
   command.argv = {program_beside_this("lockstep-worker"), "--pack", options.source, options.target};
   for (const auto& setting : options.set) command.argv.insert(command.argv.end(), {"--set", setting});
   const Ending ending = run_to_end(command);
   if (ending.status <= 128) return ending.status;
-  std::error_code none;  // what a worker that was killed could not take away
+  std::error_code none;  // left behind by a worker that was killed
   fs::remove(options.target + ".writing-" + std::to_string(ending.pid), none);
   std::cerr << "lockstep: packing was stopped; " << options.target << " is as it was\n";
   return ending.forwarded_signal != 0 ? 128 + ending.forwarded_signal : ending.status;

@@ -39,7 +39,7 @@ std::vector<std::string> command_of(const SubmitOptions& options) {
   return command;
 }
 
-/// The job reads it when Slurm starts it, and again when it is requeued.
+/// The job reads the file when Slurm starts it, and again after a requeue.
 void require_lasting_file(const std::string& path) {
   std::error_code none;
   if (!fs::exists(path, none) || fs::is_regular_file(path, none)) return;
@@ -47,7 +47,7 @@ void require_lasting_file(const std::string& path) {
               "the job reads the configuration when Slurm starts it", "write it into a file, and give that");
 }
 
-/// The run folder of each seed, or the one.
+/// The run folders: one per seed, or a single one.
 std::vector<std::pair<Config, std::string>> runs_of(const BatchJob& job, const Config& config) {
   if (job.seeds.empty()) return {{config, job.output}};
   std::vector<std::pair<Config, std::string>> runs;
@@ -68,10 +68,10 @@ BatchJob job_of(const SubmitOptions& options, const Config& config) {
   return job;
 }
 
-/// Writes the script beside the run folder, where its output will lie too; the path.
+/// Writes the script beside the run folder, where the job's log will be, and returns its path.
 std::string keep_script(const std::string& output, const std::string& script) {
   constexpr const char* ending = ".sh";
-  // sbatch makes no folder for the output, and the job would fail without a word.
+  // sbatch does not create the folder of the log, and the job would fail silently.
   std::error_code failure;
   if (const auto folder = fs::path(output).parent_path(); !folder.empty())
     fs::create_directories(folder, failure);
@@ -86,7 +86,7 @@ std::string keep_script(const std::string& output, const std::string& script) {
   throw file_error("cannot write the batch script", path, error_number);
 }
 
-/// The job's id.
+/// Submits the script; returns the job's id.
 std::string submit_script(const std::string& path) {
   auto answer = output_of({"sbatch", "--parsable", path});
   while (answer.text.ends_with('\n')) answer.text.pop_back();
@@ -95,8 +95,8 @@ std::string submit_script(const std::string& path) {
     throw Error(ExitCode::config, "Slurm did not take the job", on_one_line_of(answer),
                 "change the options that it names; --dry-run prints the script");
   }
-  const auto last = answer.text.substr(answer.text.rfind('\n') + 1);  // after warnings, if there are any
-  return last.substr(0, last.find(';'));                              // a cluster's name may follow
+  const auto last = answer.text.substr(answer.text.rfind('\n') + 1);  // warnings may precede it
+  return last.substr(0, last.find(';'));                              // the name of a cluster may follow
 }
 
 std::string log_of_job(const BatchJob& job, const std::string& id) {
@@ -105,7 +105,7 @@ std::string log_of_job(const BatchJob& job, const std::string& id) {
   return log.replace(log.rfind(place), place.size(), id + (job.seeds.empty() ? "" : "_*"));
 }
 
-/// Gives the script the name that its log has too, RUN-JOB; the new path.
+/// Renames the script to RUN-JOB.sh, to match its log, and returns the new path.
 std::string name_after_job(const std::string& path, const std::string& output, const std::string& id) {
   const auto name = output + "-" + id + ".sh";
   return std::rename(path.c_str(), name.c_str()) == 0 ? name : path;

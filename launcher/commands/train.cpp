@@ -24,7 +24,7 @@ int train(TrainOptions& options) {
   std::vector<std::string> arguments = {options.settings.config};
   for (const auto& word : set_options(options.settings)) arguments.push_back(word);
   if (!options.output.empty()) arguments.insert(arguments.end(), {"--output", options.output});
-  // A job that Slurm has requeued goes on with the run that it began afresh.
+  // After a requeue, a job continues the run that it started with --fresh.
   const bool requeued = !environment_variable("SLURM_JOB_ID").empty() &&
                         std::atoi(environment_variable("SLURM_RESTART_COUNT").c_str()) > 0;
   if (options.fresh && !requeued) arguments.push_back("--fresh");

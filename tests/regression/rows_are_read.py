@@ -1,7 +1,9 @@
 """Every row of the table of parameters is read by code that acts on it: a setting that nothing reads is a lie.
 
-Read counts as `config.SECTION.KEY` in the C++ of the rooms, or `NAME.KEY` where the file declares NAME to be that
-section. What configs/ does with all rows alike, and the rules between values, do not count."""
+Read counts as `config.SECTION.KEY` in the C++ of FOLDERS, or `NAME.KEY` where the file declares NAME to be
+that section.
+What configs/ does with all rows alike, and the rules between values, do not count.
+"""
 
 import re
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 from sources import CPP, finish, tracked
 
 TABLE = Path("configs/parameters.def")
-ROOMS = ("collectives", "launcher", "worker")
+FOLDERS = ("collectives", "launcher", "worker")
 ALSO = {Path("configs/derive.cpp")}
 ROW = re.compile(r"^PARAMETER\((\w+), \w+, (\w+),", re.MULTILINE)
 SECTION = re.compile(r"^BEGIN_SECTION\((\w+), (\w+),", re.MULTILINE)
@@ -39,11 +41,11 @@ def reads_of(code, sections):
 
 table = TABLE.read_text()
 structs = dict(SECTION.findall(table))
-sources = [path for path in tracked(*CPP) if path.parts[0] in ROOMS or path in ALSO]
+sources = [path for path in tracked(*CPP) if path.parts[0] in FOLDERS or path in ALSO]
 read = set().union(*(reads_of(path.read_text(), structs) for path in sources))
 finish(
     [
-        f"{TABLE}: {section}.{key} is read by nothing in {', '.join(ROOMS)}: use it where it acts, or take the row out"
+        f"{TABLE}: {section}.{key} is not read in {', '.join(FOLDERS)}: use it where it acts, or take the row out"
         for section, key in ROW.findall(table)
         if (section, key) not in read
     ]

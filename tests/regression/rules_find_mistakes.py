@@ -27,6 +27,32 @@ long length(const Config& config) {
 double power(const Config::Loss& settings) { return settings.gamma; }
 """
 RULES = "bool kept(const Config& config) { return config.loss.more > config.loss.gamma + config.training.steps; }\n"
+LONG_FUNCTION = """\
+/// A comment counts to no function.
+template <class T>
+void {name}(std::vector<T>& list) {{
+{statements}  list.each([](int x) {{
+{statements}  }});
+}}
+"""
+TWICE_30 = LONG_FUNCTION.format(name="lengthen", statements="  list.push_back(1);\n" * 30)
+IN_A_CLASS = (
+    "namespace a {\nclass B : public C {\n public:\n  B() : list_{1} {\n"
+    + "    list_.push_back('{');\n" * 60
+    + "  }\n  std::vector<int> list_;\n};\n}  // namespace a\n"
+)
+# What is long, but no function; and a function of 60 lines.
+LONG_ENOUGH = (
+    "// clang-format off\n#include <vector>\n\nnamespace a {\n\nconst std::vector<const char*> table = {\n"
+    + '    "a; {",\n' * 70
+    + "};\n\nstruct B {\n"
+    + "  int b = 0;\n" * 70
+    + "};\n\nint f() {\n"
+    + "  g();\n" * 58
+    + "}\n\n}  // namespace a\n"
+)
+LONG_METHOD = "class A:\n    async def b(self):\n" + "        print()\n" * 60
+ASKS_FOR_NCCL = "#ifdef LOCKSTEP_WITH_NCCL\n#endif\n" * 2
 UNREAD = TABLE.replace("END_SECTION(Loss", "PARAMETER(loss, Real, more, 2, any)\nEND_SECTION(Loss")
 MISTAKES = [
     ("formatting.py", "worker/a.cpp", "int   answer( ) {return 42;}\n"),
@@ -35,17 +61,26 @@ MISTAKES = [
     ("python_imports.py", "tests/a.py", 'import sys\n\nsys.path.append("tests")\n'),
     ("python_imports.py", "tests/b.py", 'from sys import path\n\npath.insert(0, "tests")\n'),
     ("python_imports.py", "tests/c.py", 'import site\n\nsite.addsitedir("tests")\n'),
-    ("include_directions.py", "common/a.hpp", '#include "worker/controller/plan.hpp"\n'),
+    ("include_directions.py", "common/a.hpp", '#include "worker/train.hpp"\n'),
     ("include_directions.py", "collectives/a.hpp", "#include <torch/torch.h>\n"),
     ("include_directions.py", "collectives/b.hpp", '#include "configs/config.hpp"\n'),
     ("include_directions.py", "configs/a.hpp", "#include <mpi.h>\n"),
     ("include_directions.py", "launcher/a.cpp", '  #  include "collectives/tree.hpp"\n'),
+    ("include_directions.py", "launcher/b.cpp", '#include "launcher/commands/commands.hpp"\n'),
+    ("include_directions.py", "worker/files/a.cpp", '#include "worker/state/state.hpp"\n'),
+    ("include_directions.py", "worker/controller/a.hpp", '#include "worker/train.hpp"\n'),
+    ("include_directions.py", "worker/nowhere/a.cpp", CLEAN),
     ("include_directions.py", "worker/a.cpp", '#include "plan.hpp"\n'),
     ("include_directions.py", "worker/b.cpp", "#include <common/error.hpp>\n"),
     ("file_names.py", "worker/data_utils.hpp", CLEAN),
     ("file_names.py", "worker/helpers/a.hpp", CLEAN),
     ("file_names.py", "worker/RunManager.hpp", CLEAN),
-    ("file_lengths.py", "worker/a.cpp", "// one line\n" * 401),
+    ("file_lengths.py", "worker/a.cpp", "// one line\n" * 301),
+    ("function_lengths.py", "worker/a.cpp", TWICE_30),
+    ("function_lengths.py", "worker/a.hpp", IN_A_CLASS),
+    ("function_lengths.py", "tests/a.py", LONG_METHOD),
+    ("nccl_conditions.py", "worker/a.cpp", ASKS_FOR_NCCL),
+    ("nccl_conditions.py", "worker/a.cpp", "#if defined(X) || defined(LOCKSTEP_WITH_NCCL)\n#endif\n" * 2),
     ("rows_are_read.py", "configs/parameters.def", UNREAD),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("* training.steps", "* 2")),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("* training.steps", "* 2 /* training.steps */")),
@@ -83,6 +118,8 @@ def missed(rule, name, text):
         plant(folder, "configs/parameters.def", TABLE)
         plant(folder, "configs/rules.cpp", RULES)
         plant(folder, "worker/reads.cpp", READS)
+        plant(folder, "worker/long_enough.cpp", LONG_ENOUGH)
+        plant(folder, "worker/nccl.cpp", ASKS_FOR_NCCL)
         if not passes(folder, rule):
             return f"{rule}: fails without a mistake"
         plant(folder, name, text)

@@ -50,4 +50,8 @@ inline std::string problems(const std::string& content, const std::vector<std::s
   return "";
 }
 
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 }  // namespace lockstep

@@ -13,10 +13,6 @@
 namespace lockstep {
 namespace {
 
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST(Template, LoadsToTheDefaultsAndHoldsEveryParameter) {
   const ResolvedConfig resolved = load(configuration_template("./parameters.schema.json"));
   EXPECT_EQ(resolved.config, Config{});

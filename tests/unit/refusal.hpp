@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 
 #include "common/error.hpp"
@@ -21,6 +22,21 @@ void expect_refused(ExitCode code, const Function& function, std::initializer_li
     for (const auto& part : parts)
       EXPECT_NE(what.find(part), std::string::npos) << what << "\nlacks " << part;
   }
+}
+
+/// The message of the Error (config) that `action` throws.
+inline std::string refusal(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), ExitCode::config);
+    return error.what();
+  }
+  return "nothing was refused";
+}
+
+inline void expect_in(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << text;
 }
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Hosts, what Slurm granted and how it ends jobs, and the batch scripts.
+// What Slurm granted to a job, and how it ends jobs.
 #include "launcher/slurm.hpp"
 
 #include <gtest/gtest.h>
@@ -6,86 +6,14 @@
 
 #include <map>
 
-#include "common/error.hpp"
-#include "launcher/batch_script.hpp"
 #include "launcher/hosts.hpp"
 #include "launcher/preemption.hpp"
+#include "tests/unit/refusal.hpp"
 
 namespace lockstep {
 namespace {
 
-/// The message of the Error (config) that `action` throws.
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.exit_code(), ExitCode::config);
-    return error.what();
-  }
-  return "nothing was refused";
-}
-
-void expect_in(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << text;
-}
-
 using Hosts = std::vector<Host>;
-
-TEST(Hosts, HaveOneRankWhereNoNumberStands) { EXPECT_EQ(parse_hosts("a:8,b"), (Hosts{{"a", 8}, {"b", 1}})); }
-
-TEST(Hosts, AreRefusedWithoutNameOrNumberOrTwice) {
-  expect_in(refusal([] { parse_hosts("a:8,:4"); }), "without a name");
-  expect_in(refusal([] { parse_hosts("a:many"); }), "write a:8");
-  expect_in(refusal([] { parse_hosts("a:0"); }), "from 1");
-  expect_in(refusal([] { parse_hosts("a:8,a:8"); }), "name it once: a:16");
-  expect_in(refusal([] { parse_hosts(","); }), "without a name");
-}
-
-TEST(Hosts, AreNamesThatNothingReadsOtherwise) {
-  EXPECT_EQ(parse_hosts("node-1:2,node_1.lab:2,10.0.0.7"),
-            (Hosts{{"node-1", 2}, {"node_1.lab", 2}, {"10.0.0.7", 1}}));
-  expect_in(refusal([] { parse_hosts("a:1, b:1"); }), "without blanks");
-  expect_in(refusal([] { parse_hosts("-oProxyCommand=touch pwned:2"); }), "an option of the remote shell");
-  expect_in(refusal([] { parse_hosts("[::1]:2"); }), "no IPv6");
-  expect_in(refusal([] { parse_hosts("fe80::1:2"); }), "no IPv6");
-  expect_in(refusal([] { parse_hosts("node[1-4]:2"); }), "write each host out");
-  expect_in(refusal([] { parse_hosts("me@node1:2"); }), "User");
-  for (const char* name : {"a;b", "a$b", "a\tb", "a\nb", "b\xc3\xbcro", "..", "a/b", "a\x1b[2J"})
-    expect_in(refusal([&] { parse_hosts(name); }), "is no name of a host");
-  expect_in(refusal([] { parse_hostfile("a slots=2\n-v slots=2\n", "rack"); }), "rack:2: \"-v\"");
-}
-
-TEST(Hosts, HaveNoMoreRanksThanCanBeCounted) {
-  expect_in(refusal([] { parse_hosts("a:4294967298"); }), "from 1");
-  expect_in(refusal([] { parse_hosts("a:1048576,b:1"); }), "more than 1048576 ranks in all");
-  expect_in(refusal([] { parse_hostfile("a slots=2 max_slots=many\n", "rack"); }), "\"many\"");
-}
-
-TEST(Hostfile, KnowsTheFormsOfOpenMpi) {
-  EXPECT_EQ(parse_hostfile("# the rack\na slots=8 max_slots=8\n\nb:2 # two\nc\nc\n", "rack"),
-            (Hosts{{"a", 8}, {"b", 2}, {"c", 2}}));
-}
-
-TEST(Hostfile, IsRefusedWithPathAndLine) {
-  expect_in(refusal([] { parse_hostfile("a\nb cpus=3\n", "rack"); }), "rack:2: \"cpus=3\"");
-  expect_in(refusal([] { parse_hostfile("a slots=2\na slots=2\n", "rack"); }),
-            "rack:2: the host a is named twice");
-  expect_in(refusal([] { parse_hostfile("# nobody\n", "rack"); }), "rack names no host");
-}
-
-TEST(Counts, OfSlurmMayBeShortened) {
-  EXPECT_EQ(parse_counts("2(x3),1"), (std::vector<int>{2, 2, 2, 1}));
-  EXPECT_EQ(parse_counts("8"), std::vector<int>{8});
-  EXPECT_TRUE(parse_counts("").empty());
-  for (const char* text : {"2(x", "-2", "2(x-1)", "1(x1048576),1", "2000000"})
-    expect_in(refusal([&] { parse_counts(text); }), "SLURM_*");
-}
-
-TEST(Filled, HostsAreFullBeforeTheNextIsTaken) {
-  const Hosts hosts = {{"a", 2}, {"b", 2}, {"c", 2}};
-  EXPECT_EQ(filled(hosts, 3), (Hosts{{"a", 2}, {"b", 1}}));
-  EXPECT_EQ(filled(hosts, 6), hosts);
-}
 
 using Environment = std::map<std::string, std::string>;
 
@@ -204,141 +132,6 @@ TEST(ASequel, FollowsWhenSlurmEndedTheRun) {
   EXPECT_EQ(sequel_of(SIGTERM, "Reason=TimeLimit Requeue=1 BatchFlag=1"), Sequel::requeue);
   EXPECT_EQ(sequel_of(SIGUSR1, "Requeue=0 BatchFlag=1"), Sequel::refused) << "--no-requeue";
   EXPECT_EQ(sequel_of(SIGUSR1, "Requeue=1 BatchFlag=0"), Sequel::refused) << "salloc";
-}
-
-BatchJob batch_job() {
-  BatchJob job;
-  job.name = "mine";
-  job.nodes = 4;
-  job.gpus_per_node = 8;
-  job.time = "2:00:00";
-  job.command = {"/opt/lockstep", "train", "my run.toml"};
-  job.output = "runs/mine";
-  return job;
-}
-
-TEST(BatchScript, SetsUpInALoginShellAndEndsWhereALineFails) {
-  auto job = batch_job();
-  job.setup = {"module load cuda/13", ". /shared/{{name}}.sh"};
-  for (const bool array : {false, true}) {
-    if (array) job.seeds = {1, 2};
-    const auto script = batch_script(job);
-    EXPECT_TRUE(script.starts_with("#!/bin/bash -l\n")) << script;
-    expect_in(script,
-              "\nmodule load cuda/13\ntest $? = 0 || exit 1\n. /shared/{{name}}.sh\ntest $? = 0 || exit 1\n"
-              "export LOCKSTEP_SIGNAL_SECONDS=");
-  }
-}
-
-TEST(BatchScript, HasNoPlaceholderLeft) {
-  auto job = batch_job();
-  EXPECT_EQ(batch_script(job).find("{{"), std::string::npos);
-  job.seeds = {1};
-  EXPECT_EQ(batch_script(job).find("{{"), std::string::npos);
-}
-
-TEST(BatchScript, AsksForWhatWasAskedFor) {
-  EXPECT_EQ(batch_script(batch_job()),
-            "#!/bin/sh\n"
-            "# Made by `lockstep submit`; slurm/README.md says what each line is for.\n"
-            "#SBATCH --job-name=mine\n"
-            "#SBATCH --nodes=4\n"
-            "#SBATCH --ntasks-per-node=8\n"
-            "#SBATCH --cpus-per-task=1\n"
-            "#SBATCH --gpus-per-node=8\n"
-            "#SBATCH --time=2:00:00\n"
-            "#SBATCH --requeue\n"
-            "#SBATCH --output=runs/mine-%j.log\n"
-            "#SBATCH --open-mode=append\n"
-            "#SBATCH --signal=B:USR1@120\n"
-            "export LOCKSTEP_SIGNAL_SECONDS=120\n"
-            "exec /opt/lockstep train 'my run.toml' --output runs/mine\n");
-}
-
-TEST(BatchScript, OfSeedsIsAnArrayWithAFolderForEach) {
-  auto job = batch_job();
-  job.seeds = {1, 2, 5};
-  job.at_once = 2;
-  const auto script = batch_script(job);
-  expect_in(script, "#SBATCH --array=0-2%2\n");
-  expect_in(script, "set -- 1 2 5\n");
-  expect_in(script, "--set run.seed=\"$1\" --output runs/mine-seed-\"$1\"\n");
-  expect_in(script, "--output=runs/mine-%A_%a.log\n");
-}
-
-TEST(BatchScript, WithoutGpusAndTasksTakesWholeNodes) {
-  auto job = batch_job();
-  job.gpus_per_node.reset();
-  expect_in(batch_script(job), "#SBATCH --exclusive\n");
-}
-
-TEST(BatchScript, HandsOnFurtherOptionsAndQuotesBlanks) {
-  auto job = batch_job();
-  job.more = {"--constraint=h100", "--comment=two words"};
-  job.requeue = false;
-  const auto script = batch_script(job);
-  expect_in(script, "#SBATCH --constraint=h100\n#SBATCH --comment=\"two words\"\n");
-  expect_in(script, "#SBATCH --no-requeue\n");
-}
-
-TEST(BatchScript, PutsNothingIntoWhatItHasPutIn) {
-  auto job = batch_job();
-  job.name = "{{command}}";
-  job.command = {"/opt/lockstep", "train", "{{output}}.toml"};
-  job.output = "runs/$(touch pwned){{name}}";
-  const auto script = batch_script(job);
-  expect_in(script, "#SBATCH --job-name={{command}}\n");
-  expect_in(script, "exec /opt/lockstep train '{{output}}.toml' --output 'runs/$(touch pwned){{name}}'\n");
-}
-
-TEST(BatchScript, QuotesWhatSbatchWouldReadOtherwise) {
-  auto job = batch_job();
-  job.name = R"(a"b\c)";
-  job.account = "lab#3";
-  job.partition = "it's";
-  const auto script = batch_script(job);
-  expect_in(script, R"(#SBATCH --job-name="a\"b\\c")"
-                    "\n");
-  expect_in(script, "#SBATCH --account=\"lab#3\"\n");
-  expect_in(script, "#SBATCH --partition=\"it's\"\n");
-}
-
-TEST(BatchScript, RefusesLineBreaksInEveryText) {
-  const std::string text = "mine\n#SBATCH --uid=0";
-  const std::vector<std::function<void(BatchJob&)>> places = {
-      [&](BatchJob& job) { job.name = text; },
-      [&](BatchJob& job) { job.partition = text; },
-      [&](BatchJob& job) { job.account = text; },
-      [&](BatchJob& job) { job.time = "10\n"; },
-      [&](BatchJob& job) { job.output = text; },
-      [&](BatchJob& job) { job.setup = {text}; },
-      [&](BatchJob& job) { job.more = {"--comment=" + text}; },
-      [&](BatchJob& job) { job.command.push_back("run.name=\x1b[2J"); },
-  };
-  for (const auto& put : places) {
-    auto job = batch_job();
-    put(job);
-    expect_in(refusal([&] { batch_script(job); }), "line break or another control character");
-  }
-}
-
-TEST(BatchScript, LeavesTimeToTrainBeforeTheNotice) {
-  auto job = batch_job();
-  job.time = "4:00";
-  expect_in(batch_script(job), "B:USR1@60\n");
-  job.signal_seconds = 240;
-  expect_in(refusal([&] { batch_script(job); }), "raise --time");
-  job.time = "soon";
-  expect_in(refusal([&] { batch_script(job); }), "--time soon");
-}
-
-TEST(TimesOfSlurm, AreMinutesOrCountedFromDays) {
-  EXPECT_EQ(seconds_of_time("90"), 5400);
-  EXPECT_EQ(seconds_of_time("90:30"), 5430);
-  EXPECT_EQ(seconds_of_time("2:00:00"), 7200);
-  EXPECT_EQ(seconds_of_time("1-12"), 36 * 3600);
-  EXPECT_EQ(seconds_of_time("1-12:30:15"), 36 * 3600 + 1815);
-  EXPECT_EQ(seconds_of_time("two hours"), std::nullopt);
 }
 
 }  // namespace

@@ -29,8 +29,8 @@
 #include "common/diagnosis.hpp"
 #include "common/error.hpp"
 #include "common/log.hpp"
+#include "common/proc_stat.hpp"
 #include "common/rank_status.hpp"
-#include "common/task.hpp"
 #include "worker/watch/gpu_watch.hpp"
 #include "worker/watch/rank_progress.hpp"
 
@@ -52,15 +52,15 @@ double unix_seconds() {
 
 struct Threads {
   std::string states;  ///< of all but `exchanging`
-  std::optional<Task> main;
-  Task exchanging;  ///< the one that exchanges messages, where there is one
+  std::optional<ProcStat> main;
+  ProcStat exchanging;  ///< the one that exchanges messages, where there is one
 };
 
 Threads threads_of(const std::filesystem::path& process) {
   Threads threads;
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator(process / "task", none)) {
-    const auto thread = task_in(entry.path()).value_or(Task{});
+    const auto thread = read_proc_stat(entry.path()).value_or(ProcStat{});
     if (thread.name == exchange_thread_name) {
       threads.exchanging = thread;
     } else {
@@ -179,7 +179,7 @@ class Watch {
 
   void look_at_threads(double seconds) {
     const auto folder = folder_of_process(pid_);
-    const auto process = task_in(folder).value_or(process_before_);
+    const auto process = read_proc_stat(folder).value_or(process_before_);
     auto [states, found_main, exchanging] = threads_of(folder);
     const auto main = found_main.value_or(main_before_);
     const auto by_the_clock = seconds_since(std::exchange(looked_, Clock::now()));
@@ -202,7 +202,7 @@ class Watch {
   }
 
   /// There is a new one at every step.
-  double cpu_seconds_before(const Task& exchanging) const {
+  double cpu_seconds_before(const ProcStat& exchanging) const {
     return exchanging.start_ticks == exchanging_before_.start_ticks ? exchanging_before_.cpu_seconds : 0;
   }
 
@@ -286,7 +286,7 @@ class Watch {
   bool on_nfs_ = false;
   std::int64_t phase_changes_ = 0, steps_ = 0, computing_ns_ = 0;
   double since_step_ = 0, stopped_seconds_ = 0;
-  Task main_before_, process_before_, exchanging_before_;
+  ProcStat main_before_, process_before_, exchanging_before_;
   Clock::time_point looked_ = Clock::now();
   std::deque<double> recent_;
 };

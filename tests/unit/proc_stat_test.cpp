@@ -1,4 +1,4 @@
-#include "common/task.hpp"
+#include "common/proc_stat.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
@@ -8,31 +8,31 @@
 namespace lockstep {
 namespace {
 
-TEST(Task, ShowsThisProcessWhateverItsName) {
+TEST(ProcStat, ShowsThisProcessWhateverItsName) {
   ASSERT_EQ(prctl(PR_SET_NAME, "a) R 1 (b"), 0);
-  const auto before = task_in("/proc/self");
+  const auto before = read_proc_stat("/proc/self");
   ASSERT_TRUE(before);
   EXPECT_EQ(before->name, "a) R 1 (b");
   EXPECT_EQ(before->state, 'R');
   EXPECT_EQ(before->parent, getppid());
   EXPECT_GT(before->start_ticks, 0U);
-  std::optional<Task> after = before;
-  while (after && after->cpu_seconds < before->cpu_seconds + 0.02) after = task_in("/proc/self");
+  std::optional<ProcStat> after = before;
+  while (after && after->cpu_seconds < before->cpu_seconds + 0.02) after = read_proc_stat("/proc/self");
   ASSERT_TRUE(after);
   EXPECT_EQ(after->start_ticks, before->start_ticks);
 }
 
-TEST(Task, ShowsAChildThatHasEndedUntilItIsReaped) {
+TEST(ProcStat, ShowsAChildThatHasEndedUntilItIsReaped) {
   const pid_t child = fork();
   if (child == 0) _exit(0);
   siginfo_t info;
   ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);
-  const auto task = task_in(folder_of_process(child));
-  ASSERT_TRUE(task);
-  EXPECT_EQ(task->state, 'Z');
-  EXPECT_EQ(task->parent, getpid());
+  const auto process = read_proc_stat(folder_of_process(child));
+  ASSERT_TRUE(process);
+  EXPECT_EQ(process->state, 'Z');
+  EXPECT_EQ(process->parent, getpid());
   ASSERT_EQ(waitpid(child, nullptr, 0), child);
-  EXPECT_FALSE(task_in(folder_of_process(child)));
+  EXPECT_FALSE(read_proc_stat(folder_of_process(child)));
 }
 
 }  // namespace

@@ -1,0 +1,20 @@
+# Writes PAGES/lockstep.1, PAGES/lockstep-COMMAND.1 for each command and PAGES/lockstep-worker.1.
+function(write_page name)
+  execute_process(COMMAND ${ARGN} --help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
+  file(WRITE ${PAGES}/${name}.help "${help}")
+  execute_process(COMMAND ${AWK} -v name=${name} -v version=${VERSION} -f ${CMAKE_CURRENT_LIST_DIR}/man_page.awk
+    ${PAGES}/${name}.help OUTPUT_FILE ${PAGES}/${name}.1 COMMAND_ERROR_IS_FATAL ANY)
+  file(REMOVE ${PAGES}/${name}.help)
+  set(help "${help}" PARENT_SCOPE)
+endfunction()
+
+file(REMOVE_RECURSE ${PAGES})
+write_page(lockstep-worker ${PROGRAMS}/lockstep-worker)
+write_page(lockstep ${PROGRAMS}/lockstep)
+string(REGEX REPLACE ".*\nSubcommands:\n" "" commands "${help}")
+string(REGEX REPLACE "\n\n.*" "" commands "${commands}")
+string(REGEX MATCHALL "(^|\n)  [a-z]+" commands "${commands}")
+foreach(command IN LISTS commands)
+  string(STRIP "${command}" command)
+  write_page(lockstep-${command} ${PROGRAMS}/lockstep ${command})
+endforeach()

@@ -1,0 +1,86 @@
+"""`make install` puts a tree somewhere that runs wherever it is moved to."""
+
+import os
+import subprocess
+
+import pytest
+from conftest import cannot_run
+from launching import MPI_ENVIRONMENT, PROGRAMS, result_of, set_options
+
+BUILD = PROGRAMS.parent
+TORCH_IS_MISSING = "for libtorch_cpu.so, link the folder of the torch package to"
+
+
+def installed(prefix):
+    if not (BUILD / "cmake_install.cmake").is_file():
+        cannot_run(f"the programs in {PROGRAMS} do not lie in a build folder")
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """An installed tree that is no longer where it was installed."""
+    folder = tmp_path_factory.mktemp("install")
+    installed(folder / "first")
+    return (folder / "first").rename(folder / "moved here")
+
+
+def call(tree, *arguments, cwd):
+    command = [tree / "bin" / "lockstep", *arguments]
+    environment = os.environ | MPI_ENVIRONMENT
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_both_programs_tell_the_version(tree, tmp_path):
+    answer = call(tree, "--version", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("lockstep 0.")
+    worker = subprocess.run([tree / "bin" / "lockstep-worker", "--version"], capture_output=True, text=True)
+    assert worker.stdout == answer.stdout
+
+
+def test_its_configurations_are_valid(tree, tmp_path):
+    data = tree / "share" / "lockstep"
+    files = [data / "quickstart.toml", *sorted((data / "templates").iterdir())]
+    assert len(files) == 4
+    for file in files:
+        answer = call(tree, "validate", file, cwd=tmp_path)
+        assert answer.returncode == 0, answer.stderr
+    assert "training.batch_size" in call(tree, "explain", "batch_size", cwd=tmp_path).stdout
+
+
+def test_it_trains(tree, tmp_path, mlp):
+    settings = set_options(mlp | {"training.max_steps": 2, "data.test_samples": 60})
+    options = ["--ranks", "2", "--output", tmp_path / "run", *settings]
+    answer = call(tree, "train", tree / "share" / "lockstep" / "quickstart.toml", *options, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert result_of(tmp_path / "run")["steps"] == 2
+
+
+def test_there_is_a_manual_page_for_each_command(tree, tmp_path):
+    pages = {page.stem for page in (tree / "share" / "man" / "man1").iterdir()}
+    assert {"lockstep", "lockstep-worker", "lockstep-train", "lockstep-why"} <= pages
+    answer = call(tree, "train", "--help", cwd=tmp_path).stdout
+    page = (tree / "share" / "man" / "man1" / "lockstep-train.1").read_text()
+    assert answer.splitlines()[0].split(";")[0].replace("-", "\\-") in page
+    assert page.count(".TP") == answer.count("\n  -") + 1  # and CONFIG
+
+
+def test_its_documents_lie_to_each_other_as_in_the_repository(tree):
+    documents = tree / "share" / "doc" / "lockstep"
+    assert (documents / "README.md").is_file()
+    assert (documents / "docs" / "parameters.md").is_file()
+
+
+def test_it_says_what_to_do_where_libtorch_is_missing(tree, tmp_path):
+    """A worker that looks for LibTorch elsewhere, as where the build's Python environment is gone."""
+    alone = tmp_path / "alone"
+    (alone / "bin").mkdir(parents=True)
+    (alone / "bin" / "lockstep").hardlink_to(tree / "bin" / "lockstep")
+    worker = (tree / "bin" / "lockstep-worker").read_bytes()
+    (alone / "bin" / "lockstep-worker").write_bytes(worker.replace(b"/torch/lib:", b"/t0rch/lib:"))
+    (alone / "bin" / "lockstep-worker").chmod(0o755)
+    quickstart = tree / "share" / "lockstep" / "quickstart.toml"
+    answer = call(alone, "train", quickstart, "--ranks", "1", "--output", tmp_path / "run", cwd=tmp_path)
+    assert answer.returncode == 127
+    assert f"{TORCH_IS_MISSING} {alone}/lib/torch\n" in answer.stderr
