@@ -17,7 +17,7 @@ void all_gather(HostMemory& host, void* buffer, std::span<const Range> byte_rang
     }
   }
   host.transport().exchange(outgoing, incoming);
-  host.meet();
+  host.barrier();
 }
 
 }  // namespace lockstep

@@ -72,7 +72,7 @@ SharedBlock::~SharedBlock() {
 
 /// What one rank tells the others of its group, on a cache line of its own.
 struct alignas(128) HostMemory::Control {
-  std::atomic<std::uint64_t> meetings;
+  std::atomic<std::uint64_t> barriers;
 };
 
 HostMemory::HostMemory(MpiTransport& transport, bool share)
@@ -185,12 +185,12 @@ SharedBlock HostMemory::allocate(std::size_t bytes) {
               "free memory, or set distributed.shared_memory = false, which is slower");
 }
 
-void HostMemory::meet() {
+void HostMemory::barrier() {
   if (!shared()) return;
-  ++meetings_;
-  control(local_rank()).meetings.store(meetings_, std::memory_order_release);
+  ++barriers_;
+  control(local_rank()).barriers.store(barriers_, std::memory_order_release);
   const auto has_come = [this](int r) {
-    return control(r).meetings.load(std::memory_order_acquire) >= meetings_;
+    return control(r).barriers.load(std::memory_order_acquire) >= barriers_;
   };
   int next = 0;  // all before it have come
   const auto all_have = [&] {

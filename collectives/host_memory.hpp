@@ -69,7 +69,7 @@ class HostMemory {
 
   /// Collective over the group: returns when all its ranks have called it; what they wrote before is seen
   /// after it. Throws CollectiveError.
-  void meet();
+  void barrier();
 
  private:
   struct Control;
@@ -82,7 +82,7 @@ class HostMemory {
   std::size_t own_group_ = 0;
   std::string why_not_;
   SharedBlock controls_;
-  std::uint64_t meetings_ = 0;
+  std::uint64_t barriers_ = 0;
 };
 
 }  // namespace lockstep

@@ -227,7 +227,7 @@ void HostReduction::finish() {
   } else {
     reduce();
   }
-  host_.meet();
+  host_.barrier();
 }
 
 std::byte* HostReduction::message_of(const void* values) {

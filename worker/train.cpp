@@ -117,7 +117,7 @@ std::string fill_state(HostMemory& memory, const Compute& compute, const Workloa
     const auto hash = hash_bytes(initial.data_ptr(), initial.nbytes());
     require_same(host, "the initial weights", hash.hex(), "use hosts with the same C library");
     if (state.on_gpu || memory.local_rank() == 0) state.parameters.copy_(initial);
-    memory.meet();
+    memory.barrier();
     if (state.ema.defined()) state.ema.copy_(state.own_parameters());
   }
   if (bits)

@@ -134,7 +134,7 @@ TEST_F(HostReductionTest, SharedMemoryIsZeroAtFirstAndSeenByTheWholeGroup) {
   const auto block = host.allocate(1000 * static_cast<std::size_t>(world_size));
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(block.data()[1000 * rank + i], std::byte{0});
   std::memset(block.data() + 1000 * rank, rank + 1, 1000);
-  host.meet();
+  host.barrier();
   for (int r = 0; r < world_size; ++r) ASSERT_EQ(block.data()[1000 * r + 999], std::byte(r + 1));
 }
 
