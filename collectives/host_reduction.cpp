@@ -311,7 +311,7 @@ void HostReduction::reduce() {
   const auto arrived = [this](std::int64_t index) { ++arrived_[index]; };
   auto ready = elements_;
   std::optional<Clock::time_point> idle_since;
-  const bool beside =
+  const bool overlapped =
       host_.groups().size() > 1;  // in a thread of its own: it is not the main thread that waits
   for (;;) {
     const auto before = std::exchange(ready, final_from_in_group());
@@ -321,10 +321,10 @@ void HostReduction::reduce() {
     progress |= add_ready(ready);
     if (progress && idle_since) host_.transport().note_waited(Clock::now() - *std::exchange(idle_since, {}));
     if (abandoned_ || (added_ == std::ssize(done_) && messages.empty() && ready == 0)) return;
-    if (!progress && !beside && !idle_since) idle_since = Clock::now();
+    if (!progress && !overlapped && !idle_since) idle_since = Clock::now();
     if (progress) {
       patience.restart();
-    } else if (beside && !hurry_) {
+    } else if (overlapped && !hurry_) {
       patience.sleep([&] { return awaited(messages); });
     } else {
       patience.pause([&] { return awaited(messages); });

@@ -46,7 +46,7 @@ NcclReduction::NcclReduction(NcclTransport& transport, std::int64_t leaves, std:
   transport_.reserve_sums(std::ssize(piece_ranks_), largest_part);
   const auto outbox_bytes = std::int64_t{sizeof(float)} * parts;
   const auto all_bytes = static_cast<std::size_t>(outbox_bytes + received_bytes + encoded_bytes);
-  outbox_ = static_cast<float*>(transport_.memory_beside(all_bytes));
+  outbox_ = static_cast<float*>(transport_.async_memory(all_bytes));
   received_ = reinterpret_cast<std::byte*>(outbox_) + outbox_bytes;
   encoded_ = received_ + received_bytes;
 }
@@ -98,7 +98,7 @@ void NcclReduction::send(std::span<float* const> pieces) {
   hand_out();
 }
 
-void NcclReduction::finish() { transport_.finish_beside(); }
+void NcclReduction::finish() { transport_.finish_async(); }
 
 /// Everybody's pieces of this rank's part come here, and are added: what is of its own shard to its place.
 void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own_pieces) {
@@ -109,8 +109,8 @@ void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own
     own.push_back(reinterpret_cast<const std::byte*>(piece + begin));
     if (stretch.format == GradientFormat::float32) continue;
     auto* const codes = encoded_ + bytes * in_units(end - begin) * (std::ssize(own) - 1);
-    transport_.encode_beside(piece + begin, reinterpret_cast<std::uint16_t*>(codes), stretch.format,
-                             end - begin);
+    transport_.encode_async(piece + begin, reinterpret_cast<std::uint16_t*>(codes), stretch.format,
+                            end - begin);
     own.back() = codes;
   }
   std::vector<Outgoing> outgoing;
@@ -136,7 +136,7 @@ void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own
     if (part.size() > 0) incoming.push_back({owner, next, static_cast<std::size_t>(bytes * part.size())});
     next += bytes * in_units(part.size());
   }
-  transport_.exchange_beside(outgoing, incoming);
+  transport_.exchange_async(outgoing, incoming);
   for (int owner = 0; owner < world_size_; ++owner) {
     const auto& shard = shards_[owner];
     const auto elements = common_part(part, shard);
@@ -145,7 +145,7 @@ void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own
                                       : outbox_ + stretch.outbox + (elements.begin - part.begin);
     std::vector<const void*> parts;
     for (const auto* piece : pieces) parts.push_back(piece + bytes * (elements.begin - part.begin));
-    transport_.add_tree_beside(parts, merges_, sum, elements.size(), stretch.format);
+    transport_.add_tree_async(parts, merges_, sum, elements.size(), stretch.format);
   }
 }
 
@@ -167,7 +167,7 @@ void NcclReduction::hand_out() {
                             sizeof(float) * static_cast<std::size_t>(in.size())});
     }
   }
-  transport_.exchange_beside(outgoing, incoming);
+  transport_.exchange_async(outgoing, incoming);
 }
 
 }  // namespace lockstep

@@ -18,7 +18,7 @@ namespace lockstep {
 /// this last error names every peer of the exchange.
 ///
 /// What goes on beside the computing has a stream of its own, which waits for nothing but what follow()
-/// names, and nothing waits for it but finish_beside().
+/// names, and nothing waits for it but finish_async().
 class NcclTransport final : public GpuTransport {
  public:
   /// Collective over the ranks of `host`, which must outlive this transport and carries what the ranks need
@@ -42,16 +42,16 @@ class NcclTransport final : public GpuTransport {
   /// What is given beside from now on begins when `mark` is computed. Not collective.
   void follow(std::size_t mark);
   /// Collective, as exchange(), but returns when the GPU has been given the messages. Throws CollectiveError.
-  void exchange_beside(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming);
+  void exchange_async(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming);
   /// Gives the GPU what launch_encode() does.
-  void encode_beside(const float* values, std::uint16_t* codes, GradientFormat format, std::int64_t count);
+  void encode_async(const float* values, std::uint16_t* codes, GradientFormat format, std::int64_t count);
   /// add_tree() of pieces in `format`, every sum rounded to it. reserve_sums() must have been called.
-  void add_tree_beside(std::span<const void* const> pieces, std::span<const Merge> merges, float* sum,
-                       std::int64_t count, GradientFormat format);
+  void add_tree_async(std::span<const void* const> pieces, std::span<const Merge> merges, float* sum,
+                      std::int64_t count, GradientFormat format);
   /// Collective: returns when all that was given beside is done. Throws CollectiveError.
-  void finish_beside();
+  void finish_async();
   /// As scratch(), for what goes on beside.
-  void* memory_beside(std::size_t bytes);
+  void* async_memory(std::size_t bytes);
   /// Room for sums of so many pieces of `count` elements: to take it later could wait for peers without a
   /// deadline. As scratch() else.
   void reserve_sums(std::int64_t pieces, std::int64_t count) { reserve_rest(pieces, count); }
@@ -71,11 +71,11 @@ class NcclTransport final : public GpuTransport {
 
   std::chrono::milliseconds deadline_;
   ncclComm* communicator_ = nullptr;
-  CUstream_st* beside_ = nullptr;
+  CUstream_st* comm_stream_ = nullptr;
   std::vector<CUevent_st*> marks_;
   const char* activity_ = "";  // what is under way, for messages
   std::vector<int> awaited_;   // the peers of what is under way
-  Memory beside_memory_;
+  Memory async_memory_;
 };
 
 }  // namespace lockstep
