@@ -9,8 +9,8 @@ namespace {
 
 /// Of each format: what is left to exchange when backward ends is about one of them, and each takes the
 /// latency of a group of messages. Not measured, for want of GPUs.
-constexpr std::int64_t most_stretches = 8;
-/// Elements at whose multiples stretches, parts and what is stored of them begin: NCCL moves 16 bytes at a
+constexpr std::int64_t most_buckets = 8;
+/// Elements at whose multiples buckets, parts and what is stored of them begin: NCCL moves 16 bytes at a
 /// time only where both ends are so aligned.
 constexpr std::int64_t unit = 64;
 
@@ -34,14 +34,14 @@ NcclReduction::NcclReduction(NcclTransport& transport, std::int64_t leaves, std:
   cut({0, rounding.end}, rounding.format, shortest);
 
   std::int64_t parts = 0, largest_part = 0, received_bytes = 0, encoded_bytes = 0;
-  for (auto& stretch : stretches_) {
-    const auto part = in_units(part_of(stretch, rank_).size());
-    stretch.outbox = std::exchange(parts, parts + part);
+  for (auto& bucket : buckets_) {
+    const auto part = in_units(part_of(bucket, rank_).size());
+    bucket.outbox = std::exchange(parts, parts + part);
     largest_part = std::max(largest_part, part);
-    const auto bytes = bytes_of(stretch.format);
+    const auto bytes = bytes_of(bucket.format);
     received_bytes = std::max(received_bytes, bytes * part * (std::ssize(piece_ranks_) - own_pieces_));
-    if (stretch.format != GradientFormat::float32)
-      encoded_bytes = std::max(encoded_bytes, bytes * in_units(stretch.range.size()) * own_pieces_);
+    if (bucket.format != GradientFormat::float32)
+      encoded_bytes = std::max(encoded_bytes, bytes * in_units(bucket.range.size()) * own_pieces_);
   }
   transport_.reserve_sums(std::ssize(piece_ranks_), largest_part);
   const auto outbox_bytes = std::int64_t{sizeof(float)} * parts;
@@ -64,22 +64,22 @@ void NcclReduction::connect() {
 }
 
 void NcclReduction::cut(Range range, GradientFormat format, std::int64_t shortest) {
-  const auto length = std::max((range.size() + most_stretches - 1) / most_stretches, shortest);
+  const auto length = std::max((range.size() + most_buckets - 1) / most_buckets, shortest);
   for (auto end = range.end; end > range.begin;) {
     const auto begin = std::max(range.begin, (end - length) / unit * unit);
-    stretches_.push_back({{begin, end}, format, 0});
+    buckets_.push_back({{begin, end}, format, 0});
     end = begin;
   }
 }
 
-Range NcclReduction::part_of(const Stretch& stretch, int rank) const {
-  const auto& [begin, end] = stretch.range;
+Range NcclReduction::part_of(const Bucket& bucket, int rank) const {
+  const auto& [begin, end] = bucket.range;
   const auto units = rank_range(in_units(end - begin) / unit, rank, world_size_);
   return {std::min(begin + unit * units.begin, end), std::min(begin + unit * units.end, end)};
 }
 
 void NcclReduction::publish(std::int64_t from) {
-  while (computed_ < stretches_.size() && stretches_[computed_].range.begin >= from)
+  while (computed_ < buckets_.size() && buckets_[computed_].range.begin >= from)
     transport_.mark_computed(computed_++);
 }
 
@@ -91,9 +91,9 @@ void NcclReduction::send(std::span<float* const> pieces) {
   }
   publish(0);
   computed_ = 0;
-  for (std::size_t s = 0; s < stretches_.size(); ++s) {
+  for (std::size_t s = 0; s < buckets_.size(); ++s) {
     transport_.follow(s);
-    sum_part(stretches_[s], pieces);
+    sum_part(buckets_[s], pieces);
   }
   hand_out();
 }
@@ -101,28 +101,28 @@ void NcclReduction::send(std::span<float* const> pieces) {
 void NcclReduction::finish() { transport_.finish_async(); }
 
 /// Everybody's pieces of this rank's part come here, and are added: what is of its own shard to its place.
-void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own_pieces) {
-  const auto bytes = bytes_of(stretch.format);
-  const auto& [begin, end] = stretch.range;
-  std::vector<const std::byte*> own;  // from the begin of the stretch
+void NcclReduction::sum_part(const Bucket& bucket, std::span<float* const> own_pieces) {
+  const auto bytes = bytes_of(bucket.format);
+  const auto& [begin, end] = bucket.range;
+  std::vector<const std::byte*> own;  // from the begin of the bucket
   for (const float* piece : own_pieces) {
     own.push_back(reinterpret_cast<const std::byte*>(piece + begin));
-    if (stretch.format == GradientFormat::float32) continue;
+    if (bucket.format == GradientFormat::float32) continue;
     auto* const codes = encoded_ + bytes * in_units(end - begin) * (std::ssize(own) - 1);
-    transport_.encode_async(piece + begin, reinterpret_cast<std::uint16_t*>(codes), stretch.format,
+    transport_.encode_async(piece + begin, reinterpret_cast<std::uint16_t*>(codes), bucket.format,
                             end - begin);
     own.back() = codes;
   }
   std::vector<Outgoing> outgoing;
   for (int distance = 1; distance < world_size_; ++distance) {  // so that not all send to rank 0 first
     const int peer = (rank_ + distance) % world_size_;
-    const auto part = part_of(stretch, peer);
+    const auto part = part_of(bucket, peer);
     if (part.size() == 0) continue;
     for (const auto* piece : own)
       outgoing.push_back(
           {peer, piece + bytes * (part.begin - begin), static_cast<std::size_t>(bytes * part.size())});
   }
-  const auto part = part_of(stretch, rank_);
+  const auto part = part_of(bucket, rank_);
   std::vector<Incoming> incoming;
   std::vector<const std::byte*> pieces;  // from the begin of the part
   auto next_own = own.begin();
@@ -142,10 +142,10 @@ void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own
     const auto elements = common_part(part, shard);
     if (elements.size() == 0) continue;
     float* const sum = owner == rank_ ? sum_ + (elements.begin - shard.begin)
-                                      : outbox_ + stretch.outbox + (elements.begin - part.begin);
+                                      : outbox_ + bucket.outbox + (elements.begin - part.begin);
     std::vector<const void*> parts;
     for (const auto* piece : pieces) parts.push_back(piece + bytes * (elements.begin - part.begin));
-    transport_.add_tree_async(parts, merges_, sum, elements.size(), stretch.format);
+    transport_.add_tree_async(parts, merges_, sum, elements.size(), bucket.format);
   }
 }
 
@@ -153,14 +153,14 @@ void NcclReduction::sum_part(const Stretch& stretch, std::span<float* const> own
 void NcclReduction::hand_out() {
   std::vector<Outgoing> outgoing;
   std::vector<Incoming> incoming;
-  for (const auto& stretch : stretches_) {
-    const auto own_part = part_of(stretch, rank_);
+  for (const auto& bucket : buckets_) {
+    const auto own_part = part_of(bucket, rank_);
     for (int peer = 0; peer < world_size_; ++peer) {
       if (peer == rank_) continue;
       const auto out = common_part(own_part, shards_[peer]);
-      const auto in = common_part(part_of(stretch, peer), shards_[rank_]);
+      const auto in = common_part(part_of(bucket, peer), shards_[rank_]);
       if (out.size() > 0)
-        outgoing.push_back({peer, outbox_ + stretch.outbox + (out.begin - own_part.begin),
+        outgoing.push_back({peer, outbox_ + bucket.outbox + (out.begin - own_part.begin),
                             sizeof(float) * static_cast<std::size_t>(out.size())});
       if (in.size() > 0)
         incoming.push_back({peer, sum_ + (in.begin - shards_[rank_].begin),

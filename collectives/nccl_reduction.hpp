@@ -14,9 +14,9 @@ namespace lockstep {
 /// A reduce-scatter whose first part goes on while the GPU still computes. The same bits come out for any
 /// world size.
 ///
-/// The flat buffer is cut into stretches, from its end, where backward begins. All ranks take part in the sum
-/// of every stretch, each adding an even part of it: were only its owners to, they alone would receive, while
-/// the others' links stand idle. When all stretches are added, what does not lie with its owner goes there.
+/// The flat buffer is cut into buckets, from its end, where backward begins. All ranks take part in the sum
+/// of every bucket, each adding an even part of it: were only its owners to, they alone would receive, while
+/// the others' links stand idle. When all buckets are added, what does not lie with its owner goes there.
 /// NCCL carries out groups of messages in the order in which they are given, which is the same on all ranks.
 class NcclReduction {
  public:
@@ -24,7 +24,7 @@ class NcclReduction {
   /// the elements of the flat buffer that it receives, the same on all ranks; may be empty. `elements`: of
   /// the flat buffer. `sum`: device memory, float32 [this rank's shard]. `rounding`: which elements are
   /// rounded to 16 bits at every node of the tree, and travel as such; the pieces must be so rounded already.
-  /// `shortest`: elements of a stretch at least. One at a time over a transport. Not collective. Throws Error
+  /// `shortest`: elements of a bucket at least. One at a time over a transport. Not collective. Throws Error
   /// (out of memory).
   NcclReduction(NcclTransport& transport, std::int64_t leaves, std::vector<Range> shards,
                 std::int64_t elements, float* sum, Rounding rounding = {},
@@ -44,16 +44,16 @@ class NcclReduction {
   void finish();
 
  private:
-  struct Stretch {
+  struct Bucket {
     Range range;
     GradientFormat format;
     std::int64_t outbox;  ///< where this rank's part of it begins there
   };
 
   void cut(Range range, GradientFormat format, std::int64_t shortest);
-  void sum_part(const Stretch& stretch, std::span<float* const> pieces);
+  void sum_part(const Bucket& bucket, std::span<float* const> pieces);
   void hand_out();
-  Range part_of(const Stretch& stretch, int rank) const;
+  Range part_of(const Bucket& bucket, int rank) const;
 
   NcclTransport& transport_;
   const int rank_, world_size_;
@@ -62,8 +62,8 @@ class NcclReduction {
   std::vector<int> piece_ranks_;  ///< who holds each left-over node, from left to right over the tree
   std::int64_t own_pieces_ = 0;
   std::vector<Merge> merges_;
-  std::vector<Stretch> stretches_;
-  std::size_t computed_ = 0;  ///< stretches of this step
+  std::vector<Bucket> buckets_;
+  std::size_t computed_ = 0;  ///< buckets of this step
   std::byte *received_ = nullptr, *encoded_ = nullptr;
   float* outbox_ = nullptr;  ///< this rank's parts of the sum, but for its own shard
 };
