@@ -32,12 +32,12 @@ void require_start(int cuda_error) {
 
 }  // namespace
 
-ShardPieces::ShardPieces(std::vector<Piece> pieces, at::Device device, bool on_gpu)
+ShardBlocks::ShardBlocks(std::vector<Piece> pieces, at::Device device, bool on_gpu)
     : pieces_(std::move(pieces)), device_(device), on_gpu_(on_gpu) {
   if (on_gpu_) there_ = bytes_on(device_, pieces_);
 }
 
-void ShardPieces::update(UpdateRule rule, bool averaged, const ShardArrays& arrays,
+void ShardBlocks::update(UpdateRule rule, bool averaged, const ShardArrays& arrays,
                          const StepNumbers& numbers, const std::vector<Factors>& factors) const {
   if (pieces_.empty()) return;
   UpdateJob job{arrays, numbers, pieces_.data(), factors.empty() ? nullptr : factors.data(),
@@ -51,7 +51,7 @@ void ShardPieces::update(UpdateRule rule, bool averaged, const ShardArrays& arra
 #endif
 }
 
-std::vector<double> ShardPieces::sums_of_squares(const at::Tensor& values) const {
+std::vector<double> ShardBlocks::sums_of_squares(const at::Tensor& values) const {
   std::vector<double> sums(pieces_.size());
   if (pieces_.empty()) return sums;
   const auto* data = values.data_ptr<float>();
