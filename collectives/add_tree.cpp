@@ -13,7 +13,8 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t block = 1024;  // elements: a few pieces' intermediate sums stay in the first cache
+constexpr std::int64_t block =
+    1024;  // elements: a few partial sums' intermediate sums stay in the first cache
 
 /// Not __restrict: `sum` may be `left`. Elements do not depend on one another.
 template <class Rounded>
@@ -56,18 +57,18 @@ void wait_for_stores() {
 
 }  // namespace
 
-void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
               std::int64_t count, GradientFormat format, Stores stores) {
   if (count == 0) return;
   if (merges.empty()) {
-    if (sum != pieces[0]) std::memcpy(sum, pieces[0], sizeof(float) * count);
+    if (sum != partial_sums[0]) std::memcpy(sum, partial_sums[0], sizeof(float) * count);
     return;
   }
-  std::vector<float> between(merges.size() > 1 ? pieces.size() * block : 0);
-  std::vector<const float*> at(pieces.size());
+  std::vector<float> between(merges.size() > 1 ? partial_sums.size() * block : 0);
+  std::vector<const float*> at(partial_sums.size());
   for (std::int64_t begin = 0; begin < count; begin += block) {
     const auto size = std::min(block, count - begin);
-    for (std::size_t i = 0; i < pieces.size(); ++i) at[i] = pieces[i] + begin;
+    for (std::size_t i = 0; i < partial_sums.size(); ++i) at[i] = partial_sums[i] + begin;
     for (std::size_t m = 0; m < merges.size(); ++m) {
       const auto [left, right] = merges[m];
       const bool last = m + 1 == merges.size();

@@ -13,10 +13,10 @@ namespace lockstep {
 /// than they are.
 enum class Stores { cached, past_caches };
 
-/// Carries out `merges` in order on `pieces`, float32 [count] each, every sum rounded to `format`, and leaves
-/// the last one in `sum`, or the only piece where there is nothing to add. The pieces stay as they are; `sum`
-/// may be pieces[0]. Every element is read once and written once.
-void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+/// Carries out `merges` in order on `partial_sums`, float32 [count] each, every sum rounded to `format`, and
+/// leaves the last one in `sum`, or the only partial sum where there is nothing to add. The partial sums stay
+/// as they are; `sum` may be partial_sums[0]. Every element is read once and written once.
+void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
               std::int64_t count, GradientFormat format = GradientFormat::float32,
               Stores stores = Stores::cached);
 

@@ -25,8 +25,8 @@ class GpuTransport : public Transport {
  public:
   int rank() const override { return host_.rank(); }
   int world_size() const override { return host_.world_size(); }
-  /// One kernel for every 256 pieces.
-  void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+  /// One kernel for every 256 partial sums.
+  void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
                 std::int64_t count, GradientFormat format) override;
   void finish_computing() override;
   /// Throws Error with ExitCode::out_of_memory when the GPU has no such memory left.
@@ -47,9 +47,9 @@ class GpuTransport : public Transport {
   GpuTransport(MpiTransport& host, int device);
 
   void* at_least(std::size_t bytes, Memory& memory);
-  void reserve_rest(std::int64_t pieces, std::int64_t count);
+  void reserve_rest(std::int64_t partial_sums, std::int64_t count);
   /// Pieces are stored as `stored`; every sum is rounded to `format`. reserve_rest() must have been called.
-  void start_tree_sum(std::span<const void* const> pieces, GradientFormat stored,
+  void start_tree_sum(std::span<const void* const> partial_sums, GradientFormat stored,
                       std::span<const Merge> merges, float* sum, std::int64_t count, GradientFormat format,
                       CUstream_st* stream);
   void check_cuda(int result, const char* action);  // a cudaError_t

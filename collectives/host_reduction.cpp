@@ -62,7 +62,7 @@ void HostReduction::find_memory(std::int64_t leaves) {
   memory_ = host_.allocate(sizeof(float) * static_cast<std::size_t>(buffers * elements_));
   auto* next = reinterpret_cast<float*>(memory_.data());
   for (int local = 0; local < group.size; ++local) {
-    for (const auto& held : walks[local].held()) group_pieces_.push_back(next + held.slot * elements_);
+    for (const auto& held : walks[local].held()) group_partial_sums_.push_back(next + held.slot * elements_);
     for (int slot = 0; slot < walks[local].slots(); ++slot, next += elements_) {
       if (local == host_.local_rank()) buffers_.push_back(next);
     }
@@ -73,31 +73,31 @@ void HostReduction::plan_sums(std::int64_t leaves) {
   const int world_size = host_.transport().world_size();
   const auto& group = host_.group();
   const auto shard = shards_[rank_];
-  TreeWalk all(leaves), within(leaves);  // over this shard's pieces; over the group's
-  const auto push = [&](const TreeNode& node, const float* piece) {
-    for (const auto& merge : all.push(node, static_cast<std::int32_t>(pieces_.size())))
+  TreeWalk all(leaves), within(leaves);  // over this shard's partial sums; over the group's
+  const auto push = [&](const TreeNode& node, const float* partial_sum) {
+    for (const auto& merge : all.push(node, static_cast<std::int32_t>(partial_sums_.size())))
       merges_.push_back(merge);
-    pieces_.push_back(piece);
+    partial_sums_.push_back(partial_sum);
   };
   for (const auto& other : host_.groups()) {
     if (other.first != group.first) {
       const auto nodes = cover(leaves, leaves_of(other, leaves, world_size));
       if (!nodes.empty())
-        sources_.push_back({stand_in(other, rank_ - group.first), pieces_.size(), nodes.size()});
-      remote_pieces_ += std::ssize(nodes);
+        sources_.push_back({stand_in(other, rank_ - group.first), partial_sums_.size(), nodes.size()});
+      remote_partial_sums_ += std::ssize(nodes);
       for (const auto& node : nodes) push(node, nullptr);
       for (int rank = other.first; rank < other.first + other.size; ++rank) {
         if (stand_in(group, rank - other.first) == rank_) transfers_.push_back({rank});
       }
       continue;
     }
-    std::size_t piece = 0;
+    std::size_t partial_sum = 0;
     for (int rank = group.first; rank < group.first + group.size; ++rank) {
       for (const auto& node : cover(leaves, rank_range(leaves, rank, world_size))) {
-        push(node, group_pieces_[piece] + shard.begin);
+        push(node, group_partial_sums_[partial_sum] + shard.begin);
         // A merge takes the left neighbour's place; what is not merged begins a node of its own.
-        outputs_.push_back({piece, piece + 1, {}});
-        for (const auto& merge : within.push(node, static_cast<std::int32_t>(piece))) {
+        outputs_.push_back({partial_sum, partial_sum + 1, {}});
+        for (const auto& merge : within.push(node, static_cast<std::int32_t>(partial_sum))) {
           auto right = std::move(outputs_.back());
           outputs_.pop_back();
           auto& left = outputs_.back();
@@ -105,7 +105,7 @@ void HostReduction::plan_sums(std::int64_t leaves) {
           left.merges.insert(left.merges.end(), right.merges.begin(), right.merges.end());
           left.merges.push_back(merge);
         }
-        ++piece;
+        ++partial_sum;
       }
     }
   }
@@ -118,7 +118,7 @@ void HostReduction::plan_sums(std::int64_t leaves) {
   // Own transfers begin with the next group, so that not all send to the first one first.
   std::ranges::rotate(transfers_,
                       std::ranges::find_if(transfers_, [&](const auto& t) { return t.owner > rank_; }));
-  received_.resize(static_cast<std::size_t>(remote_pieces_ * shard.size()));
+  received_.resize(static_cast<std::size_t>(remote_partial_sums_ * shard.size()));
   if (rounding_.end > 0) {
     received_messages_.resize(received_.size() * sizeof(float));
     for (auto& transfer : transfers_)
@@ -126,9 +126,9 @@ void HostReduction::plan_sums(std::int64_t leaves) {
                                static_cast<std::size_t>(shards_[transfer.owner].size()));
   }
   const auto* next = received_.data();
-  for (auto& piece : pieces_) {
-    if (piece) continue;
-    piece = next;
+  for (auto& partial_sum : partial_sums_) {
+    if (partial_sum) continue;
+    partial_sum = next;
     next += shard.size();
   }
 }
@@ -240,7 +240,8 @@ void HostReduction::post_receives(PendingMessages& messages) {
     const auto bucket = bucket_of(rank_, index);
     for (const auto& source : sources_) {
       for (std::size_t i = 0; i < source.count; ++i) {
-        void* to = const_cast<float*>(pieces_[source.first + i]) + (bucket.begin - shards_[rank_].begin);
+        void* to =
+            const_cast<float*>(partial_sums_[source.first + i]) + (bucket.begin - shards_[rank_].begin);
         if (rounding_.end > 0) to = message_of(to);
         messages.receive(source.rank, to, message_bytes(bucket),
                          first_tag + static_cast<int>(index * source.count + i), index);
@@ -258,10 +259,11 @@ bool HostReduction::send_ready(PendingMessages& messages, std::int64_t ready) {
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       const auto& output = outputs_[i];
       std::vector<const float*> parts;
-      for (auto piece = output.begin; piece < output.end; ++piece) {
-        parts.push_back(group_pieces_[piece] + bucket.begin);
+      for (auto partial_sum = output.begin; partial_sum < output.end; ++partial_sum) {
+        parts.push_back(group_partial_sums_[partial_sum] + bucket.begin);
       }
-      float* const sum = group_pieces_[output.begin] + bucket.begin;  // nobody else reads this part of it
+      float* const sum =
+          group_partial_sums_[output.begin] + bucket.begin;  // nobody else reads this part of it
       add(parts, output.merges, sum, bucket);
       const void* message = sum;
       if (rounding_.end > 0) {
@@ -286,13 +288,14 @@ bool HostReduction::add_ready(std::int64_t ready) {
   for (std::size_t index = 0; index < done_.size(); ++index) {
     const auto bucket = bucket_of(rank_, static_cast<std::int64_t>(index));
     if (bucket.begin < ready) break;
-    if (done_[index] || arrived_[index] < remote_pieces_) continue;
+    if (done_[index] || arrived_[index] < remote_partial_sums_) continue;
     const auto offset = bucket.begin - shards_[rank_].begin;
     std::vector<const float*> parts;
-    for (const float* piece : pieces_) parts.push_back(piece + offset);
+    for (const float* partial_sum : partial_sums_) parts.push_back(partial_sum + offset);
     for (const auto& source : sources_) {
-      for (auto piece = source.first; rounding_.end > 0 && piece < source.first + source.count; ++piece) {
-        auto* const values = const_cast<float*>(parts[piece]);
+      for (auto partial_sum = source.first; rounding_.end > 0 && partial_sum < source.first + source.count;
+           ++partial_sum) {
+        auto* const values = const_cast<float*>(parts[partial_sum]);
         decode(message_of(values), bucket, values);
       }
     }

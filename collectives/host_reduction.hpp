@@ -22,11 +22,11 @@ inline constexpr const char* exchange_thread_name = "lockstep-sums";
 /// world size and any grouping of the ranks into hosts.
 ///
 /// Every rank has a few flat buffers for the subtree sums of its leaves, which LeafWalk numbers. When the
-/// ranks of a group have published a bucket, the one that stands for its owner adds the group's pieces and
-/// sends what is left over to the owner, who adds everybody's in tree order. Local rank i of another group is
-/// stood for by local rank i mod local_size, so all ranks of a host take part in its exchange. Where there
-/// are other groups, a thread of its own does all this beside the backward pass: progress does not depend on
-/// when the program happens to call MPI. Between start() and finish() no other thread may call MPI
+/// ranks of a group have published a bucket, the one that stands for its owner adds the group's partial sums
+/// and sends what is left over to the owner, who adds everybody's in tree order. Local rank i of another
+/// group is stood for by local rank i mod local_size, so all ranks of a host take part in its exchange. Where
+/// there are other groups, a thread of its own does all this beside the backward pass: progress does not
+/// depend on when the program happens to call MPI. Between start() and finish() no other thread may call MPI
 /// (MPI_THREAD_SERIALIZED). Bytes and messages: docs/collectives.md.
 class HostReduction {
  public:
@@ -48,14 +48,15 @@ class HostReduction {
   /// Begins the sum of one step, into `sum`, float32 [this rank's shard]. The buffers must not be written
   /// before, or peers of the group could take old values for new.
   void start(float* sum);
-  /// From now on elements [from, elements) of this rank's left-over pieces are final; `from` only falls.
+  /// From now on elements [from, elements) of this rank's left-over partial sums are final; `from` only
+  /// falls.
   void publish(std::int64_t from);
   /// Collective: publishes the rest, and returns when `sum` is complete and no rank reads this rank's
   /// buffers any more. Throws CollectiveError.
   void finish();
 
  private:
-  /// A node that the group has left over for others: pieces [begin, end) of the group, and how they are
+  /// A node that the group has left over for others: partial sums [begin, end) of the group, and how they are
   /// added.
   struct Output {
     std::size_t begin, end;
@@ -68,7 +69,7 @@ class HostReduction {
     std::vector<std::byte> messages = {};  ///< of all its buckets, where they are encoded
   };
   struct Published;
-  struct Pieces;
+  struct PartialSums;
 
   void find_memory(std::int64_t leaves);
   void plan_sums(std::int64_t leaves);
@@ -96,28 +97,29 @@ class HostReduction {
   std::int64_t elements_, bucket_;
   Rounding rounding_;
   SharedBlock memory_, published_;
-  std::vector<float*> buffers_;       ///< of this rank
-  std::vector<float*> group_pieces_;  ///< what the ranks of the group have left over, in tree order
+  std::vector<float*> buffers_;             ///< of this rank
+  std::vector<float*> group_partial_sums_;  ///< what the ranks of the group have left over, in tree order
   std::vector<Output> outputs_;
   std::vector<Transfer> transfers_;
-  /// All pieces of this rank's shard in tree order: those of the group in place (their shard), the others' in
-  /// `received_`; and how they are added.
-  std::vector<const float*> pieces_;
+  /// All partial sums of this rank's shard in tree order: those of the group in place (their shard), the
+  /// others' in `received_`; and how they are added.
+  std::vector<const float*> partial_sums_;
   std::vector<Merge> merges_;
   std::vector<float> received_;
   std::vector<std::byte> received_messages_;  ///< where they are encoded; each at its values' place
-  /// Who sends what: of each other group the rank that stands for this one, and its pieces among `pieces_`.
+  /// Who sends what: of each other group the rank that stands for this one, and its partial sums among
+  /// `partial_sums_`.
   struct Source {
     int rank;
     std::size_t first, count;
   };
   std::vector<Source> sources_;
-  std::int64_t remote_pieces_ = 0;
+  std::int64_t remote_partial_sums_ = 0;
 
   // The step under way.
   float* sum_ = nullptr;
   std::int64_t step_ = 0;
-  std::vector<std::int64_t> arrived_;  ///< pieces, of each bucket of this rank's shard
+  std::vector<std::int64_t> arrived_;  ///< partial sums, of each bucket of this rank's shard
   std::int64_t added_ = 0;             ///< buckets
   std::vector<bool> done_;             ///< of each bucket
   std::thread thread_;

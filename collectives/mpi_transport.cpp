@@ -212,9 +212,9 @@ std::string MpiTransport::describe_ranks(std::vector<int> ranks) const {
   return text;
 }
 
-void MpiTransport::add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
-                            std::int64_t count, GradientFormat format) {
-  lockstep::add_tree(pieces, merges, sum, count, format);
+void MpiTransport::add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges,
+                            float* sum, std::int64_t count, GradientFormat format) {
+  lockstep::add_tree(partial_sums, merges, sum, count, format);
 }
 
 void* MpiTransport::scratch(std::size_t bytes) {

@@ -29,7 +29,7 @@ class MpiTransport final : public Transport {
   int rank() const override { return rank_; }
   int world_size() const override { return world_size_; }
   void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override;
-  void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+  void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
                 std::int64_t count, GradientFormat format) override;
   void* scratch(std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;

@@ -27,9 +27,9 @@ NcclReduction::NcclReduction(NcclTransport& transport, std::int64_t leaves, std:
       world_size_(transport.world_size()),
       shards_(std::move(shards)),
       sum_(sum),
-      piece_ranks_(ranks_of_pieces(leaves, world_size_)),
+      partial_sum_ranks_(ranks_of_partial_sums(leaves, world_size_)),
       merges_(merge_schedule(leaves, world_size_)) {
-  own_pieces_ = std::ranges::count(piece_ranks_, rank_);
+  own_partial_sums_ = std::ranges::count(partial_sum_ranks_, rank_);
   cut({rounding.end, elements}, GradientFormat::float32, shortest);
   cut({0, rounding.end}, rounding.format, shortest);
 
@@ -39,11 +39,12 @@ NcclReduction::NcclReduction(NcclTransport& transport, std::int64_t leaves, std:
     bucket.outbox = std::exchange(parts, parts + part);
     largest_part = std::max(largest_part, part);
     const auto bytes = bytes_of(bucket.format);
-    received_bytes = std::max(received_bytes, bytes * part * (std::ssize(piece_ranks_) - own_pieces_));
+    received_bytes =
+        std::max(received_bytes, bytes * part * (std::ssize(partial_sum_ranks_) - own_partial_sums_));
     if (bucket.format != GradientFormat::float32)
-      encoded_bytes = std::max(encoded_bytes, bytes * in_units(bucket.range.size()) * own_pieces_);
+      encoded_bytes = std::max(encoded_bytes, bytes * in_units(bucket.range.size()) * own_partial_sums_);
   }
-  transport_.reserve_sums(std::ssize(piece_ranks_), largest_part);
+  transport_.reserve_sums(std::ssize(partial_sum_ranks_), largest_part);
   const auto outbox_bytes = std::int64_t{sizeof(float)} * parts;
   const auto all_bytes = static_cast<std::size_t>(outbox_bytes + received_bytes + encoded_bytes);
   outbox_ = static_cast<float*>(transport_.async_memory(all_bytes));
@@ -83,33 +84,34 @@ void NcclReduction::publish(std::int64_t from) {
     transport_.mark_computed(computed_++);
 }
 
-void NcclReduction::send(std::span<float* const> pieces) {
-  if (std::ssize(pieces) != own_pieces_) {
-    throw Error(ExitCode::bug, "the sum was given " + std::to_string(pieces.size()) + " pieces",
+void NcclReduction::send(std::span<float* const> partial_sums) {
+  if (std::ssize(partial_sums) != own_partial_sums_) {
+    throw Error(ExitCode::bug, "the sum was given " + std::to_string(partial_sums.size()) + " partial sums",
                 "rank " + std::to_string(rank_) + " of " + std::to_string(world_size_) + " has " +
-                    std::to_string(own_pieces_) + " left-over nodes");
+                    std::to_string(own_partial_sums_) + " left-over nodes");
   }
   publish(0);
   computed_ = 0;
   for (std::size_t s = 0; s < buckets_.size(); ++s) {
     transport_.follow(s);
-    sum_part(buckets_[s], pieces);
+    sum_part(buckets_[s], partial_sums);
   }
   hand_out();
 }
 
 void NcclReduction::finish() { transport_.finish_async(); }
 
-/// Everybody's pieces of this rank's part come here, and are added: what is of its own shard to its place.
-void NcclReduction::sum_part(const Bucket& bucket, std::span<float* const> own_pieces) {
+/// Everybody's partial sums of this rank's part come here, and are added: what is of its own shard to its
+/// place.
+void NcclReduction::sum_part(const Bucket& bucket, std::span<float* const> own_partial_sums) {
   const auto bytes = bytes_of(bucket.format);
   const auto& [begin, end] = bucket.range;
   std::vector<const std::byte*> own;  // from the begin of the bucket
-  for (const float* piece : own_pieces) {
-    own.push_back(reinterpret_cast<const std::byte*>(piece + begin));
+  for (const float* partial_sum : own_partial_sums) {
+    own.push_back(reinterpret_cast<const std::byte*>(partial_sum + begin));
     if (bucket.format == GradientFormat::float32) continue;
     auto* const codes = encoded_ + bytes * in_units(end - begin) * (std::ssize(own) - 1);
-    transport_.encode_async(piece + begin, reinterpret_cast<std::uint16_t*>(codes), bucket.format,
+    transport_.encode_async(partial_sum + begin, reinterpret_cast<std::uint16_t*>(codes), bucket.format,
                             end - begin);
     own.back() = codes;
   }
@@ -118,21 +120,21 @@ void NcclReduction::sum_part(const Bucket& bucket, std::span<float* const> own_p
     const int peer = (rank_ + distance) % world_size_;
     const auto part = part_of(bucket, peer);
     if (part.size() == 0) continue;
-    for (const auto* piece : own)
+    for (const auto* partial_sum : own)
       outgoing.push_back(
-          {peer, piece + bytes * (part.begin - begin), static_cast<std::size_t>(bytes * part.size())});
+          {peer, partial_sum + bytes * (part.begin - begin), static_cast<std::size_t>(bytes * part.size())});
   }
   const auto part = part_of(bucket, rank_);
   std::vector<Incoming> incoming;
-  std::vector<const std::byte*> pieces;  // from the begin of the part
+  std::vector<const std::byte*> partial_sums;  // from the begin of the part
   auto next_own = own.begin();
   auto* next = received_;
-  for (const int owner : piece_ranks_) {
+  for (const int owner : partial_sum_ranks_) {
     if (owner == rank_) {
-      pieces.push_back(*next_own++ + bytes * (part.begin - begin));
+      partial_sums.push_back(*next_own++ + bytes * (part.begin - begin));
       continue;
     }
-    pieces.push_back(next);
+    partial_sums.push_back(next);
     if (part.size() > 0) incoming.push_back({owner, next, static_cast<std::size_t>(bytes * part.size())});
     next += bytes * in_units(part.size());
   }
@@ -144,7 +146,8 @@ void NcclReduction::sum_part(const Bucket& bucket, std::span<float* const> own_p
     float* const sum = owner == rank_ ? sum_ + (elements.begin - shard.begin)
                                       : outbox_ + bucket.outbox + (elements.begin - part.begin);
     std::vector<const void*> parts;
-    for (const auto* piece : pieces) parts.push_back(piece + bytes * (elements.begin - part.begin));
+    for (const auto* partial_sum : partial_sums)
+      parts.push_back(partial_sum + bytes * (elements.begin - part.begin));
     transport_.add_tree_async(parts, merges_, sum, elements.size(), bucket.format);
   }
 }

@@ -23,9 +23,9 @@ class NcclReduction {
   /// The same arguments on all ranks but `sum`. `leaves`: micro-batches of a step. `shards`: for every rank
   /// the elements of the flat buffer that it receives, the same on all ranks; may be empty. `elements`: of
   /// the flat buffer. `sum`: device memory, float32 [this rank's shard]. `rounding`: which elements are
-  /// rounded to 16 bits at every node of the tree, and travel as such; the pieces must be so rounded already.
-  /// `shortest`: elements of a bucket at least. One at a time over a transport. Not collective. Throws Error
-  /// (out of memory).
+  /// rounded to 16 bits at every node of the tree, and travel as such; the partial sums must be so rounded
+  /// already. `shortest`: elements of a bucket at least. One at a time over a transport. Not collective.
+  /// Throws Error (out of memory).
   NcclReduction(NcclTransport& transport, std::int64_t leaves, std::vector<Range> shards,
                 std::int64_t elements, float* sum, Rounding rounding = {},
                 std::int64_t shortest = std::int64_t{1} << 18);
@@ -34,12 +34,12 @@ class NcclReduction {
   /// and might wait for messages that are under way. Throws CollectiveError.
   void connect();
   /// The legacy default stream has been given all that computes elements [from, elements) of this rank's
-  /// pieces; `from` only falls until send(). Not collective; any thread may call it.
+  /// partial sums; `from` only falls until send(). Not collective; any thread may call it.
   void publish(std::int64_t from);
-  /// Collective: publishes the rest, and gives the GPU the whole sum. `pieces`: device memory, float32
+  /// Collective: publishes the rest, and gives the GPU the whole sum. `partial_sums`: device memory, float32
   /// [elements] for each node of cover(leaves, this rank's range), in that order; they must not change before
-  /// finish(). Throws CollectiveError, and Error (bug) when the number of pieces is not the tree's.
-  void send(std::span<float* const> pieces);
+  /// finish(). Throws CollectiveError, and Error (bug) when the number of partial sums is not the tree's.
+  void send(std::span<float* const> partial_sums);
   /// Collective: returns when `sum` is complete. Throws CollectiveError.
   void finish();
 
@@ -51,7 +51,7 @@ class NcclReduction {
   };
 
   void cut(Range range, GradientFormat format, std::int64_t shortest);
-  void sum_part(const Bucket& bucket, std::span<float* const> pieces);
+  void sum_part(const Bucket& bucket, std::span<float* const> partial_sums);
   void hand_out();
   Range part_of(const Bucket& bucket, int rank) const;
 
@@ -59,8 +59,8 @@ class NcclReduction {
   const int rank_, world_size_;
   std::vector<Range> shards_;
   float* sum_;
-  std::vector<int> piece_ranks_;  ///< who holds each left-over node, from left to right over the tree
-  std::int64_t own_pieces_ = 0;
+  std::vector<int> partial_sum_ranks_;  ///< who holds each left-over node, from left to right over the tree
+  std::int64_t own_partial_sums_ = 0;
   std::vector<Merge> merges_;
   std::vector<Bucket> buckets_;
   std::size_t computed_ = 0;  ///< buckets of this step

@@ -202,9 +202,9 @@ void NcclTransport::abort() {
   done.wait_for(std::min<std::chrono::milliseconds>(deadline_, abort_patience));
 }
 
-void NcclTransport::add_tree_async(std::span<const void* const> pieces, std::span<const Merge> merges,
+void NcclTransport::add_tree_async(std::span<const void* const> partial_sums, std::span<const Merge> merges,
                                    float* sum, std::int64_t count, GradientFormat format) {
-  start_tree_sum(pieces, format, merges, sum, count, format, comm_stream_);
+  start_tree_sum(partial_sums, format, merges, sum, count, format, comm_stream_);
 }
 
 bool NcclTransport::gather_in_place(void* buffer, std::span<const Range> byte_ranges) {

@@ -45,16 +45,16 @@ class NcclTransport final : public GpuTransport {
   void exchange_async(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming);
   /// Gives the GPU what launch_encode() does.
   void encode_async(const float* values, std::uint16_t* codes, GradientFormat format, std::int64_t count);
-  /// add_tree() of pieces in `format`, every sum rounded to it. reserve_sums() must have been called.
-  void add_tree_async(std::span<const void* const> pieces, std::span<const Merge> merges, float* sum,
+  /// add_tree() of partial sums in `format`, every sum rounded to it. reserve_sums() must have been called.
+  void add_tree_async(std::span<const void* const> partial_sums, std::span<const Merge> merges, float* sum,
                       std::int64_t count, GradientFormat format);
   /// Collective: returns when all that was given beside is done. Throws CollectiveError.
   void finish_async();
   /// As scratch(), for what goes on beside.
   void* async_memory(std::size_t bytes);
-  /// Room for sums of so many pieces of `count` elements: to take it later could wait for peers without a
-  /// deadline. As scratch() else.
-  void reserve_sums(std::int64_t pieces, std::int64_t count) { reserve_rest(pieces, count); }
+  /// Room for sums of so many partial sums of `count` elements: to take it later could wait for peers without
+  /// a deadline. As scratch() else.
+  void reserve_sums(std::int64_t partial_sums, std::int64_t count) { reserve_rest(partial_sums, count); }
 
   /// Bounds every exchange from now on.
   void set_deadline(std::chrono::milliseconds deadline) { deadline_ = deadline; }

@@ -56,11 +56,11 @@ class Transport {
   /// passes.
   virtual void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) = 0;
 
-  /// sum[i] = what `merges` (as merge_schedule() orders them) make of pieces[0][i], pieces[1][i], ...; arrays
-  /// of `count` float32, of whose values the pieces' are of `format` already, and every sum is rounded to it.
-  /// Reads every piece once and writes `sum`, which may be one of the pieces; the others are not changed. Not
-  /// collective.
-  virtual void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+  /// sum[i] = what `merges` (as merge_schedule() orders them) make of partial_sums[0][i], partial_sums[1][i],
+  /// ...; arrays of `count` float32, of whose values the partial sums' are of `format` already, and every sum
+  /// is rounded to it. Reads every partial sum once and writes `sum`, which may be one of the partial sums;
+  /// the others are not changed. Not collective.
+  virtual void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
                         std::int64_t count, GradientFormat format) = 0;
 
   /// Returns when the device has done all that this rank has given it to compute: what comes then is waiting

@@ -36,7 +36,7 @@ struct TreeNode {
   bool operator==(const TreeNode&) const = default;
 };
 
-/// One addition: piece `left` becomes piece `left` + piece `right`; `right` is then free.
+/// One addition: partial sum `left` becomes partial sum `left` + partial sum `right`; `right` is then free.
 struct Merge {
   std::int32_t left;
   std::int32_t right;
@@ -100,7 +100,7 @@ LeafWalk walk_over(std::int64_t leaves, Range range);
 std::vector<TreeNode> cover(std::int64_t leaves, Range range);
 
 /// The rank that holds each left-over node of all ranks, from left to right over the tree.
-inline std::vector<int> ranks_of_pieces(std::int64_t leaves, int world_size) {
+inline std::vector<int> ranks_of_partial_sums(std::int64_t leaves, int world_size) {
   std::vector<int> ranks;
   for (int rank = 0; rank < world_size; ++rank)
     ranks.insert(ranks.end(), cover(leaves, rank_range(leaves, rank, world_size)).size(), rank);
@@ -108,12 +108,12 @@ inline std::vector<int> ranks_of_pieces(std::int64_t leaves, int world_size) {
 }
 
 /// The additions that turn all ranks' left-over nodes, numbered from left to right over the ranks in order,
-/// into the root, which ends in piece 0.
+/// into the root, which ends in partial sum 0.
 std::vector<Merge> merge_schedule(std::int64_t leaves, int world_size);
 
-/// The same additions as a stack machine carries them out that pushes the pieces 0, 1, ... in order: how many
-/// times its two topmost become their sum after each push. Throws Error (bug) when `merges` do not add all
-/// `pieces`, neighbours first to their left.
-std::vector<std::int32_t> additions_after(std::int64_t pieces, std::span<const Merge> merges);
+/// The same additions as a stack machine carries them out that pushes the partial sums 0, 1, ... in order:
+/// how many times its two topmost become their sum after each push. Throws Error (bug) when `merges` do not
+/// add all `partial_sums`, neighbours first to their left.
+std::vector<std::int32_t> additions_after(std::int64_t partial_sums, std::span<const Merge> merges);
 
 }  // namespace lockstep

@@ -159,14 +159,14 @@ TEST_F(HostReductionTest, SendsWhatTheDocumentSays) {
   reduction.start(sum.data());
   reduction.finish();
   const auto& group = host.group();
-  const auto pieces =
+  const auto partial_sums =
       std::ssize(cover(leaves, {rank_range(leaves, group.first, world_size).begin,
                                 rank_range(leaves, group.first + group.size - 1, world_size).end}));
   std::int64_t bytes = 0, messages = 0;
   for (int r = 0; r < world_size; ++r) {
     if (group.has(r) || stand_in(group, r % 2) != rank) continue;
-    bytes += 4 * pieces * shards[r].size();
-    messages += pieces * ((shards[r].size() + 511) / 512);
+    bytes += 4 * partial_sums * shards[r].size();
+    messages += partial_sums * ((shards[r].size() + 511) / 512);
   }
   EXPECT_EQ(transport.sent().bytes - before.bytes, bytes);
   EXPECT_EQ(transport.sent().messages - before.messages, messages);

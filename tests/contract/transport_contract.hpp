@@ -103,10 +103,10 @@ class TransportContract : public testing::Test {
                              GradientFormat::float32);
       }
     }
-    std::vector<float*> pieces;
-    for (const auto& held : walk.held()) pieces.push_back(slot_data[held.slot]);
+    std::vector<float*> partial_sums;
+    for (const auto& held : walk.held()) partial_sums.push_back(slot_data[held.slot]);
     Array<float> sum(*under_test, shards[rank].size());
-    reduce_scatter(transport(), leaves, pieces, shards, sum.data(), rounding);
+    reduce_scatter(transport(), leaves, partial_sums, shards, sum.data(), rounding);
     std::vector<std::uint32_t> bits;
     for (const float value : sum.get()) bits.push_back(std::bit_cast<std::uint32_t>(value));
     return bits;
@@ -224,24 +224,24 @@ TYPED_TEST_P(TransportContract, ReduceScatterRepeatedAHundredTimesGivesTheSameBi
   }
 }
 
-TYPED_TEST_P(TransportContract, ReduceScatterLeavesItsPiecesAlone) {
+TYPED_TEST_P(TransportContract, ReduceScatterLeavesItsPartialSumsAlone) {
   const std::int64_t count = 1000;
   const auto shards = this->uneven_shards(count);
-  Array<float> piece(*this->under_test, count);
-  piece.set(std::vector<float>(count, 1.5F));
+  Array<float> partial_sum(*this->under_test, count);
+  partial_sum.set(std::vector<float>(count, 1.5F));
   Array<float> sum(*this->under_test, shards[this->rank].size());
-  float* const pieces[] = {piece.data()};
-  reduce_scatter(this->transport(), this->world_size, pieces, shards, sum.data());
-  const auto after = piece.get();
+  float* const partial_sums[] = {partial_sum.data()};
+  reduce_scatter(this->transport(), this->world_size, partial_sums, shards, sum.data());
+  const auto after = partial_sum.get();
   for (std::int64_t i = 0; i < count; ++i) {
     ASSERT_EQ(after[i], 1.5F) << "element " << i;
   }
 }
 
-TYPED_TEST_P(TransportContract, ReduceScatterRefusesTheWrongNumberOfPieces) {
+TYPED_TEST_P(TransportContract, ReduceScatterRefusesTheWrongNumberOfPartialSums) {
   const auto shards = this->even_shards(10);
-  const std::vector<float*> pieces(50, nullptr);
-  EXPECT_THROW(reduce_scatter(this->transport(), 16, pieces, shards, nullptr), Error);
+  const std::vector<float*> partial_sums(50, nullptr);
+  EXPECT_THROW(reduce_scatter(this->transport(), 16, partial_sums, shards, nullptr), Error);
 }
 
 TYPED_TEST_P(TransportContract, AllGatherBringsAllRangesToAllRanks) {
@@ -310,8 +310,8 @@ REGISTER_TYPED_TEST_SUITE_P(
     TransportContract, ExchangeBringsEveryMessageToItsPeerInOrder, ReduceScatterOfWholeNumbersIsExact,
     ReduceScatterOfAwkwardFloatsIsBitEqualToTheTree, ReduceScatterRoundsEveryNodeToTheFormatOfTheGradients,
     AwkwardFloatsTellTheTreeFromAnotherOrder, ReduceScatterOfShardsLargerThanABucketIsBitEqualToTheTree,
-    ReduceScatterRepeatedAHundredTimesGivesTheSameBits, ReduceScatterLeavesItsPiecesAlone,
-    ReduceScatterRefusesTheWrongNumberOfPieces, AllGatherBringsAllRangesToAllRanks,
+    ReduceScatterRepeatedAHundredTimesGivesTheSameBits, ReduceScatterLeavesItsPartialSumsAlone,
+    ReduceScatterRefusesTheWrongNumberOfPartialSums, AllGatherBringsAllRangesToAllRanks,
     BroadcastReachesAllRanksFromEveryRoot, GatherBytesReturnsEverybodysBytesInRankOrder,
     BarrierLetsNobodyGoBeforeAllHaveCome, PeersThatLiveAreNotReported);
 

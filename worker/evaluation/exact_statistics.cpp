@@ -48,7 +48,7 @@ at::Tensor with_exact_statistics(Transport& host, const Compute& compute, const 
   leave_if_asked(host);
   const auto shards = workload.layout.shards(host.world_size());
   auto sum = at::zeros({shards[host.rank()].size()}, compute.device);
-  reduce_scatter(compute.transport(host), micro_batches, tree.pieces(), shards, sum.data_ptr<float>());
+  reduce_scatter(compute.transport(host), micro_batches, tree.partial_sums(), shards, sum.data_ptr<float>());
   const auto sums = gather_shards(host, workload.layout, sum);
   auto result = weights.clone();
   for (const auto& entry : workload.layout.entries()) {

@@ -90,7 +90,7 @@ void GradientSum::end_leaf() {
 /// The GPU still computes what it was given; messages and sums wait there for what they need of it.
 void GradientSum::send() {
 #ifdef LOCKSTEP_WITH_NCCL
-  if (over_nccl_) over_nccl_->send(tree_->pieces());
+  if (over_nccl_) over_nccl_->send(tree_->partial_sums());
 #endif
   // So that a slow GPU shows as computing, and not as a wait for ranks that have long been there.
   if (compute_.between_gpus) compute_.between_gpus->finish_computing();
@@ -108,7 +108,7 @@ at::Tensor GradientSum::finish() {
     return sum_;
   }
 #endif
-  reduce_scatter(*compute_.between_gpus, leaves_, tree_->pieces(), shards_, sum_.data_ptr<float>(),
+  reduce_scatter(*compute_.between_gpus, leaves_, tree_->partial_sums(), shards_, sum_.data_ptr<float>(),
                  rounding_);
   return sum_;
 }

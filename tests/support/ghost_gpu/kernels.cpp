@@ -33,9 +33,10 @@ bool names(const std::string& kernel, std::string_view part) {
 
 Work tree_sum(const TreeSum& launch, std::int64_t count) {
   const std::size_t bytes = sizeof(float) * count;
-  const auto bytes_of_piece = launch.stored == GradientFormat::float32 ? bytes : bytes / 2;
+  const auto bytes_of_partial_sum = launch.stored == GradientFormat::float32 ? bytes : bytes / 2;
   Work work;
-  for (int p = 0; p < launch.size; ++p) work.accesses.push_back({launch.piece[p], bytes_of_piece, false});
+  for (int p = 0; p < launch.size; ++p)
+    work.accesses.push_back({launch.partial_sum[p], bytes_of_partial_sum, false});
   if (launch.sum != nullptr) work.accesses.push_back({launch.sum, bytes, true});
   if (launch.held > 0) work.accesses.push_back({launch.rest, launch.held * bytes, false});
   if (launch.sum == nullptr) {
