@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "collectives/broadcast.hpp"
+#include "collectives/nccl_reduction.hpp"
 #include "collectives/pending_messages.hpp"
 #include "collectives/tree_sum_kernel.hpp"
 #include "common/log.hpp"
@@ -234,6 +235,13 @@ bool NcclTransport::gather_in_place(void* buffer, std::span<const Range> byte_ra
   if (const auto own = byte_ranges[rank()].size(); own > 0) note_sent(std::ssize(awaited_), own);
   wait_for_peers(stream_);
   return true;
+}
+
+std::unique_ptr<Reduction> NcclTransport::make_reduction(ReductionShape shape) {
+  auto reduction = std::make_unique<NcclReduction>(*this, std::move(shape));
+  barrier(host_);  // a rank without memory for it has left: here it is missed at once
+  reduction->connect();
+  return reduction;
 }
 
 void* NcclTransport::async_memory(std::size_t bytes) { return at_least(bytes, async_memory_); }

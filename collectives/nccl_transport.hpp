@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ class NcclTransport final : public GpuTransport {
   /// ncclAllGather where all ranges are of one size and lie in rank order, else a group of ncclBroadcast.
   bool gather_in_place(void* buffer, std::span<const Range> byte_ranges) override;
   void check_peers() override;
+  /// NcclReduction.
+  std::unique_ptr<Reduction> make_reduction(ReductionShape shape) override;
   std::string name() const override { return "nccl"; }
 
   /// Notes what the legacy default stream has been given to compute so far as `mark`: 0, 1, ... Not

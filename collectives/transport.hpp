@@ -1,9 +1,11 @@
-// The one virtual interface of the project: how bytes move between ranks, and where sums are computed.
+// The first virtual interface of the project (the second is Reduction): how bytes move between ranks, and
+// where sums are computed.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -13,6 +15,9 @@
 #include "common/error.hpp"
 
 namespace lockstep {
+
+class Reduction;
+struct ReductionShape;
 
 /// A peer died, stopped answering or reported an error while this rank waited for it.
 class CollectiveError : public Error {
@@ -72,6 +77,9 @@ class Transport {
                                [[maybe_unused]] std::span<const Range> byte_ranges) {
     return false;
   }
+
+  /// Collective: the reduction of gradients in this transport's memory, over it; see reduction.hpp.
+  virtual std::unique_ptr<Reduction> make_reduction(ReductionShape shape);
 
   /// Scratch memory that exchange() and add_tree() accept, at least `bytes` long; the same block grows from
   /// call to call, so what an earlier call returned is no longer valid.

@@ -23,6 +23,17 @@ inline Range common_part(Range a, Range b) {
   return {begin, std::max(begin, std::min(a.end, b.end))};
 }
 
+/// True when the ranges follow one another within [0, end): they may be empty and leave gaps, but not
+/// overlap.
+inline bool in_order(std::span<const Range> ranges, std::int64_t end) {
+  std::int64_t last = 0;
+  for (const auto& range : ranges) {
+    if (range.begin < last || range.end < range.begin) return false;
+    last = range.end;
+  }
+  return last <= end;
+}
+
 /// The part of [0, count) that `rank` of `world_size` owns: contiguous, in rank order, sizes differ by at
 /// most one; empty for some ranks when world_size > count.
 Range rank_range(std::int64_t count, int rank, int world_size);

@@ -107,9 +107,10 @@ TEST_F(NcclFaults, PeersThatAreSilentBesideTheComputingAreNamedAtTheDeadline) {
   const auto sum = under_test.allocate(sizeof(float) * 1000);
   std::vector<Range> shards;
   for (int r = 0; r < world_size; ++r) shards.push_back({1000 * r, 1000 * (r + 1)});
-  NcclReduction reduction(under_test.nccl(), world_size, shards, elements, static_cast<float*>(sum.get()));
+  NcclReduction reduction(under_test.nccl(), {world_size, shards, elements});
   float* const partial_sums[] = {static_cast<float*>(partial_sum.get())};
   reduction.connect();
+  reduction.start(static_cast<float*>(sum.get()));
   reduction.send(partial_sums);
   faults().silent_peers = true;
   const auto text = failure_of([&] { reduction.finish(); });

@@ -14,8 +14,7 @@ class NcclReductionContract : public TransportContract<UnderTest> {
                        const std::vector<Range>& shards, Rounding rounding = {}) {
     const auto shard = shards[this->rank];
     Array<float> sum(*this->under_test, shard.size());
-    NcclReduction reduction(this->under_test->nccl(), leaves, shards, elements, sum.data(), rounding,
-                            elements / 5);
+    NcclReduction reduction(this->under_test->nccl(), {leaves, shards, elements, rounding}, elements / 5);
     reduction.connect();
     const auto own = walk_over(leaves, rank_range(leaves, this->rank, this->world_size));
     std::vector<Array<float>> arrays;
@@ -36,6 +35,7 @@ class NcclReductionContract : public TransportContract<UnderTest> {
           values.push_back(rounded_sum(of_step, rounding, i, begin, end));
         arrays[partial_sum].set(values);
       }
+      reduction.start(sum.data());
       for (auto i = elements; i > 0; i -= std::min<std::int64_t>(i, 97)) reduction.publish(i);
       reduction.send(partial_sums);
       reduction.finish();
@@ -73,7 +73,8 @@ TYPED_TEST_P(NcclReductionContract, RoundsEveryNodeToTheFormatInWhichGradientsTr
 TYPED_TEST_P(NcclReductionContract, RefusesTheWrongNumberOfPartialSums) {
   const auto shards = this->even_shards(10);
   Array<float> sum(*this->under_test, 10);
-  NcclReduction reduction(this->under_test->nccl(), 16, shards, 10, sum.data());
+  NcclReduction reduction(this->under_test->nccl(), {16, shards, 10});
+  reduction.start(sum.data());
   const std::vector<float*> partial_sums(50, nullptr);
   EXPECT_THROW(reduction.send(partial_sums), Error);
 }
