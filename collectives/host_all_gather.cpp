@@ -1,3 +1,4 @@
+// tests/regression/planted/flips_weight.cpp replaces this file at link time.
 #include "collectives/all_gather.hpp"
 
 namespace lockstep {

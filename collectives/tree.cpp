@@ -1,3 +1,4 @@
+// tests/performance/any_order_tree.cpp replaces this file at link time.
 #include "collectives/tree.hpp"
 
 #include <algorithm>
