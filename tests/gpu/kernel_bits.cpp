@@ -161,7 +161,8 @@ void add_on_gpu(const std::vector<const void*>& partial_sums, GradientFormat sto
   std::int32_t held = 0;
   for (std::size_t next = 0; next < partial_sums.size();) {
     launch.held = held;
-    for (launch.size = 0; launch.size < TreeSum::capacity && next < partial_sums.size(); ++launch.size, ++next) {
+    for (launch.size = 0; launch.size < TreeSum::capacity && next < partial_sums.size();
+         ++launch.size, ++next) {
       launch.partial_sum[launch.size] = partial_sums[next];
       launch.additions[launch.size] = static_cast<std::uint8_t>(additions[next]);
       held += 1 - additions[next];
@@ -235,8 +236,8 @@ void time_tree_sum(int leaves, std::int64_t count) {
   for (int leaf = 0; leaf < leaves; ++leaf) partial_sums.push_back(all.data() + leaf * count);
   time("tree sum of " + std::to_string(leaves) + " x " + std::to_string(count), 4.0 * count * (leaves + 1),
        [&] {
-         add_on_gpu(partial_sums, GradientFormat::float32, GradientFormat::float32, all.data() + leaves * count,
-                    nullptr, count);
+         add_on_gpu(partial_sums, GradientFormat::float32, GradientFormat::float32,
+                    all.data() + leaves * count, nullptr, count);
        });
 }
 
