@@ -1,5 +1,5 @@
-// What launches do to the memory. lockstep's own kernels run, thread by thread, as do the additions, fillings and
-// conversions of LibTorch that sums of gradients consist of; of others at most the accesses are known.
+// What launches do to the memory. lockstep's own kernels run, thread by thread, as do the additions, fillings
+// and conversions of LibTorch that sums of gradients consist of; of others at most the accesses are known.
 #include <algorithm>
 #include <array>
 #include <cstring>

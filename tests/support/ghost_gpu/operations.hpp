@@ -1,5 +1,5 @@
-// What streams and events consist of: operations, each of which runs when something waits for it, or at a random
-// moment before.
+// What streams and events consist of: operations, each of which runs when something waits for it, or at a
+// random moment before.
 #pragma once
 
 #include <deque>
