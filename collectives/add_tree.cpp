@@ -5,6 +5,7 @@
 #endif
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <vector>
 
@@ -59,6 +60,7 @@ void wait_for_stores() {
 
 void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
               std::int64_t count, GradientFormat format, Stores stores) {
+  assert(count >= 0 && !partial_sums.empty() && merges.size() + 1 == partial_sums.size());
   if (count == 0) return;
   if (merges.empty()) {
     if (sum != partial_sums[0]) std::memcpy(sum, partial_sums[0], sizeof(float) * count);
@@ -71,6 +73,7 @@ void add_tree(std::span<const float* const> partial_sums, std::span<const Merge>
     for (std::size_t i = 0; i < partial_sums.size(); ++i) at[i] = partial_sums[i] + begin;
     for (std::size_t m = 0; m < merges.size(); ++m) {
       const auto [left, right] = merges[m];
+      assert(left >= 0 && left < std::ssize(partial_sums) && right >= 0 && right < std::ssize(partial_sums));
       const bool last = m + 1 == merges.size();
       float* const to = last ? sum + begin : between.data() + left * block;
       const bool past = last && stores == Stores::past_caches && format == GradientFormat::float32;

@@ -2,6 +2,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+#include <cassert>
 #include <exception>
 #include <utility>
 #include <vector>
@@ -60,6 +62,10 @@ void GpuTransport::reserve_rest(std::int64_t partial_sums, std::int64_t count) {
 void GpuTransport::start_tree_sum(std::span<const void* const> partial_sums, GradientFormat stored,
                                   std::span<const Merge> merges, float* sum, std::int64_t count,
                                   GradientFormat format, CUstream_st* stream) {
+  assert(count == 0 ||
+         std::ranges::none_of(partial_sums, [](const void* values) { return values == nullptr; }));
+  assert(std::ssize(partial_sums) <= TreeSum::capacity ||
+         rest_.bytes >= sizeof(float) * TreeSum::depth * static_cast<std::size_t>(count));
   const auto additions = additions_after(std::ssize(partial_sums), merges);
   if (count == 0 || (partial_sums.size() == 1 && partial_sums[0] == sum)) return;
   TreeSum launch;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -128,10 +129,12 @@ void HostMemory::find_groups(const std::function<bool(int, int)>& together) {
 }
 
 const RankGroup& HostMemory::group_of(int rank) const {
+  assert(rank >= 0 && rank < transport_.world_size());
   return *std::ranges::find_if(groups_, [&](const auto& group) { return group.has(rank); });
 }
 
 HostMemory::Control& HostMemory::control(int local_rank) const {
+  assert(local_rank >= 0 && local_rank < local_size());
   return reinterpret_cast<Control*>(controls_.data())[local_rank];
 }
 
@@ -187,10 +190,14 @@ SharedBlock HostMemory::allocate(std::size_t bytes) {
 
 void HostMemory::barrier() {
   if (!shared()) return;
+  assert(control(local_rank()).barriers.load(std::memory_order_relaxed) == barriers_ &&
+         "only this rank counts its barriers");
   ++barriers_;
   control(local_rank()).barriers.store(barriers_, std::memory_order_release);
   const auto has_come = [this](int r) {
-    return control(r).barriers.load(std::memory_order_acquire) >= barriers_;
+    const auto theirs = control(r).barriers.load(std::memory_order_acquire);
+    assert(theirs + 1 >= barriers_ && theirs <= barriers_ + 1 && "nobody is more than one barrier away");
+    return theirs >= barriers_;
   };
   int next = 0;  // all before it have come
   const auto all_have = [&] {

@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cassert>
 #include <exception>
 #include <future>
 #include <thread>
@@ -76,6 +77,8 @@ bool NcclTransport::start_exchange(std::span<const Outgoing> outgoing, std::span
   awaited_.clear();
   for (const auto& message : incoming) awaited_.push_back(message.peer);
   for (const auto& message : outgoing) awaited_.push_back(message.peer);
+  assert(std::ranges::all_of(awaited_,
+                             [&](int peer) { return peer >= 0 && peer < world_size() && peer != rank(); }));
   if (awaited_.empty()) return false;
   check_nccl(ncclGroupStart());
   auto result = ncclSuccess;
@@ -102,6 +105,7 @@ void NcclTransport::mark_computed(std::size_t mark) {
 }
 
 void NcclTransport::follow(std::size_t mark) {
+  assert(mark < marks_.size() && "mark_computed() comes first");
   check_cuda(cudaStreamWaitEvent(comm_stream_, marks_[mark], 0), "wait for what is computed");
 }
 
@@ -209,6 +213,7 @@ void NcclTransport::add_tree_async(std::span<const void* const> partial_sums, st
 }
 
 bool NcclTransport::gather_in_place(void* buffer, std::span<const Range> byte_ranges) {
+  assert(std::ssize(byte_ranges) == world_size());
   await_all_ranks("the gathering over NCCL");
   if (awaited_.empty()) return true;
   auto* const bytes = static_cast<std::byte*>(buffer) + byte_ranges[0].begin;

@@ -1,6 +1,8 @@
 #include "collectives/reduce_scatter.hpp"
 
 #include <algorithm>
+#include <cassert>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -82,6 +84,8 @@ void reduce_scatter(Transport& transport, std::int64_t leaves, std::span<float* 
                 "rank " + std::to_string(rank) + " of " + std::to_string(transport.world_size()) + " has " +
                     std::to_string(own) + " left-over nodes of " + std::to_string(leaves) + " micro-batches");
   }
+  assert(in_order(shards, std::numeric_limits<std::int64_t>::max()));
+  assert(rounding.end >= 0 && (sum != nullptr || shards[rank].size() == 0));
   std::int64_t largest = 0;
   for (const auto& shard : shards) largest = std::max(largest, shard.size());
   const auto partial_sums = std::ssize(job.partial_sum_ranks);

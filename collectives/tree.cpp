@@ -2,12 +2,14 @@
 #include "collectives/tree.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 #include "common/error.hpp"
 
 namespace lockstep {
 
 Range rank_range(std::int64_t count, int rank, int world_size) {
+  assert(count >= 0 && rank >= 0 && rank < world_size);
   return {count * rank / world_size, count * (rank + 1) / world_size};
 }
 
@@ -20,6 +22,7 @@ TreeNode TreeWalk::promoted(TreeNode node) const {
 }
 
 std::vector<Merge> TreeWalk::push(TreeNode node, std::int32_t slot) {
+  assert(node.level >= 0 && node.index >= 0 && (node.index << node.level) < leaves_);
   std::vector<Merge> merges;
   node = promoted(node);
   while (!held_.empty() && node.index % 2 == 1 && held_.back().node.level == node.level &&
@@ -34,6 +37,7 @@ std::vector<Merge> TreeWalk::push(TreeNode node, std::int32_t slot) {
 }
 
 LeafWalk::Step LeafWalk::push(std::int64_t leaf) {
+  assert(leaf >= 0);
   const auto slot = static_cast<std::int32_t>(std::ranges::find(used_, false) - used_.begin());
   Step step{slot, false, walk_.push({0, leaf}, slot)};
   if (step.merges.empty()) {
