@@ -35,7 +35,7 @@ void add(const float* left, const float* right, float* sum, std::int64_t count, 
   }
 }
 
-/// False, with nothing done, where `sum` is not aligned or the processor has no such stores.
+/// Returns false, with nothing done, if `sum` is not aligned or the processor has no such stores.
 bool add_past_caches([[maybe_unused]] const float* left, [[maybe_unused]] const float* right,
                      [[maybe_unused]] float* sum, [[maybe_unused]] std::int64_t count) {
 #ifdef __AVX__
@@ -49,7 +49,8 @@ bool add_past_caches([[maybe_unused]] const float* left, [[maybe_unused]] const 
 #endif
 }
 
-/// The stores to come, which tell others of the sum, do not wait for these by themselves.
+/// Stores past the caches are weakly ordered: without a fence, the store that publishes the sum could become
+/// visible first.
 void wait_for_stores() {
 #ifdef __AVX__
   _mm_sfence();

@@ -17,7 +17,7 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
-/// What `a` and `b` both have; empty where that is nothing.
+/// The intersection of `a` and `b`; empty if there is none.
 inline Range common_part(Range a, Range b) {
   const auto begin = std::max(a.begin, b.begin);
   return {begin, std::max(begin, std::min(a.end, b.end))};
@@ -54,9 +54,9 @@ struct Merge {
   bool operator==(const Merge&) const = default;
 };
 
-/// Walks the tree from left to right as a streaming binary counter: give it neighbouring nodes in order and
-/// it says which additions have become possible. Works for the leaves of one rank and for the left-over nodes
-/// of all ranks alike.
+/// Walks the tree from left to right as a streaming binary counter: it is given neighbouring nodes in order,
+/// and returns which additions have become possible. The nodes may be the leaves of one rank, or the
+/// left-over nodes of all ranks.
 class TreeWalk {
  public:
   /// `leaves` >= 1.
@@ -104,7 +104,7 @@ class LeafWalk {
   std::vector<bool> used_;
 };
 
-/// What a rank's walk over all leaves of `range` comes to.
+/// The walk after all leaves of `range`.
 LeafWalk walk_over(std::int64_t leaves, Range range);
 
 /// The nodes that remain when one rank has added all it can of its `range`, from left to right.

@@ -11,9 +11,9 @@
 
 namespace lockstep {
 
-/// What one launch does: pushes the partial sums on a stack, one after the other, and adds so many of its
-/// topmost two after each. It is a kernel's argument, of which 4 KiB are portable; more partial sums take
-/// several launches.
+/// The argument of one launch: push each partial sum on a stack, and after each replace the top two entries
+/// by their sum so many times. Kernel arguments are portable up to 4 KiB, so more partial sums take several
+/// launches.
 struct TreeSum {
   static constexpr int capacity = 256;  ///< partial sums
   static constexpr int depth = 40;      ///< of the stack, which has log2(micro-batches) + 1 at most
@@ -64,8 +64,8 @@ LOCKSTEP_HOST_DEVICE inline void tree_sum_thread(const TreeSum& launch, std::int
 /// Starts it on `stream`, for arrays of `count` >= 1 elements of device memory.
 cudaError_t launch_tree_sum(const TreeSum& launch, std::int64_t count, cudaStream_t stream);
 
-/// Loads the code of all kernels here. CUDA does so at the first launch otherwise, and may then wait for all
-/// that the GPU has been given before.
+/// Loads the code of all kernels here. Otherwise CUDA does so at the first launch, and may then wait for all
+/// earlier work of the GPU.
 cudaError_t load_kernels();
 
 LOCKSTEP_HOST_DEVICE inline void encode_thread(const float* values, std::uint16_t* codes,
