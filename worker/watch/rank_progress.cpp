@@ -77,7 +77,7 @@ std::string place_in_run() {
 }
 
 void stamp_phase(Phase phase, Clock::duration time) {
-  assert(static_cast<int>(phase) >= 0 && static_cast<std::size_t>(phase) < phase_count);
+  assert(static_cast<std::size_t>(phase) < phase_count);
   auto& page = stamps();
   if (const int before = page.phase.load(std::memory_order_relaxed); before >= 0) {
     auto& longest = page.longest_ns[before];
