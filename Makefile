@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests configure build train test fuzz bench bench-all ablation docs format install clean
+.PHONY: help setup setup-tests configure build train test test-sanitized fuzz bench bench-all ablation docs format install clean
 
 ARGS ?=
 CONFIG ?= configs/quickstart.toml
@@ -19,7 +19,7 @@ BENCH = $(MAKE) --no-print-directory configure && ninja -C build $(NINJA_QUIET) 
 	.venv/bin/python3 -m tests.performance.bench
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 	@echo '  e.g. make train ARGS="--ranks 2 --fresh"   make train CONFIG=my.toml'
 
 setup: ## install what building and training need (Debian packages, torch into .venv)
@@ -46,6 +46,9 @@ test: setup-tests ## build everything and run all tests
 	@echo "build: programs and tests"
 	@ninja -C build $(NINJA_QUIET)
 	@ctest --test-dir build --output-on-failure --no-tests=error -j 2
+
+test-sanitized: setup-tests ## build under sanitizers and run the tests that suit them, in an hour or more (KINDS="asan tsan")
+	@.venv/bin/python3 tests/sanitized/sanitized.py nightly $(KINDS)
 
 SECONDS ?= 60
 fuzz: setup-tests ## try the readers of files with libFuzzer, SECONDS for each (TARGETS)

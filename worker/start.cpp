@@ -101,7 +101,7 @@ std::string fill_state(Job& job, const Workload& workload, const Plan& plan, con
     const auto hash = hash_bytes(initial.data_ptr(), initial.nbytes());
     require_same(job.mpi, "the initial weights", hash.hex(), "use hosts with the same C library");
     if (state.on_gpu || job.memory.local_rank() == 0) state.parameters.copy_(initial);
-    job.memory.meet();
+    job.memory.barrier();
     if (state.ema.defined()) state.ema.copy_(state.own_parameters());
   }
   if (bits)

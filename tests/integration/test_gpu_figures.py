@@ -60,7 +60,7 @@ def train(worker, output, ranks, settings, small_data):
 def test_a_step_sends_the_messages_and_bytes_of_the_formula(worker, small_data, tmp_path, ranks, transport):
     result = train(worker, tmp_path / "run", ranks, MLP | {"distributed.gpu_transport": transport}, small_data)
     sizes = formula.shards(formula.mlp_tensors(784, MLP["model.hidden_sizes"], 10), ranks)
-    assert len(formula.stretches(sum(sizes))) == 3
+    assert len(formula.buckets(sum(sizes))) == 3
     sent_by = formula.between_gpus if transport == "nccl" else formula.between_ranks
     most = max(sent_by(formula.pieces(8, ranks), sizes), key=lambda sent: sent.bytes)
     assert result["exchange"] == {"messages_per_step": most.messages, "bytes_per_step": most.bytes}

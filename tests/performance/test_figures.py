@@ -70,7 +70,7 @@ def test_between_gpus_the_way_to_the_owners_comes_on_top():
     [sent, *others] = formula.between_gpus(owned, sizes)
     assert others == 3 * [sent]
     assert sent.bytes == 96 * 2**20 + 4 * 2**24 // 4 * 3 // 4
-    # 8 stretches to 3 peers; of 2 stretches each owner has a quarter from every rank; the weights.
+    # 8 buckets to 3 peers; of 2 buckets each owner has a quarter from every rank; the weights.
     assert sent.messages == 8 * 3 + 2 * 3 + 3
 
 

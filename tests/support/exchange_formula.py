@@ -11,8 +11,8 @@ BLOCK = 4096  # elements; shards end where a block does
 ALIGNMENT = 16  # elements; where each tensor of the flat buffer starts
 BUCKET = 2**18  # elements of a shard that go in one message
 METRICS = 3  # elements at the end of the flat buffer
-STRETCHES = 8  # of the flat buffer between GPUs, where none is then shorter than a bucket
-UNIT = 64  # elements; where a stretch and the part of it that a rank adds start
+GPU_BUCKETS = 8  # of the flat buffer between GPUs, where none is then shorter than a bucket
+UNIT = 64  # elements; where a bucket and the part of it that a rank adds start
 
 
 class Exchange(NamedTuple):
@@ -90,9 +90,9 @@ def overlap(a, b):
     return max(0, min(a.stop, b.stop) - max(a.start, b.start))
 
 
-def stretches(elements):
+def buckets(elements):
     """The flat buffer between GPUs, from its end."""
-    length = max(-(-elements // STRETCHES), BUCKET)
+    length = max(-(-elements // GPU_BUCKETS), BUCKET)
     found, end = [], elements
     while end > 0:
         found.append(range(max(0, (end - length) // UNIT * UNIT), end))
@@ -100,15 +100,15 @@ def stretches(elements):
     return found
 
 
-def part(stretch, rank, ranks):
+def part(bucket, rank, ranks):
     """What `rank` adds of it: an even share in whole units."""
-    units = rank_range(-(-len(stretch) // UNIT), rank, ranks)
-    return range(*(min(stretch.start + UNIT * end, stretch.stop) for end in (units.start, units.stop)))
+    units = rank_range(-(-len(bucket) // UNIT), rank, ranks)
+    return range(*(min(bucket.start + UNIT * end, bucket.stop) for end in (units.start, units.stop)))
 
 
 def between_gpus(owned_pieces, shard_sizes):
-    """What each rank sends over NCCL in float32: its pieces of every stretch to those who add a part of it, its own
-    parts of the sum to the owners, and its updated shard to all."""
+    """What each rank sends over NCCL in float32: its partial sums of every bucket to those who add a part of it,
+    its own parts of the sum to the owners, and its updated shard to all."""
     ranks = len(shard_sizes)
     ends = [sum(shard_sizes[: rank + 1]) for rank in range(ranks)]
     owned = [range(end - size, end) for end, size in zip(ends, shard_sizes, strict=True)]
@@ -118,9 +118,9 @@ def between_gpus(owned_pieces, shard_sizes):
         for peer in range(ranks):
             if peer == rank:
                 continue
-            for stretch in stretches(ends[-1]):
-                sent += owned_pieces[rank] * [len(part(stretch, peer, ranks))]
-                sent.append(overlap(part(stretch, rank, ranks), owned[peer]))
+            for bucket in buckets(ends[-1]):
+                sent += owned_pieces[rank] * [len(part(bucket, peer, ranks))]
+                sent.append(overlap(part(bucket, rank, ranks), owned[peer]))
             sent.append(shard_sizes[rank])
         return Exchange(sum(size > 0 for size in sent), 4 * sum(sent))
 

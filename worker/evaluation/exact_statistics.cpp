@@ -47,7 +47,7 @@ at::Tensor with_exact_statistics(const Job& job, const Workload& workload, const
   leave_if_asked(job.mpi);
   const auto shards = workload.layout.shards(job.world_size());
   auto sum = at::zeros({shards[job.rank()].size()}, job.compute.device);
-  reduce_scatter(job.transport(), micro_batches, tree.pieces(), shards, sum.data_ptr<float>());
+  reduce_scatter(job.transport(), micro_batches, tree.partial_sums(), shards, sum.data_ptr<float>());
   const auto sums = gather_shards(job.mpi, workload.layout, sum);
   auto result = weights.clone();
   for (const auto& entry : workload.layout.entries()) {

@@ -1,4 +1,4 @@
-// tests/regression/planted/flips_gradient.cpp takes the place of this file.
+// tests/regression/planted/flips_gradient.cpp replaces this file at link time.
 #include "worker/step/gradient_hooks.hpp"
 
 #include <torch/csrc/autograd/function.h>
