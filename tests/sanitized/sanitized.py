@@ -1,7 +1,8 @@
 """Builds under sanitizers and runs tests in them, with asserts live: sanitized.py fast KIND BUILD | nightly [KIND...]
 
 `fast` (a part of `make test`) has what needs no LibTorch: the collectives, on every kind of transport that works
-without a GPU. `nightly` (`make test-sanitized`) takes the presets of CMakePresets.json and more tests. KIND: asan, tsan.
+without a GPU. `nightly` (`make test-sanitized`) takes the presets of CMakePresets.json and more tests.
+KIND: asan, tsan.
 """
 
 import argparse
