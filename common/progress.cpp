@@ -101,7 +101,7 @@ void Progress::update(const Standing& standing, bool force) {
     const auto width = std::min(room, 40);
     const auto filled =
         static_cast<int>(width * standing.step / std::max<std::int64_t>(standing.last_step, 1));
-    line += "[" + std::string(filled, '#') + std::string(width - filled, '.') + "]";
+    line.append("[").append(filled, '#').append(width - filled, '.').append("]");
   }
   draw(line + right, force);
 }

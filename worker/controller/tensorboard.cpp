@@ -82,8 +82,9 @@ std::string start_of_session(std::int64_t step) { return event(step, field(7, fi
 /// Groups in the order of their names: accuracy, loss, optimizer, progress, speed, time.
 std::string tag_of(const std::string& name) {
   if (const auto test = name.find("test_"); test != std::string::npos) {
-    const auto average = name.substr(0, test);  // "", "ema_", "swa_"
-    return name.substr(test + 5) + "/test" + (average.empty() ? "" : "_" + average.substr(0, test - 1));
+    auto tag = name.substr(test + 5) + "/test";
+    if (test > 0) tag.append("_").append(name, 0, test - 1);  // "ema_", "swa_"
+    return tag;
   }
   if (name == "loss") return "loss/train";
   if (name == "train_accuracy") return "accuracy/train";
