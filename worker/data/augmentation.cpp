@@ -22,8 +22,8 @@ CropAndFlip draw_crop_and_flip(RandomStream random, const Config::Augmentation& 
 
 double between(double low, double high, double share) { return low + (high - low) * share; }
 
-/// Sides of a rectangle: their product uniform between two areas, their ratio (first : second) log-uniform;
-/// to whole pixels, halves to even.
+/// Draws the sides of a rectangle: the area uniform between two areas, the ratio (first : second)
+/// log-uniform; rounded to whole pixels, halves to even.
 std::pair<std::int64_t, std::int64_t> draw_sides(RandomStream& random, double least_area, double most_area,
                                                  double least_ratio, double most_ratio) {
   const double area = between(least_area, most_area, random.uniform());
@@ -31,14 +31,14 @@ std::pair<std::int64_t, std::int64_t> draw_sides(RandomStream& random, double le
   return {std::lrint(std::sqrt(area * ratio)), std::lrint(std::sqrt(area / ratio))};
 }
 
-/// A box of this size somewhere in the image.
+/// Draws the place of a box of this size in the image.
 Box draw_place(RandomStream& random, std::int64_t height, std::int64_t width, std::int64_t image_height,
                std::int64_t image_width) {
   const auto top = random.below(image_height - height + 1);
   return {top, random.below(image_width - width + 1), height, width};
 }
 
-/// The largest box in the middle of the image with sides of 3:4 to 4:3.
+/// The largest box in the middle of the image whose sides are in a ratio from 3:4 to 4:3.
 Box middle(std::int64_t height, std::int64_t width) {
   const auto at_most = [](std::int64_t side, std::int64_t other) {
     return std::min(side, std::lrint(static_cast<double>(other) * (4.0 / 3.0)));

@@ -19,28 +19,29 @@ struct CropAndFlip {
   bool flip = false;
 };
 
-/// Brightness, contrast, saturation and hue in the order in which they are changed; nullopt where one is off.
+/// Brightness, contrast, saturation and hue in the order in which they are changed. A factor is nullopt if
+/// that change is off.
 struct ColourJitter {
   std::array<int, 4> order{0, 1, 2, 3};
-  /// The first three multiply; the hue is turned by its share of the circle.
+  /// The first three multiply; the fourth turns the hue by that share of the circle.
   std::array<std::optional<double>, 4> factors;
 };
 
 /// All that happens to one copy of a sample, in the order of the members.
 struct Augmentation {
-  std::optional<Box> resized_crop;  ///< in its place the crop of crop_and_flip has no effect
+  std::optional<Box> resized_crop;  ///< if set, the crop of crop_and_flip has no effect
   CropAndFlip crop_and_flip;
   std::vector<Operation> operations;
   std::optional<ColourJitter> jitter;
   std::optional<Box> erased;  ///< after normalisation
 
-  /// Whether there is more than crop_and_flip before normalisation.
+  /// Whether anything but crop_and_flip happens before normalisation.
   bool changes_levels() const { return resized_crop || !operations.empty() || jitter; }
 };
 
-/// The augmentation of a copy of a sample in `epoch`, of images of this size: a function of its arguments
-/// alone. Every concern draws from a stream of its own, so that none changes what another draws.
-/// Distributions are torchvision's: RandomCrop, RandomHorizontalFlip, RandomResizedCrop, RandAugment,
+/// Draws the augmentation of a copy of a sample in `epoch`, for images of this size: a function of its
+/// arguments alone. Every member draws from a random stream of its own, so that none changes what another
+/// draws. Distributions are torchvision's: RandomCrop, RandomHorizontalFlip, RandomResizedCrop, RandAugment,
 /// TrivialAugmentWide, ColorJitter, RandomErasing.
 Augmentation draw_augmentation(std::uint64_t seed, std::uint64_t epoch, const SampleCopy& sample,
                                const Config::Augmentation& settings, std::int64_t height, std::int64_t width);

@@ -1,4 +1,4 @@
-// From an image as it is on disk to its augmented version, both of whole grey levels.
+// Turns an image as it is on disk into its augmented version, both uint8.
 #pragma once
 
 #include <algorithm>
@@ -9,14 +9,14 @@
 
 namespace lockstep {
 
-/// Calls put(y, x, level of each channel) for every pixel, row by row, of an image of height x width x
-/// channels, padded by `padding` zeros on each side, cropped back to its size and mirrored. (A template, so
-/// that each use compiles to loops without a branch.)
+/// Pads the image `from`, uint8 [height][width][channels], by `padding` zeros on each side, crops it back to
+/// its size and mirrors it. Calls put(y, x, pointer to the levels of the channels) for every pixel of the
+/// result, row by row. (A template, so that each use compiles to loops without a branch.)
 template <class Put>
 void crop_and_flip(const std::uint8_t* from, std::int64_t height, std::int64_t width, std::int64_t channels,
                    const CropAndFlip& crop, std::int64_t padding, Put put) {
   static constexpr std::uint8_t outside_pixel[3] = {};
-  const auto shift = crop.left - padding;  // of the source against the result, before it is mirrored
+  const auto shift = crop.left - padding;  // of the source relative to the result, before it is mirrored
   const auto moved = crop.flip ? -shift : shift, step = crop.flip ? -channels : channels;
   const auto begin = std::clamp<std::int64_t>(-moved, 0, width),
              end = std::clamp(width - moved, begin, width);
@@ -32,8 +32,8 @@ void crop_and_flip(const std::uint8_t* from, std::int64_t height, std::int64_t w
   }
 }
 
-/// All of `augmentation` but the erasing, from `from`, an image of `picture`'s size and channels, to
-/// `picture`. `scratch` has the picture's size.
+/// Applies all of `augmentation` but the erasing to `from`, uint8 [height][width][channels] of `picture`'s
+/// size, and writes the result to `picture`. `padding` is in pixels; `scratch` has the picture's size.
 void augment(const std::uint8_t* from, const Augmentation& augmentation, std::int64_t padding,
              Picture& picture, Picture& scratch);
 

@@ -1,5 +1,5 @@
-// CIFAR-10 and CIFAR-100 in their binary versions: records of one label byte (CIFAR-100: a coarse one, then
-// the fine one, which counts) and 3 x 32 x 32 bytes, all red values before all green before all blue.
+// CIFAR-10 and CIFAR-100 in their binary versions: records of one label byte (CIFAR-100: a coarse label, then
+// the fine one, which is used) and 3 x 32 x 32 bytes, all red values before all green before all blue.
 #include <algorithm>
 #include <filesystem>
 #include <sstream>
@@ -61,7 +61,8 @@ std::vector<std::string> class_names(const fs::path& path, std::size_t classes) 
   return names;
 }
 
-/// The parts of the training set are of one size, unless one of them has been cut where a record ends.
+/// Notes files that are smaller than the largest one: all files of the training set have the same size,
+/// unless one was cut short at the end of a record.
 void note_smaller_files(EncodedImages& images) {
   const auto bytes = [](const auto& file) { return file->bytes().size(); };
   const auto largest = bytes(*std::ranges::max_element(images.files, {}, bytes));

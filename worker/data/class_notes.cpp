@@ -5,7 +5,7 @@ namespace {
 
 constexpr std::size_t most_named_classes = 5;
 
-/// "2 of 10 classes have no test image: cat, dog"; "" where all have one.
+/// "2 of 10 classes have no test image: cat, dog"; "" if all have one.
 std::string missing(std::span<const ImageRecord> records, const char* part, std::int64_t classes,
                     const std::vector<std::string>& names) {
   std::vector<bool> there(static_cast<std::size_t>(classes));

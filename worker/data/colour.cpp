@@ -31,7 +31,7 @@ struct Hsv {
   float hue, saturation, value;  ///< 0 .. 1
 };
 
-/// With the sign of x, exact; fmod(x, 1) without its loop.
+/// fmod(x, 1) without its loop: exact, with the sign of x.
 float fraction(float x) { return x - std::trunc(x); }
 
 Hsv to_hsv(float red, float green, float blue) {
@@ -92,7 +92,8 @@ void adjust_hue(Picture& picture, double turn) {
     const float turned = fraction(colour.hue + by);
     colour.hue = turned < 0 ? turned + 1.0f : turned;
     const auto rgb = to_rgb(colour);
-    // 0 .. 1 in 256 equal parts, 1 itself in the last: torchvision's convert_image_dtype.
+    // Divides 0 .. 1 into 256 equal parts, the last one including 1, as torchvision's convert_image_dtype
+    // does.
     for (int c = 0; c < 3; ++c) pixel[c] = static_cast<std::uint8_t>(rgb[c] * 255.999f);
   }
 }

@@ -15,7 +15,8 @@
 namespace lockstep {
 namespace {
 
-/// What this rank does of `count` items that the host's ranks share, or all where it can share nothing.
+/// This rank's share of `count` items that the ranks of the host divide; all of them if they cannot share
+/// memory.
 Range share_of(const HostMemory& memory, std::int64_t count) {
   return memory.shared() ? rank_range(count, memory.local_rank(), memory.local_size()) : Range{0, count};
 }
@@ -59,7 +60,8 @@ std::vector<Hash128> hashes_of(std::span<const ImageRecord> records) {
   return hashes;
 }
 
-/// One rank of the host inflates the files, and all make the records of a share of the images.
+/// Collective: one rank of each host (or each rank, if they cannot share memory) inflates the files, then
+/// each rank makes the records of its share of the images.
 Dataset open_idx(Transport& host, HostMemory& memory, const IdxFiles& files, const Config::Data& settings) {
   const auto bytes = files.shape.bytes(), all = files.train.count + files.test.count;
   const auto block = shared_block(memory, all * (bytes + 1));
@@ -107,7 +109,8 @@ Dataset open_packed(const PackedFile& file, const Config::Data& settings) {
   return data;
 }
 
-/// How many images the memory of data.cache_gib holds. Where ranks cannot share it, each has its part of it.
+/// How many decoded images fit into data.cache_gib. If ranks cannot share memory, each gets an equal part of
+/// it.
 std::int64_t images_to_keep(const Config::Data& settings, const HostMemory& memory,
                             const EncodedImages& images) {
   const double bytes =
@@ -116,7 +119,7 @@ std::int64_t images_to_keep(const Config::Data& settings, const HostMemory& memo
   return static_cast<std::int64_t>(std::min(room, static_cast<double>(images.count())));
 }
 
-/// The part of a data set that is left once the damaged images are out.
+/// The images of one part of a data set, without the damaged ones.
 Images sound_images(const std::shared_ptr<const EncodedImages>& encoded, const SoundImages& sound,
                     std::shared_ptr<SharedBlock> slots, std::int64_t decoded) {
   auto images = images_of(sound.records, encoded->shape);
@@ -128,10 +131,10 @@ Images sound_images(const std::shared_ptr<const EncodedImages>& encoded, const S
   return images;
 }
 
-constexpr double seconds_of_a_stretch = 0.25;  // after which ranks look whether any has been asked to end
+constexpr double seconds_of_a_stretch = 0.25;  // then ranks check whether any has been asked to end
 
-/// Collective: calls loop(what is left of `own`, pause), which returns how far it has come, until all ranks
-/// have come to the end of theirs. Throws as on_all_ranks() and leave_if_asked().
+/// Collective: calls loop(rest of `own`, pause), which returns the index it has reached, until all ranks have
+/// finished theirs. Throws as on_all_ranks() and leave_if_asked().
 template <class Loop>
 void in_stretches(Transport& host, Range own, const Loop& loop) {
   for (bool all_done = false; !all_done;) {
@@ -144,8 +147,8 @@ void in_stretches(Transport& host, Range own, const Loop& loop) {
   }
 }
 
-/// Every image is decoded once, for the records and to see whether it is damaged: as many as fit stay in
-/// memory. The ranks of the host each do a share of it.
+/// Collective: decodes every image once, to make its record and to find out whether it is damaged, and keeps
+/// as many in memory as fit. Each rank of the host handles a share.
 Dataset open_encoded(Transport& host, HostMemory& memory, std::shared_ptr<EncodedImages> images,
                      const Config::Data& settings, std::int64_t threads) {
   const auto count = images->count();

@@ -15,7 +15,8 @@
 namespace lockstep {
 namespace {
 
-/// Beyond these a file is damaged, or an attack: they bound what one image takes to 1 GB and some seconds.
+/// A file beyond these limits is damaged or an attack. They bound the cost of one image to 1 GB and some
+/// seconds.
 constexpr std::int64_t most_pixels = std::int64_t{1} << 27, most_scans = 500,
                        most_scanned = std::int64_t{1} << 33;  // pixels, in all scans
 
@@ -34,7 +35,7 @@ void require_decodable(std::int64_t height, std::int64_t width) {
   if (height * width > most_pixels) throw DamagedImage("it has more than 2^27 pixels");
 }
 
-/// A progressive JPEG may pass over its picture any number of times, in a few bytes each.
+/// Limits the scans of a JPEG: a progressive one can have any number of them, each of a few bytes.
 void require_few_scans(std::span<const std::byte> jpeg, std::int64_t pixels) {
   const auto scans = scans_in(jpeg);
   if (scans > most_scans || scans * pixels > most_scanned)
@@ -49,7 +50,7 @@ class PngReader {
     file = without_gamma(file, room_);
     png_image_begin_read_from_memory(&image_, file.data(), file.size());
     check();
-    image_.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // 16 bits are of the same curve as 8
+    image_.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // 16-bit levels use the same curve as 8-bit ones
     require_decodable(image_.height, image_.width);
     if (!can_hold_its_picture(file)) throw DamagedImage("PNG: it is too short for the size in its header");
   }
@@ -60,7 +61,7 @@ class PngReader {
     return {image_.height, image_.width, image_.format & PNG_FORMAT_FLAG_COLOR ? 3 : 1};
   }
 
-  /// Transparency is left out, as Pillow's convert("RGB") does it.
+  /// Drops transparency, as Pillow's convert("RGB") does. Writes uint8 [height][width][channels].
   void read(std::int64_t channels, std::uint8_t* out) {
     const bool alpha = image_.format & PNG_FORMAT_FLAG_ALPHA;
     image_.format = (channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY) | (alpha ? PNG_FORMAT_FLAG_ALPHA : 0u);
@@ -87,14 +88,15 @@ class PngReader {
   std::vector<std::byte> room_;
 };
 
-/// The size an image gets before its middle is cut out.
+/// The size to which an image is resized before its middle is cut out.
 PixelShape around(const PixelShape& image, const PixelShape& target) {
   const auto w = image.width, h = image.height;
   if (w * target.height <= h * target.width) return {target.width * h / w, target.width, target.channels};
   return {target.height, target.height * w / h, target.channels};
 }
 
-/// The smallest m/8 of a JPEG's size that is not below `wanted`, or its own size.
+/// The smallest size that libjpeg-turbo can scale a JPEG to (m/8) and that is not below `wanted`, or its own
+/// size.
 PixelShape scaled_down(const PixelShape& image, const PixelShape& wanted) {
   PixelShape best{image.height, image.width, wanted.channels};
   int count = 0;
@@ -122,7 +124,7 @@ Decoder::~Decoder() = default;
 
 void Decoder::Free::operator()(void* handle) const { tjDestroy(handle); }
 
-/// After an error the handle may take the next file for one without a picture.
+/// Replaces the handle: after an error it may take the next file for one without a picture.
 void Decoder::renew() {
   jpeg_.reset(tjInitDecompress());
   if (!jpeg_) throw std::bad_alloc();
@@ -154,8 +156,8 @@ bool Decoder::is_of_inks(std::span<const std::byte> file) {
   return colours == TJCS_CMYK || colours == TJCS_YCCK;
 }
 
-/// Cyan, magenta, yellow and black to red, green and blue, as Pillow's convert("RGB") does it: files hold the
-/// complements of the inks, as Adobe's programs write them.
+/// Decodes a CMYK JPEG to RGB, as Pillow's convert("RGB") does. Files hold the complements of the inks, as
+/// Adobe's programs write them.
 void Decoder::decode_inks(std::span<const std::byte> file, const PixelShape& as, std::uint8_t* out) {
   std::vector<std::uint8_t> inks(static_cast<std::size_t>(as.height * as.width * 4));
   if (tjDecompress2(jpeg_.get(), begin_of_jpeg(file), file.size(), inks.data(), static_cast<int>(as.width), 0,

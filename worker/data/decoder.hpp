@@ -19,13 +19,15 @@ struct PixelShape {
   bool operator==(const PixelShape&) const = default;
 };
 
-/// The bytes are no image that can be used; what() says why. It follows from the bytes alone.
+/// Thrown when bytes are not a usable image; what() says why. Whether it is thrown depends on the bytes
+/// alone.
 class DamagedImage : public std::runtime_error {
   using runtime_error::runtime_error;
 };
 
-/// Decodes one image at a time; a thread has its own. What a file is, its first bytes say and not its name. A
-/// JPEG that libjpeg-turbo so much as warns of, as of one that is cut short, is a DamagedImage.
+/// Decodes one image at a time; each thread has its own decoder. The first bytes of a file tell its format,
+/// not its name. A JPEG about which libjpeg-turbo only warns, such as one that is cut short, is a
+/// DamagedImage too.
 class Decoder {
  public:
   Decoder();
@@ -34,16 +36,18 @@ class Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   /// The size of the image, with 3 channels if it has colours and 1 if it is grey. Reads the header only.
+  /// Throws DamagedImage.
   PixelShape shape_of(std::span<const std::byte> file);
 
-  /// The pixels in the shape of `target`; a grey image becomes three equal channels where it has 3. An image
-  /// of another size is shrunk or enlarged until its shorter side fits, and its middle cut out (torchvision's
-  /// Resize and CenterCrop); a JPEG is decoded by libjpeg-turbo at the smallest m/8 of its size that is not
-  /// below. `has_that_size` skips a look at the header where the size is known to be the target's.
+  /// Writes the pixels in the shape of `target` to `out`; a grey image gets three equal channels if the
+  /// target has 3. An image of another size is resized until its shorter side fits, and its middle is cut out
+  /// (torchvision's Resize and CenterCrop); libjpeg-turbo first decodes a JPEG at the smallest m/8 of its
+  /// size that is not below that. `has_that_size`: the size is known to be the target's, so the header is not
+  /// read first. Throws DamagedImage.
   void decode(std::span<const std::byte> file, const PixelShape& target, bool has_that_size,
               std::uint8_t* out);
 
-  /// Room for a file's bytes or for pixels, one after the other.
+  /// Scratch memory for a file's bytes and for pixels, reused from image to image.
   std::vector<std::byte> file_bytes;
   std::vector<std::uint8_t> pixels;
 

@@ -58,7 +58,7 @@ ByClass by_class(std::vector<FoundImage> images) {
   return result;
 }
 
-/// The first image of every class, then the second of every class ...: at most `most` (0: all).
+/// The first image of every class, then the second of every class ...: `most` images at most (0: all).
 void add_in_turn(EncodedImages& to, const std::string& folder, ByClass& classes, std::int64_t most) {
   const auto begin = to.count();
   for (std::size_t turn = 0, added = 1; added > 0; ++turn) {

@@ -1,4 +1,4 @@
-// Looking at every encoded image once, before training: its size, whether it is sound, what its pixels are.
+// Examines every encoded image once, before training: its size, whether it is damaged, and its pixels.
 #pragma once
 
 #include <array>
@@ -14,11 +14,12 @@
 
 namespace lockstep {
 
-/// What has been found of one image. Trivially copyable, zero at first: it lies in memory that ranks share.
+/// What is known about one image. Trivially copyable and all zeros at first, since it lies in memory that
+/// ranks share.
 struct Examined {
   ImageRecord record;
   std::int32_t height, width, channels;
-  std::array<char, 100> damage;  ///< why it cannot be used; "" where it can
+  std::array<char, 100> damage;  ///< why it cannot be used; "" if it can
 
   bool sound() const { return damage[0] == '\0'; }
 };
@@ -33,33 +34,36 @@ struct Slots {
 using Pause = std::function<bool()>;
 inline bool never() { return false; }
 
-/// Enters the sizes of the images `own` into the table, or their damage. Returns where it has paused, or the
-/// end. Throws Error (io) when a file cannot be read at all: that is not for the images to blame.
+/// Enters the sizes of the images `own`, or their damage, into `table`, on `threads` threads. Returns the
+/// index at which `pause` stopped it, or the end of `own`. Throws Error (io) when a file cannot be read at
+/// all, which does not count as a damaged image.
 std::int64_t look_at_headers(const EncodedImages& images, Range own, std::span<Examined> table,
                              std::int64_t threads, const Pause& pause = never);
 
-/// Decides the shape that all images get: 3 channels if any has colours; data.image_size, or the size that
-/// all have. Throws Error (config) when they differ, or none is sound.
+/// Chooses the shape that all images get: 3 channels if any has colours; the sides data.image_size or,
+/// without that, the size that all have. Throws Error (config) when sizes differ and data.image_size is not
+/// set, (io) when no image is sound.
 void choose_shape(EncodedImages& images, std::span<const Examined> table, const Config::Data& settings);
 
-/// Decodes the images `own`, enters their records or damage, and leaves their pixels where there is a slot.
-/// Returns as look_at_headers().
+/// Decodes the images `own`, enters their records or damage into `table`, and keeps the pixels of those that
+/// have a slot. Returns and throws as look_at_headers().
 std::int64_t examine(const EncodedImages& images, Range own, Slots slots, std::span<Examined> table,
                      std::int64_t threads, const Pause& pause = never);
 
-/// Throws Error (io) that names damaged images where data.damaged_images is "error"; Error (config) when
-/// leaving them out would leave a part or a class of the training set empty.
+/// Throws Error (io) that names damaged images if data.damaged_images is "error"; Error (config) if leaving
+/// them out would leave the test set or a class of the training set empty.
 void refuse_damaged(const EncodedImages& images, std::span<const Examined> table,
                     const Config::Data& settings);
 
-/// The images of `range` that are sound, and their places.
+/// The records of the sound images of `range`, and their indices.
 struct SoundImages {
   std::vector<ImageRecord> records;
   std::vector<std::int64_t> places;
 };
 SoundImages sound_among(std::span<const Examined> table, Range range);
 
-/// A line for every image that is left out, and one for files that are no images by their names.
+/// A line for every image that is left out as damaged, one for how many these are, and one for files that are
+/// not images by their names.
 std::vector<std::string> notes_on(const EncodedImages& images, std::span<const Examined> table);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// What lies at data.path.
+// Finds out what kind of data is at data.path.
 #pragma once
 
 #include <variant>
@@ -12,16 +12,16 @@ namespace lockstep {
 
 using FoundData = std::variant<std::monostate, IdxFiles, EncodedImages, std::shared_ptr<const PackedFile>>;
 
-/// What people may do who train on data that are not there.
+/// What users can do when the data to train on are not there.
 constexpr const char* remedy_in_training =
     "set data.path to what holds the images, or install dataset-fashion-mnist";
 
-/// Recognises the kind by what is there, and lists it. No image is looked into. Throws Error (io) when there
-/// is nothing, (config) when it is nothing that can be used; both say what was looked for, and the `remedy`.
-/// Throws Interrupted when this rank is asked to end.
+/// Recognises the kind of data at settings.path by the names and first bytes of files, and lists its images
+/// without decoding any. Throws Error (io) when there is nothing, (config) when it cannot be used; both say
+/// what was looked for, and the `remedy`. Throws Interrupted when this rank is asked to end. Not collective.
 FoundData find_data(const Config::Data& settings, const std::string& remedy = remedy_in_training);
 
-/// Of the kind and the list: equal on ranks that have found the same.
+/// Hash of what was found: equal on ranks that have found the same.
 Hash128 list_hash(const FoundData& found);
 
 /// How many of `count` samples the setting `most` leaves (0: all).

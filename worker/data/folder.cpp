@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What is copied without what its links point to is not whole.
+/// Throws Error (io) if `entry` is a dangling link: a copy without the targets of its links is incomplete.
 void require_target(const fs::directory_entry& entry) {
   if (!entry.is_symlink() || entry.exists()) return;
   throw Error(ExitCode::io, "cannot use " + entry.path().string(),
@@ -22,17 +22,17 @@ void require_target(const fs::directory_entry& entry) {
               "restore that, or remove the link");
 }
 
-/// Whether it is a folder; of links, what they point to.
+/// Whether `entry` is a folder or a link to one.
 bool is_folder(const fs::directory_entry& entry) {
   require_target(entry);
   return entry.is_directory();
 }
 
-/// The folders that lie in one another on the way to where one looks, by the numbers the kernel gives them.
+/// The nested folders from the root to the current one, by their device and inode numbers.
 class Way {
  public:
-  /// Goes into `folder`, which lies in the first `depth` of the way. Throws Error (io) where a link leads
-  /// back to one of them: everything in it would be found again and again.
+  /// Enters `folder`, which lies within the first `depth` folders of the way. Throws Error (io) if a link
+  /// leads back to one of them: everything in it would be found again and again.
   void enter(const fs::path& folder, std::size_t depth) {
     struct stat about {};
     if (stat(folder.c_str(), &about) != 0) throw file_error("cannot read", folder.string(), errno);
@@ -50,7 +50,7 @@ class Way {
   std::vector<Number> numbers_;
 };
 
-/// Looks through one part of the data.
+/// Searches one part of the data: train/, test/ or val/.
 class Search {
  public:
   Search(const std::string& root, const std::string& part, EncodedImages& images, FoundImages& found)
@@ -59,7 +59,7 @@ class Search {
     way_.enter(folder_, 1);
   }
 
-  /// The names of folders without an image.
+  /// Appends the images to `to`. Returns the names of class folders without an image.
   std::vector<std::string> run(std::vector<FoundImage>& to) {
     std::vector<std::string> empty;
     for (const auto& entry : fs::directory_iterator(folder_)) {
@@ -76,7 +76,7 @@ class Search {
   }
 
  private:
-  /// True for what is hidden or unfinished, which it notes.
+  /// Whether the entry is hidden or unfinished; notes it if so. Throws Interrupted.
   bool pass_over(const fs::directory_entry& entry) {
     stop_if_asked();
     const auto name = entry.path().filename().string();
@@ -88,11 +88,11 @@ class Search {
   }
 
   static bool is_real_folder(const fs::directory_entry& entry) {
-    std::error_code none;  // nobody needs what is hidden
+    std::error_code none;  // what is hidden is not needed
     return entry.is_directory(none);
   }
 
-  /// All files below the folder of a class, and below its folders.
+  /// Adds all images below the folder of a class, at any depth.
   void add_class(const fs::path& folder, std::vector<FoundImage>& to) {
     way_.enter(folder, 2);
     fs::recursive_directory_iterator entry(folder, fs::directory_options::follow_directory_symlink);
@@ -148,7 +148,7 @@ EncodedImages find_in_folder(const std::string& folder, std::int64_t train_sampl
     found.test_folder = test_folder(folder, look_at(root / "train"), look_at(root / "test"),
                                     look_at(root / "val"), images.notes);
     found.empty_classes = Search(folder, found.train_folder, images, found).run(found.train);
-    Search(folder, found.test_folder, images, found).run(found.test);  // an empty class there is no harm
+    Search(folder, found.test_folder, images, found).run(found.test);  // an empty class does no harm there
     set_samples(images, std::move(found), train_samples, test_samples);
   } catch (const fs::filesystem_error& failure) {
     throw file_error(failure);

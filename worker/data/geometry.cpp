@@ -8,8 +8,8 @@
 namespace lockstep {
 namespace {
 
-/// The pixels that one pixel of an enlarged row mixes: one or two, a third where rounding lets it in with
-/// weight 0.
+/// The source pixels that are mixed into one pixel of an enlarged row: one or two; by rounding also a third,
+/// with weight 0.
 struct Taps {
   std::int64_t first, count;
   std::array<float, 3> weights;
@@ -36,7 +36,7 @@ std::vector<Taps> taps_between(std::int64_t from, std::int64_t to) {
   return taps;
 }
 
-/// The pixels to mix lie `stride` apart.
+/// The weighted sum of levels that lie `stride` apart.
 template <class Level>
 float mixed(const Level* level, const Taps& taps, std::int64_t stride) {
   level += taps.first * stride;
@@ -46,7 +46,7 @@ float mixed(const Level* level, const Taps& taps, std::int64_t stride) {
   return sum;
 }
 
-/// The columns of `box` enlarged to `columns`: float32 [box.height][columns][channels].
+/// The rows of `box`, each enlarged to `columns` pixels: float32 [box.height][columns][channels].
 std::vector<float> wide(const std::uint8_t* from, const Box& box, std::int64_t columns,
                         std::int64_t channels) {
   std::vector<float> result(box.height * columns * channels);

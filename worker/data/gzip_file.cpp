@@ -1,4 +1,4 @@
-// https://www.rfc-editor.org/rfc/rfc1952: a file is a number of members, each with its checksum at its end.
+// https://www.rfc-editor.org/rfc/rfc1952: a file consists of members, each with its checksum at the end.
 #include "worker/data/gzip_file.hpp"
 
 #include <sys/stat.h>
@@ -48,7 +48,7 @@ void GzipFile::too_long() {
               "fetch the file again");
 }
 
-/// The next bytes of the file, once those before are used up; false at its end.
+/// Reads the next bytes of the file once the buffer is used up; false at the end of the file.
 bool GzipFile::fill() {
   if (stream_.avail_in > 0) return true;
   stop_if_asked();
@@ -64,7 +64,7 @@ bool GzipFile::fill() {
   return got > 0;
 }
 
-/// Behind one member: there is another one, or nothing, or the zeros that fill a tape.
+/// Called at the end of a member. Another one may follow, or nothing, or the zeros that pad a tape.
 void GzipFile::begin_next_member() {
   ended_ = true;
   if (fill() && *stream_.next_in == 0x1f) {

@@ -11,8 +11,8 @@
 
 namespace lockstep {
 
-/// As it is, or inflated where it begins as gzip's files do. All throw Error (io, config) that says what is
-/// wrong with the file, and Interrupted when this rank is asked to end.
+/// Reads the file as it is, or inflates it if it begins as a gzip file. All functions throw Error (io,
+/// config) that says what is wrong with the file, and Interrupted when this rank is asked to end.
 class GzipFile {
  public:
   explicit GzipFile(const std::string& path);
@@ -20,14 +20,14 @@ class GzipFile {
   GzipFile(const GzipFile&) = delete;
   GzipFile& operator=(const GzipFile&) = delete;
 
-  /// Throws when the file holds fewer bytes.
+  /// Reads the next `size` bytes into `data`. Throws when there are fewer.
   void read(void* data, std::size_t size);
 
-  /// Of a file that is to hold `size` bytes: throws unless it can, before memory is taken for them.
+  /// Throws if the file's size on disk shows that it cannot hold `size` bytes of content. Call before memory
+  /// is allocated for them.
   void require_size(std::int64_t size);
 
-  /// Throws unless all has been read, the checksum of gzip is right, and nothing follows it but zeros or more
-  /// of gzip's.
+  /// Throws unless all has been read, the checksums of gzip are right, and only zeros follow the last member.
   void finish();
 
  private:
@@ -41,7 +41,7 @@ class GzipFile {
   std::string path_;
   BusyWith reading_{path_.c_str()};
   int file_;
-  std::int64_t size_ = 0, passed_ = 0;  ///< bytes of the file, and those before the buffer
+  std::int64_t size_ = 0, passed_ = 0;  ///< bytes of the file, and bytes read before the buffer
   std::vector<std::uint8_t> buffer_;
   z_stream stream_{};  ///< its input: what is left of the buffer
   bool compressed_ = false, ended_ = false;

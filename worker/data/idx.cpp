@@ -30,7 +30,7 @@ std::string existing(const std::string& folder, const std::string& name, const s
               "fetch the file again");
 }
 
-/// Reads the header of a file of unsigned bytes with so many dimensions, and returns them.
+/// Reads the header of a file of unsigned bytes with `dimensions` dimensions and returns their lengths.
 std::vector<std::int64_t> read_header(GzipFile& file, const std::string& path, std::size_t dimensions) {
   std::uint8_t magic[4];
   file.read(magic, sizeof magic);
@@ -58,7 +58,7 @@ std::vector<std::int64_t> shape_in(const std::string& path, std::size_t dimensio
   return read_header(file, path, dimensions);
 }
 
-/// Reads what follows the header, which must still say the same as it did.
+/// Reads the data after the header, which must still give the same shape.
 void read_content(const std::string& path, std::vector<std::int64_t> shape, std::uint8_t* to) {
   GzipFile file(path);
   if (read_header(file, path, shape.size()) != shape) {
@@ -70,7 +70,7 @@ void read_content(const std::string& path, std::vector<std::int64_t> shape, std:
   file.finish();
 }
 
-/// Finds one part, whose images have the shape `shape`, or gives it its first value.
+/// Finds one part. Its images must have the shape `shape`; sets `shape` if it is still empty.
 IdxPart find_part(const std::string& folder, const std::string& prefix, const std::string& remedy,
                   PixelShape& shape) {
   IdxPart part{existing(folder, prefix + "-images-idx3-ubyte", remedy),

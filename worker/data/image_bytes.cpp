@@ -34,7 +34,7 @@ std::int64_t scans_in(std::span<const std::byte> jpeg) {
 
 bool can_hold_its_picture(std::span<const std::byte> png) {
   if (png.size() < 26) return false;
-  constexpr std::array<std::uint64_t, 7> samples{1, 0, 3, 1, 2, 0, 4};  // of a pixel, by the kind of colour
+  constexpr std::array<std::uint64_t, 7> samples{1, 0, 3, 1, 2, 0, 4};  // samples of a pixel, by colour type
   const auto kind = number_at(png, 25, 1);
   const auto bits = number_at(png, 24, 1) * (kind < samples.size() ? samples[kind] : 0);
   using Wide = unsigned __int128;

@@ -6,7 +6,8 @@
 namespace lockstep {
 namespace {
 
-/// Levels of one image's channel add up to less than 2^32 x 2^28.
+/// Sums the levels and their squares. 64 bits suffice: a channel has at most 2^28 levels, their squares are
+/// below 2^32.
 template <int channels>
 void add_levels(const std::uint8_t* pixels, std::int64_t area, ImageRecord& record) {
   std::array<std::uint64_t, channels> sums{}, squares{};

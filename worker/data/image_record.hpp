@@ -1,4 +1,4 @@
-// What is known of one image once its pixels have been seen.
+// What is known about one image once its pixels have been read.
 #pragma once
 
 #include <array>
@@ -16,25 +16,27 @@ namespace lockstep {
 struct ImageRecord {
   Hash128 hash;  ///< of its pixels
   std::int64_t label = 0;
-  /// Of each channel's levels 0 .. 255, and of their squares.
+  /// Sums of each channel's levels, 0 .. 255, and of their squares.
   std::array<std::uint64_t, 3> sums{}, squares{};
 };
 static_assert(sizeof(ImageRecord) == 72);
 
+/// The record of an image with these `pixels`, uint8 [height][width][channels].
 ImageRecord record_of(const std::uint8_t* pixels, const PixelShape& shape, std::int64_t label);
 
-/// A quarter of a level: below it a channel counts as one that is the same in all images, and nothing is
-/// divided by less. data.std has the same limit.
+/// A quarter of a level, scaled to 0..1. A channel with a smaller deviation counts as the same in all images,
+/// and nothing is divided by less. data.std has the same limit.
 constexpr double least_deviation = 0.001;
 
 /// Mean and standard deviation of each channel over all pixels, scaled to 0..1. Sums are integers, hence
-/// exact. The deviation of a channel that is the same in all images is 1, which no other can have.
+/// exact. The deviation of a channel that is the same in all images is set to 1, which no other channel can
+/// have.
 struct ChannelStatistics {
   std::vector<double> mean, std;
 };
 ChannelStatistics channel_statistics(std::span<const ImageRecord> records, const PixelShape& shape);
 
-/// What people are told of channels that are the same in all images; "" for nothing.
+/// A line for the user on channels that are the same in all images; "" if there are none.
 std::string note_on_constant_channels(const ChannelStatistics& statistics);
 
 /// The hash of the content of a part: its shape, all its pixels and labels.

@@ -7,7 +7,7 @@ namespace lockstep {
 
 Loader::Loader(Make make, std::int64_t end, std::int64_t threads, std::int64_t ahead)
     : make_(std::move(make)), end_(end), slots_(static_cast<std::size_t>(std::max(ahead, threads))) {
-  claimed_ = end_;  // until somebody asks, there is nothing to do
+  claimed_ = end_;  // until the first get() there is nothing to do
   for (std::int64_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
 

@@ -1,4 +1,4 @@
-// Micro-batches made ahead of their use.
+// Makes micro-batches ahead of their use.
 #pragma once
 
 #include <condition_variable>
@@ -13,22 +13,22 @@
 
 namespace lockstep {
 
-/// Makes a sequence of micro-batches on threads of its own. What each is, is a function of its position
-/// alone, so neither the number of threads nor their timing shows in it.
+/// Makes a sequence of micro-batches on threads of its own. Each micro-batch is a function of its position
+/// alone, so it depends neither on the number of threads nor on their timing.
 class Loader {
  public:
   using Make = std::function<MicroBatch(std::int64_t position)>;
 
   /// `make` is called for positions below `end`, by `threads` threads at once (0: by get() itself), for at
-  /// most `ahead` positions beyond the last one that was asked for.
+  /// most `ahead` positions beyond the last one that get() was called for.
   Loader(Make make, std::int64_t end, std::int64_t threads, std::int64_t ahead);
-  /// Waits for the calls of `make` under way, and for no others.
+  /// Waits for the calls of `make` that are under way; makes no others.
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// The micro-batch at `position`; one that does not follow the last starts the sequence there. Throws what
-  /// `make` has thrown for it.
+  /// The micro-batch at `position`. A position that does not follow the last one restarts the sequence there.
+  /// Throws what `make` has thrown for it.
   MicroBatch get(std::int64_t position);
 
  private:
@@ -50,8 +50,8 @@ class Loader {
   std::mutex mutex_;
   std::condition_variable room_, filled_;
   std::vector<Slot> slots_;                  ///< of positions expected_ .. expected_ + size - 1
-  std::int64_t expected_ = 0, claimed_ = 0;  ///< the next to be asked for, the next to be made
-  std::int64_t sequence_ = 0;                ///< counts restarts: what was begun before one is thrown away
+  std::int64_t expected_ = 0, claimed_ = 0;  ///< the next for get(), the next to be made
+  std::int64_t sequence_ = 0;                ///< counts restarts; what was begun before one is discarded
   bool stopping_ = false;
   std::vector<std::jthread> threads_;
 };

@@ -6,7 +6,7 @@
 namespace lockstep {
 namespace {
 
-/// Blends image i with image n - 1 - i, in host memory: on every device from the same bits.
+/// Blends image i with image n - 1 - i. In host memory, so that every device gets the same bits.
 void mix(MicroBatch& batch, const Mix& drawn) {
   batch.share = drawn.share;
   batch.other_labels = batch.labels.flip(0);

@@ -16,13 +16,13 @@ namespace lockstep {
 /// Images of a micro-batch, float32 [n, channels, height, width], and its labels, int64 [n].
 struct MicroBatch {
   at::Tensor images, labels;
-  /// Where MixUp or CutMix has blended pairs: the target of sample i is `share` of labels[i] and the rest of
-  /// other_labels[i], int64 [n]. Undefined where nothing was blended.
+  /// Labels of the other image of each pair that MixUp or CutMix has blended, int64 [n]: the target of sample
+  /// i is `share` of labels[i] and the rest of other_labels[i]. Undefined if nothing was blended.
   at::Tensor other_labels = {};
   double share = 1;
 };
 
-/// What the random numbers of a micro-batch are keyed by, besides its samples.
+/// The key of a micro-batch's random numbers, besides its samples.
 struct AugmentationKey {
   std::uint64_t seed, epoch, step, micro_batch;
 };
@@ -31,17 +31,17 @@ struct AugmentationKey {
 class MicroBatchMaker {
  public:
   /// `images` must outlive the maker. Pixels become (value / 255 - mean) / std per channel. `channels_last`
-  /// chooses the memory layout only, `device` where the micro-batches end up.
+  /// chooses the memory layout only, `device` is the one that plain() and on_device() copy to.
   MicroBatchMaker(const Images& images, const ChannelStatistics& statistics, bool channels_last,
                   at::Device device);
 
   /// The given samples as they are, on the device.
   MicroBatch plain(std::span<const std::int64_t> samples) const;
-  /// The given samples, augmented and mixed, in host memory. Up to normalisation pixels are whole levels 0 ..
-  /// 255, and those from outside the image 0; an erased rectangle is 0 after it; mixing is in float32.
+  /// The given samples, augmented and mixed, in host memory. Before normalisation, pixels are whole levels 0
+  /// .. 255, and 0 outside of the image. An erased rectangle is 0 after normalisation. Mixing is in float32.
   MicroBatch augmented(std::span<const SampleCopy> samples, const AugmentationKey& key,
                        const Config::Augmentation& asked) const;
-  /// The same batch where it is needed.
+  /// A copy of the batch on the device.
   MicroBatch on_device(const MicroBatch& batch) const;
 
  private:

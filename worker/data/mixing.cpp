@@ -17,7 +17,7 @@ double draw_log_gamma(RandomStream& random, double alpha) {
   }
 }
 
-/// From `low` to `high` around the centre, cut off at the border.
+/// One side of the box, [low, high), around its centre and cut off at the border of the image.
 struct Side {
   std::int64_t low, high;
 };

@@ -18,7 +18,7 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t stretch = 2048;  // images between two looks at the bar
+constexpr std::int64_t stretch = 2048;  // images between two updates of the progress bar
 
 /// What has been written, in the order of the file.
 struct Packed {
@@ -32,7 +32,7 @@ void show(Progress& progress, std::int64_t done, std::int64_t count) {
   progress.draw("packing  " + std::to_string(done) + "/" + std::to_string(count) + " images", done == count);
 }
 
-/// Closes the gaps that damaged images have left.
+/// Moves the images at `places` to the front, closing the gaps that damaged images have left.
 void move_together(const std::vector<std::int64_t>& places, std::int64_t bytes, std::uint8_t* pixels) {
   for (std::int64_t i = 0; i < std::ssize(places); ++i)
     if (places[i] != i)
@@ -117,7 +117,8 @@ void report(const std::string& target, const PixelShape& shape, const Packed& pa
                " MiB");
 }
 
-/// Nothing is replaced but a file, and not the one that is read.
+/// Throws Error (config) if `target` exists and is not a regular file, is the source itself, or lies in the
+/// source.
 void require_target(const std::string& source, const std::string& target) {
   std::error_code none;
   if (const auto kind = why_not_regular(target); !kind.empty())
@@ -126,7 +127,7 @@ void require_target(const std::string& source, const std::string& target) {
     throw Error(ExitCode::config, "cannot pack " + source + " into itself", "it would be lost",
                 "name another file");
   const auto data = std::filesystem::canonical(source, none);
-  if (none) return;  // which is told when it is opened
+  if (none) return;  // opening it will report that
   const auto place = std::filesystem::weakly_canonical(std::filesystem::absolute(target, none), none);
   if (const auto [end, at] = std::ranges::mismatch(data, place); end == data.end())
     throw Error(ExitCode::config, "cannot pack into " + target, "it lies in the data",

@@ -21,12 +21,12 @@ constexpr std::array<char, 8> magic{'l', 'o', 'c', 'k', 'p', 'a', 'c', 'k'};
 constexpr std::uint64_t version = 1, page = 4096;
 constexpr std::uint64_t most_pixels_of_sample = std::uint64_t{1} << 28, most_classes = std::uint64_t{1} << 20;
 
-/// Numbers are little-endian.
+/// The header as stored; numbers are little-endian.
 struct Header {
   std::array<char, 8> magic;
   std::uint64_t version, height, width, channels, train_count, test_count, classes, names_bytes,
       records_offset, pixels_offset;
-  Hash128 table_hash;  ///< of all bytes before the pixels, with zeros in its own place
+  Hash128 table_hash;  ///< of all bytes before the pixels, with zeros in place of itself
 };
 static_assert(sizeof(Header) == 104);
 
@@ -58,7 +58,8 @@ void require(const MappedFile& file, const std::string& what, std::uint64_t valu
                                  std::to_string(least) + " to " + std::to_string(most));
 }
 
-/// Products are compared in 128 bits: a damaged header must not overflow into a size that fits.
+/// Throws Error (io) unless the header fits the file. Products are computed in 128 bits, so that a damaged
+/// header cannot overflow into a size that fits.
 void check(const Header& header, const MappedFile& file) {
   using Wide = unsigned __int128;
   const auto size = file.bytes().size();
@@ -80,7 +81,8 @@ void check(const Header& header, const MappedFile& file) {
     throw damaged(file.path(), "its header or its records have another hash than was written");
 }
 
-/// The hash of the table is public: what it fits may still be no image of this shape and these classes.
+/// Throws Error (io) unless the records fit the shape and the classes. The table's hash is not enough:
+/// anybody can compute a matching one.
 void check_records(const PackedFile& file) {
   const auto area = static_cast<std::uint64_t>(file.shape().height * file.shape().width);
   const auto count = std::ssize(file.train()) + std::ssize(file.test());
@@ -106,7 +108,7 @@ void check_names(const PackedFile& file) {
                                  std::to_string(file.classes()) + " classes");
 }
 
-/// A link at the place of the file stays: what it points to is replaced.
+/// The file to replace: if `path` is a link, the link stays and its target is replaced.
 std::string target_of(const std::string& path) {
   std::error_code none;
   const auto target = std::filesystem::canonical(path, none);
@@ -172,7 +174,7 @@ PackedFileWriter::PackedFileWriter(const std::string& path, const PixelShape& sh
     note_unfinished("");
     throw file_error("cannot create", writing_, error_number);
   }
-  // Room is taken now: a page that the disk has no room for would end the program when it is written to.
+  // Reserves disk space now: writing to a mapped page that does not fit on the disk would kill the program.
   const int full = posix_fallocate(file_, 0, static_cast<off_t>(size_));
   void* data = full == 0 ? mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0) : MAP_FAILED;
   if (data == MAP_FAILED) {

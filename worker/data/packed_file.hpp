@@ -1,4 +1,4 @@
-// lockstep's own data file: decoded pixels that need only be mapped (docs/data_format.md).
+// lockstep's own data file: decoded pixels that only need to be mapped (docs/data_format.md).
 #pragma once
 
 #include <memory>
@@ -11,8 +11,8 @@
 
 namespace lockstep {
 
-/// A packed file, mapped for reading. Opening verifies its header and its records; pixels are verified by
-/// their hashes in the records when they are used.
+/// A packed file, mapped for reading. Opening verifies its header and its records; the user of the pixels
+/// verifies them by the hashes in the records.
 class PackedFile {
  public:
   /// Throws Error (io) when it cannot be read or is damaged, (config) when it is of another version.
@@ -24,9 +24,10 @@ class PackedFile {
   const std::vector<std::string>& class_names() const { return class_names_; }  ///< may be empty
   std::span<const ImageRecord> train() const { return train_; }
   std::span<const ImageRecord> test() const { return test_; }
-  /// The pixels of image `first` and all after it, those of the training set first.
+  /// The pixels of image `first` and of all images after it, uint8 [height][width][channels] each; the test
+  /// set follows the training set.
   std::shared_ptr<const std::uint8_t> pixels(std::int64_t first) const;
-  /// Of header and records.
+  /// Hash of header, class names and records.
   const Hash128& table_hash() const { return table_hash_; }
 
  private:
@@ -39,23 +40,25 @@ class PackedFile {
   Hash128 table_hash_;
 };
 
+/// Whether the file begins as a packed file does. Throws Error (io) when it cannot be read.
 bool is_packed_file(const std::string& path);
 
-/// Writes a packed file: under another name beside its place, which no other file has, until finish() renames
-/// it; what is not finished is removed.
+/// Writes a packed file under a unique name beside `path`, to which finish() renames it. The destructor
+/// removes a file that is not finished.
 class PackedFileWriter {
  public:
-  /// Room for `images` images. Throws Error (io).
+  /// Reserves disk space for `images` images. Throws Error (io), or (config) when a class name holds a line
+  /// feed.
   PackedFileWriter(const std::string& path, const PixelShape& shape, std::int64_t images,
                    const std::vector<std::string>& class_names);
   ~PackedFileWriter();
   PackedFileWriter(const PackedFileWriter&) = delete;
   PackedFileWriter& operator=(const PackedFileWriter&) = delete;
 
-  /// Where pixels go, image by image.
+  /// Where the pixels go, image by image.
   std::uint8_t* pixels() const { return data_ + pixels_offset_; }
-  /// `records` are of the images at the front of pixels(), of which there may be fewer than there is room
-  /// for.
+  /// Completes the file, syncs and renames it. `records` are those of the images at the front of pixels(), of
+  /// which there may be fewer than reserved. Throws Error (io).
   void finish(std::span<const ImageRecord> records, std::int64_t train_count, std::int64_t classes);
 
  private:

@@ -23,7 +23,7 @@ struct Box {
   std::int64_t top = 0, left = 0, height = 0, width = 0;
 };
 
-/// `weight` of a, `rest` of b, in float32, cut off to 0 .. 255 and to a whole number: how torchvision's
+/// weight * a + rest * b in float32, clamped to 0 .. 255 and truncated to a whole number: how torchvision's
 /// adjust_* functions blend two images.
 inline std::uint8_t blended(float a, float weight, float b, float rest) {
   const float value = weight * a + rest * b;

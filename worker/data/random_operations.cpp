@@ -14,7 +14,7 @@ constexpr int kinds = 14, bins = 31;
 /// The weakest and the strongest magnitude.
 struct Range {
   double first, last;
-  bool two_sided = false;  ///< may be turned to the other side
+  bool two_sided = false;  ///< the sign is drawn at random
 };
 
 Range rand_augment_range(OperationKind kind, std::int64_t height, std::int64_t width) {
@@ -62,7 +62,7 @@ Range trivial_augment_range(OperationKind kind) {
   }
 }
 
-/// Number `bin` of `bins` magnitudes, in float32 from the nearer end, as torch.linspace has them.
+/// Magnitude number `bin` of `bins`, computed in float32 from the nearer end, as torch.linspace does.
 float magnitude_of(const Range& range, std::int64_t bin) {
   const auto first = static_cast<float>(range.first), last = static_cast<float>(range.last);
   const float step = (last - first) / (bins - 1);

@@ -33,17 +33,16 @@ struct Operation {
   double magnitude;
 };
 
-/// What `settings` asks for of an image of this size: for rand_augment (Cubuk et al. 2020; torchvision's
-/// RandAugment with 31 bins) rand_augment_layers operations, for trivial_augment (Mueller and Hutter 2021;
-/// torchvision's TrivialAugmentWide) one, and else none. Draws for each operation: which of 14; for
-/// trivial_augment which of 31 strengths; whether it is turned to the other side, also where that has no
-/// meaning.
+/// Draws the operations that `settings` asks for, for an image of this size: rand_augment_layers of them for
+/// rand_augment (Cubuk et al. 2020; torchvision's RandAugment with 31 bins), one for trivial_augment (Mueller
+/// and Hutter 2021; torchvision's TrivialAugmentWide), else none. Draws for each operation: which of 14 it
+/// is; for trivial_augment, which of 31 magnitudes; the sign, even for operations that have none.
 std::vector<Operation> draw_operations(RandomStream& random, const Config::Augmentation& settings,
                                        std::int64_t height, std::int64_t width);
 
-/// shear: slope; translate: pixels, cut to whole ones; rotate: degrees; brightness, saturation, contrast,
-/// sharpness: what is added to the factor 1; posterize: bits kept; solarize: threshold. `scratch` has the
-/// picture's size.
+/// Applies `operation`. Units of the magnitude: shear: slope; translate: pixels, truncated to whole ones;
+/// rotate: degrees; brightness, saturation, contrast, sharpness: what is added to the factor 1; posterize:
+/// bits kept; solarize: threshold. `scratch` has the picture's size.
 void apply(const Operation& operation, Picture& picture, Picture& scratch);
 
 }  // namespace lockstep

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int precision_bits = 32 - 8 - 2;
 
-/// The pixels that one pixel of the result mixes, with weights of `precision_bits` bits.
+/// The source pixels that are mixed into one pixel of the result, with weights of `precision_bits` bits.
 struct Window {
   std::int64_t first = 0;
   std::vector<std::int32_t> weights;
@@ -32,7 +32,7 @@ Window window_of(std::int64_t i, std::int64_t from, std::int64_t to) {
   return window;
 }
 
-/// Those of the pixels begin .. begin + count - 1 of the `to` that `from` become.
+/// The windows of pixels begin .. begin + count - 1 of a side that is resized from `from` to `to` pixels.
 std::vector<Window> windows_between(std::int64_t from, std::int64_t to, std::int64_t begin,
                                     std::int64_t count) {
   std::vector<Window> windows;
@@ -40,12 +40,12 @@ std::vector<Window> windows_between(std::int64_t from, std::int64_t to, std::int
   return windows;
 }
 
-/// The pixels that all of them mix: the first, and one past the last.
+/// The source pixels that all windows cover together: the first, and one past the last.
 std::pair<std::int64_t, std::int64_t> reach_of(const std::vector<Window>& windows) {
   return {windows.front().first, windows.back().first + std::ssize(windows.back().weights)};
 }
 
-/// The levels to mix lie `stride` apart.
+/// The weighted sum of levels that lie `stride` apart.
 std::uint8_t mixed(const std::uint8_t* level, const Window& window, std::int64_t stride) {
   std::int32_t sum = 1 << (precision_bits - 1);
   level += window.first * stride;
@@ -56,7 +56,7 @@ std::uint8_t mixed(const std::uint8_t* level, const Window& window, std::int64_t
   return static_cast<std::uint8_t>(std::clamp(sum >> precision_bits, 0, 255));
 }
 
-/// A pixel of a row for every window, of the rows begin .. end - 1.
+/// Resizes the rows begin .. end - 1 to one pixel per window.
 Picture with_width(const Picture& from, const std::vector<Window>& windows, std::int64_t begin,
                    std::int64_t end) {
   Picture result(end - begin, std::ssize(windows), from.channels);
@@ -69,7 +69,7 @@ Picture with_width(const Picture& from, const std::vector<Window>& windows, std:
   return result;
 }
 
-/// A row for every window; the first row of `from` is number `begin` to them.
+/// Resizes the columns to one row per window. The first row of `from` is row `begin` of the windows.
 Picture with_height(const Picture& from, const std::vector<Window>& windows, std::int64_t begin) {
   Picture result(std::ssize(windows), from.width, from.channels);
   const auto row = from.width * from.channels;
@@ -83,7 +83,7 @@ Picture with_height(const Picture& from, const std::vector<Window>& windows, std
 
 }  // namespace
 
-/// A side that keeps its length has windows of one pixel, whose weight of 1 leaves it as it is.
+/// A side that keeps its length has windows of one pixel with weight 1, which changes nothing.
 Picture resized(const Picture& from, std::int64_t height, std::int64_t width, const Box& part) {
   const auto columns = windows_between(from.width, width, part.left, part.width);
   const auto rows = windows_between(from.height, height, part.top, part.height);

@@ -7,8 +7,9 @@
 namespace lockstep {
 
 /// A permutation of 0 .. count - 1 that depends on (seed, epoch) alone; at(i) costs O(1) time and no memory.
-/// A balanced Feistel network over the next even power of two with Philox as its round function, walked until
-/// the value falls inside (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
+/// A balanced Feistel network over the next even power of two with Philox as its round function, applied
+/// until the value is below `count` (cycle walking: Black and Rogaway, "Ciphers with arbitrary finite
+/// domains", CT-RSA 2002).
 class SampleOrder {
  public:
   SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::int64_t count);
@@ -23,13 +24,13 @@ class SampleOrder {
   int half_bits_;
 };
 
-/// A sample as one of its copies in an epoch; 0 where it has but one.
+/// One copy of a sample in an epoch; `copy` is 0 if there is only one.
 struct SampleCopy {
   std::int64_t sample, copy = 0;
 };
 
-/// What is at positions first .. first + count - 1 of an epoch in which each sample of `order` appears
-/// `copies` times in a row (repeated augmentation, Hoffer et al. 2020).
+/// The sample copies at positions first .. first + count - 1 of an epoch in which each sample of `order`
+/// appears `copies` times in a row (repeated augmentation, Hoffer et al. 2020).
 std::vector<SampleCopy> copies_in_order(const SampleOrder& order, std::int64_t first, std::int64_t count,
                                         std::int64_t copies);
 

@@ -1,5 +1,5 @@
-// A tar file of the same tree as a folder of images, mapped into memory: libarchive finds where the members
-// lie.
+// A tar file with the same tree as a folder of images, mapped into memory; libarchive finds where its members
+// are.
 #include <archive.h>
 #include <archive_entry.h>
 #include <locale.h>
@@ -23,8 +23,8 @@ struct Free {
 };
 using Reader = std::unique_ptr<archive, Free>;
 
-/// While it lives, libarchive gives this thread names beyond ASCII in UTF-8: it converts those of pax headers
-/// to the locale, and in "C" refuses them.
+/// While it lives, libarchive returns non-ASCII names in UTF-8 to this thread. It converts the names in pax
+/// headers to the locale, and refuses them in the locale "C".
 class Utf8Names {
  public:
   Utf8Names() : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
@@ -46,7 +46,7 @@ Error damaged(const MappedFile& file, const std::string& why) {
   return Error(ExitCode::io, "cannot use " + file.path(), why, "fetch or write the file again");
 }
 
-/// Of some errors libarchive gives no reason.
+/// The reason of libarchive's last error; it gives none for some errors.
 std::string reason(archive* reader) {
   const char* text = archive_error_string(reader);
   return text ? text : "damaged: it cannot be read as a tar file";
@@ -60,7 +60,7 @@ Reader open_tar(const MappedFile& file) {
   return reader;
 }
 
-/// Where the member's content lies; libarchive gives it in place, as one block.
+/// The member's content, in the mapped file: libarchive returns it in place, as one block.
 std::span<const std::byte> content_of(archive* reader, const MappedFile& file, const std::string& name,
                                       std::int64_t size) {
   if (size == 0) return file.bytes().first(0);
@@ -76,13 +76,13 @@ std::span<const std::byte> content_of(archive* reader, const MappedFile& file, c
 }
 
 struct Member {
-  std::string path;  ///< as it is, without "./" in front
+  std::string path;  ///< as stored, without a leading "./"
   bool folder;
   std::span<const std::byte> bytes;
 };
 
-/// A tar file ends with blocks of zeros. libarchive takes one that is cut between two members for whole, and
-/// does not look at what follows the end.
+/// Throws Error (io) unless the file ends with blocks of zeros, as a tar file does. libarchive accepts a file
+/// that is cut off between two members, and does not look at what follows the end.
 void require_end(const MappedFile& file, std::size_t end, const std::vector<Member>& members) {
   const auto rest = file.bytes().subspan(std::min(end, file.bytes().size()));
   if (rest.size() < block_bytes) {
@@ -98,7 +98,7 @@ void require_end(const MappedFile& file, std::size_t end, const std::vector<Memb
               "write one archive of all images with tar -cf, or join two with tar -Af");
 }
 
-/// Of a member that is there twice, tools take the last one or both.
+/// Throws Error (io) if a member is there twice: tools disagree whether to take the last one or both.
 void require_once(const MappedFile& file, const std::vector<Member>& members) {
   std::set<std::string_view> seen;
   for (const auto& member : members) {
@@ -138,12 +138,12 @@ std::vector<Member> members_of(const MappedFile& file) {
   return members;
 }
 
-/// What follows `folder/` in a path, "" if it lies elsewhere.
+/// What follows `folder/` in `path`; "" if it is not below it.
 std::string below(const std::string& path, const std::string& folder) {
   return path.starts_with(folder + "/") ? path.substr(folder.size() + 1) : "";
 }
 
-/// "" or the one folder, with a slash, that the tree lies in.
+/// The one folder that the tree lies in, with a trailing slash; "" if there is none.
 std::string root_of(const std::vector<Member>& members) {
   const auto has = [&](const std::string& folder) {
     return std::ranges::any_of(members, [&](const Member& member) {

@@ -1,4 +1,4 @@
-// One loop on several threads.
+// Runs a loop on several threads.
 #pragma once
 
 #include <algorithm>
@@ -12,9 +12,9 @@
 
 namespace lockstep {
 
-/// Calls work(i, own) once for every i of `range`, on `threads` threads, each of which has an `own` Own,
-/// until stop() says so: all calls before the i that it returns are done, and none from there on. When a call
-/// throws, what has not begun is left out and the exception of the lowest i that threw comes out.
+/// Calls work(i, own) once for every i of `range`, on `threads` threads that each have their own Own, until
+/// stop() returns true. Returns the i at which it stopped: all calls before it are done, and none from it on.
+/// When a call throws, no further ones begin, and the exception of the lowest i that threw is rethrown.
 template <class Own, class Work, class Stop>
 std::int64_t for_each_on_threads_until(Range range, std::int64_t threads, Work work, Stop stop) {
   std::atomic<std::int64_t> next = range.begin;

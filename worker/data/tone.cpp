@@ -7,7 +7,7 @@
 namespace lockstep {
 namespace {
 
-/// A new level for each.
+/// A lookup table: the new level for each old one.
 using Levels = std::array<std::uint8_t, 256>;
 
 void replace(Picture& picture, std::int64_t channel, const Levels& levels) {
@@ -21,7 +21,7 @@ std::array<std::int64_t, 256> histogram(const Picture& picture, std::int64_t cha
   return counts;
 }
 
-/// The thirteenth part of the weighted sum, rounded: it is never halfway between two levels.
+/// The weighted sum divided by 13, rounded; it is never halfway between two levels.
 std::uint8_t smoothed(const std::uint8_t* pixel, std::int64_t row, std::int64_t step) {
   int sum = 4 * pixel[0];
   for (auto y : {-row, std::int64_t{0}, row})
@@ -35,7 +35,7 @@ Levels stretched(const std::array<std::int64_t, 256>& counts) {
   const auto highest =
       static_cast<float>(255 - (std::find_if(counts.rbegin(), counts.rend(), used) - counts.rbegin()));
   const bool flat = lowest == highest;
-  // Rounded twice, since torch divides a number by a tensor that way.
+  // Rounded twice, as torch does when it divides a number by a tensor.
   const float from = flat ? 0.0f : lowest, scale = flat ? 1.0f : 1.0f / (highest - lowest) * 255.0f;
   Levels levels;
   for (int level = 0; level < 256; ++level)

@@ -1,14 +1,14 @@
-// Sharpness and the operations on grey levels, channel by channel, bit by bit as
-// torchvision.transforms.functional of tensors of uint8.
+// Sharpness and the operations on grey levels, channel by channel, bit for bit as
+// torchvision.transforms.functional computes them on uint8 tensors.
 #pragma once
 
 #include "worker/data/picture.hpp"
 
 namespace lockstep {
 
-/// Blends with the picture smoothed by ((1 1 1) (1 5 1) (1 1 1)) / 13, whose outermost pixels are the
-/// picture's own: `factor` 0 is smoothed, 1 the picture itself, above 1 sharper; factor >= 0. `scratch` has
-/// the picture's size.
+/// Blends with the picture smoothed by ((1 1 1) (1 5 1) (1 1 1)) / 13, whose outermost pixels stay those of
+/// the picture. `factor` 0 gives the smoothed picture, 1 the picture itself, above 1 sharper; factor >= 0.
+/// `scratch` has the picture's size.
 void adjust_sharpness(Picture& picture, double factor, Picture& scratch);
 
 /// Keeps the highest `bits` bits of each level, 0 <= bits <= 8.

@@ -30,7 +30,7 @@ std::string folder_name(std::int64_t step) {
   return "step-" + digits;
 }
 
-/// The hash that a manifest carries of itself.
+/// The hash of `manifest` without its entry manifest_hash, where it is stored.
 std::string manifest_hash(json manifest) {
   manifest.erase("manifest_hash");
   return hash_text(manifest.dump()).hex();
@@ -40,8 +40,8 @@ void warn_if(const std::error_code& failure, const std::string& what) {
   if (failure) log_warning("cannot " + what + " (" + failure.message() + ")");
 }
 
-/// Of what is in `folder`; none if there is no such folder. A folder that cannot be read is not taken for an
-/// empty one: the run would start over.
+/// Names of the entries of `folder`; empty if it does not exist. Throws FileError if it cannot be read:
+/// taking it for an empty one would make the run start over.
 std::vector<std::string> names_in(const std::string& folder) {
   return with_patience([&] {
     std::vector<std::string> names;
@@ -55,7 +55,7 @@ std::vector<std::string> names_in(const std::string& folder) {
   });
 }
 
-/// Without the white space outside of texts, as manifests are hashed.
+/// `text` without white space outside of JSON strings: the form in which manifests are hashed.
 std::string compact(const std::string& text) {
   std::string kept;
   bool in_text = false;
@@ -68,7 +68,8 @@ std::string compact(const std::string& text) {
   return kept;
 }
 
-/// Whether what the program reads of a manifest is there, and of the types that it has.
+/// Whether the entries of a manifest that the program reads have the right types, and the required ones
+/// (step, state_hash, arrays) exist.
 bool has_all_that_is_read(const json& manifest) {
   static const json types = {{"step", 0},
                              {"config", json::object()},
@@ -92,8 +93,8 @@ bool has_all_that_is_read(const json& manifest) {
          texts(manifest.value("device_details", json::object()));
 }
 
-/// Keeps the newest `keep` up to `current`. A newer one did not verify when the run was resumed: it is set
-/// aside.
+/// Keeps the newest `keep` checkpoints up to `current` and removes older ones. One that is newer than
+/// `current` failed verification when the run was resumed: it is renamed to NAME.damaged.
 void tidy(const std::string& folder, const std::string& current, std::int64_t keep) {
   std::int64_t kept = 0;
   for (const auto& name : published_checkpoints(folder)) {
@@ -103,7 +104,7 @@ void tidy(const std::string& folder, const std::string& current, std::int64_t ke
       fs::rename(path, path.string() + ".damaged", failure);
       warn_if(failure, "set aside the damaged checkpoint " + path.string());
     } else if (++kept > keep) {
-      // Renamed first, so that a half-removed checkpoint is never taken for one.
+      // Renamed first, so that a half-removed checkpoint is never taken for a complete one.
       fs::rename(path, path.string() + in_progress, failure);
       if (!failure) fs::remove_all(path.string() + in_progress, failure);
       warn_if(failure, "remove the old checkpoint " + path.string());
@@ -175,8 +176,8 @@ json read_manifest(const std::string& path) {
     throw Error(ExitCode::io, path + " has format " + manifest.value("format", json()).dump(),
                 "this version reads format " + std::to_string(format), "use the version that wrote it");
   }
-  // A number may be written in two ways: so that every byte counts, the text must be the one that was
-  // written.
+  // JSON can write a number in several ways. The text must be the one that was written, so that any changed
+  // byte is noticed.
   if (compact(text) != manifest.dump() || !has_all_that_is_read(manifest))
     throw Error(ExitCode::io, path + " is damaged", "it is not as it was written");
   return manifest;

@@ -1,4 +1,4 @@
-// Files that are read and written in parts, and names that are made durable.
+// Reading and writing parts of files, and making names in a folder durable.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,9 @@
 
 namespace lockstep {
 
-/// A regular file opened for reading or writing parts of it; no link is followed to write. Throws Error (io)
-/// on any failure, a full disk included. What is read is tried again (with_patience()); what is written the
-/// caller must begin anew, as a sync that failed tells that earlier writes are lost.
+/// A regular file, opened to read or to write parts of it. Writing does not follow a symbolic link. Throws
+/// Error (io) on any failure, a full disk included. Reads are retried (with_patience()). Writes are not: a
+/// failed sync means that earlier writes may be lost, so the caller must start over.
 class PartFile {
  public:
   enum class Mode { read, write };
@@ -20,10 +20,10 @@ class PartFile {
   PartFile& operator=(const PartFile&) = delete;
 
   void write(const void* data, std::int64_t bytes, std::int64_t offset);
-  /// Makes sure that there is room for the file to have this size, which it gets.
+  /// Allocates disk space for a file of `size` bytes and makes it at least that long.
   void reserve(std::int64_t size);
   void read(void* data, std::int64_t bytes, std::int64_t offset);
-  /// Returns when what was written is on disk.
+  /// Returns once everything written is on disk (fsync).
   void sync();
 
  private:
@@ -33,9 +33,10 @@ class PartFile {
   int file_;
 };
 
-/// Whether there is a file or folder of this name. Throws Error (io) where that cannot be told.
+/// Whether a file or folder `path` exists. Throws Error (io) if the file system does not tell.
 bool is_there(const std::string& path);
-/// Makes what happened to the names in `folder` durable. Throws Error (io).
+/// Makes names that were created, renamed or removed in `folder` durable (fsync of the folder). Throws Error
+/// (io).
 void sync_folder(const std::string& folder);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// A file as memory.
+// A file mapped into memory.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace lockstep {
 /// A whole file, mapped for reading; all processes of a host share its pages.
 class MappedFile {
  public:
-  /// Throws Error (io) when it cannot be opened, and nothing can be mapped of what is no regular file.
+  /// Throws Error (io) when `path` cannot be opened or mapped, such as when it is not a regular file.
   explicit MappedFile(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

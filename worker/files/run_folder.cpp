@@ -24,17 +24,17 @@ using nlohmann::json;
 constexpr const char* working_directory = "/working_directory";
 constexpr std::int64_t most_bytes_of_metrics = std::int64_t{1} << 34;
 
-/// Of a line of metrics.jsonl; -1 where it is none.
+/// The step of a line of metrics.jsonl; -1 if it has none.
 std::int64_t step_of(const std::string& line) { return whole_number(stored_json(line), "step", -1); }
 
-/// How many checkpoints a run had begun to save after `steps` steps, or more.
+/// How many checkpoints a run had begun to save after `steps` steps, at least.
 std::int64_t saves_within(const Config::Checkpoint& settings, std::int64_t steps,
                           std::int64_t steps_per_epoch) {
   const auto every = [&](std::int64_t interval) { return interval > 0 ? steps / interval : 0; };
   return std::max(every(settings.every_steps), every(settings.every_epochs * steps_per_epoch));
 }
 
-/// What is read of a result.
+/// Whether the entries of result.json that the program reads have the right types.
 bool is_result(const json& object) {
   static const json types = {{"state_hash", ""},
                              {"plan_hash", ""},
@@ -51,7 +51,7 @@ bool is_result(const json& object) {
   return has_types_of(object, types);
 }
 
-/// 0 stands for no limit.
+/// Whether a limit has shrunk; 0 means no limit.
 bool has_shrunk(std::int64_t before, std::int64_t now) { return now != 0 && (before == 0 || now < before); }
 
 }  // namespace
@@ -66,7 +66,8 @@ RunFolder::RunFolder(const std::string& path, const ResolvedConfig& resolved, bo
   lock_.emplace(path_);
   compare_with_earlier_run(resolved.config);
   forget_statuses();
-  // By the plan before it is known how often a run without checkpoints has saved, until it begins anew.
+  // A run that starts over without a checkpoint keeps its old plan.json until rewind_metrics(): only the old
+  // plan tells how often that run has saved.
   const bool begins_anew =
       is_there(path_ + "/plan.json") && published_checkpoints(path_ + "/checkpoint").empty();
   if (begins_anew && !nothing_is_trained(path_))
@@ -80,7 +81,7 @@ void RunFolder::write_plan(const ResolvedConfig& resolved) const {
   replace_file(path_ + "/resolved.toml", to_toml(resolved));
 }
 
-/// They are of ranks that have ended: the lock is held by this run.
+/// Removes the status files of earlier ranks. These have ended: this run holds the lock.
 void RunFolder::forget_statuses() const {
   std::error_code none, failure;
   for (fs::directory_iterator item(status_folder(path_), failure);
@@ -89,7 +90,7 @@ void RunFolder::forget_statuses() const {
   }
 }
 
-/// Or what is left of one.
+/// Whether the folder holds a run, or what is left of one.
 bool RunFolder::holds_a_run() const {
   return is_there(path_ + "/plan.json") || is_there(path_ + "/metrics.jsonl") ||
          is_there(path_ + "/result.json") || !published_checkpoints(path_ + "/checkpoint").empty();
@@ -101,7 +102,7 @@ void RunFolder::keep_earlier_run() {
   std::error_code failure;
   const bool is_link = fs::is_symlink(path_, failure);
   const auto place =
-      is_link ? fs::canonical(path_, failure).string() : path_;  // a link stays, and leads there
+      is_link ? fs::canonical(path_, failure).string() : path_;  // a link stays; its target is moved
   int number = 1;
   while (is_there(place + "." + std::to_string(number))) ++number;
   const auto kept = place + "." + std::to_string(number);
@@ -111,7 +112,7 @@ void RunFolder::keep_earlier_run() {
   log_warning("the earlier run is kept in " + kept);
 }
 
-/// Of plan.json, or where that is gone of the newest checkpoint that tells.
+/// The config in plan.json or, if that is gone, in the manifest of the newest checkpoint that has one.
 std::optional<Config> RunFolder::earlier_config() const {
   if (is_there(path_ + "/plan.json")) return config_of_run(path_);
   const auto folder = path_ + "/checkpoint";
@@ -119,7 +120,7 @@ std::optional<Config> RunFolder::earlier_config() const {
     try {
       const auto manifest = read_manifest(folder + "/" + name + "/manifest.json");
       if (manifest.contains("config")) return config_from_json(manifest["config"].dump());
-    } catch (const Error&) {  // it is passed over, and named, when the state is read
+    } catch (const Error&) {  // skipped here; reading the state names it
     }
   }
   return std::nullopt;
@@ -156,8 +157,8 @@ std::int64_t RunFolder::last_step_of_metrics() const {
 void RunFolder::require_no_lost_checkpoint(std::int64_t steps_per_epoch) const {
   const auto last = std::max(last_step_of_metrics(), whole_number(result(), "steps", 0));
   if (last == 0) return;
-  // The third save waits for the second, which is there then, or the first: a run ends when it loses two in a
-  // row.
+  // The third save starts only after the second has finished. A run ends when two saves in a row fail, so the
+  // first or the second is published by then.
   constexpr int surely_published = 3;
   const bool had_one = whole_number(result(), "steps", 0) > 0 ||
                        saves_within(saving_before_, last - 1, steps_per_epoch) >= surely_published;
@@ -199,7 +200,7 @@ void RunFolder::note_working_directory(const Config& config) const {
 
 void RunFolder::append_metrics(const json& line) {
   const auto text = line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-  // At a place of its own: what an attempt that failed has written is written over.
+  // At a fixed offset, so that a retry overwrites what a failed attempt has written.
   with_patience([&] {
     PartFile(path_ + "/metrics.jsonl", PartFile::Mode::write)
         .write(text.data(), std::ssize(text), metrics_bytes_);

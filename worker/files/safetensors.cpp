@@ -20,8 +20,8 @@
 namespace lockstep {
 namespace {
 
-/// The header as it lies in the file, its length first, padded with blanks to a multiple of 64 so that
-/// tensors are aligned.
+/// The header as stored: 8 bytes of length, then the JSON text, padded with blanks to a multiple of 64 bytes
+/// in total so that the tensors are aligned.
 std::string header_of(const std::vector<TensorSpec>& tensors) {
   nlohmann::ordered_json header;
   std::int64_t begin = 0;

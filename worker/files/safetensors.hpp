@@ -1,5 +1,5 @@
-// The safetensors format: 8 bytes of header length (little-endian), a JSON header, the tensors' bytes.
-// Written and read in parts, so that every rank can do its own.
+// The safetensors format: 8 bytes of header length (little-endian), a JSON header, the tensors' bytes. Files
+// are written and read in parts, so that every rank can handle its own.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +24,12 @@ class SafetensorsFile {
 
   const std::string& path() const { return path_; }
   const std::vector<TensorSpec>& tensors() const { return tensors_; }
-  /// Where tensor `index` begins in the file.
+  /// The byte of the file at which tensor `index` begins.
   std::int64_t offset(std::size_t index) const { return offsets_[index]; }
   std::int64_t size() const { return offsets_.back(); }
 
-  /// Creates the file with its header and its full size, the space reserved; what is in it already stays. Not
-  /// synced. Throws Error (io).
+  /// Creates the file, writes its header and reserves the space of its full size. Data that is already in it
+  /// stays. Does not sync. Throws Error (io).
   void create() const;
   /// Throws Error (io) unless the file on disk has exactly this header and size.
   void check() const;
@@ -45,11 +45,11 @@ class SafetensorsFile {
 struct StoredTensor {
   std::string dtype;  ///< "F32", "F16", "BF16", ...
   std::vector<std::int64_t> shape;
-  std::int64_t begin, end;  ///< its bytes in the file
+  std::int64_t begin, end;  ///< its bytes in the file, [begin, end)
 };
 
-/// The tensors of the safetensors file `path` by name; their bytes lie inside the file, and fit shapes and
-/// types. Throws Error (io) when it cannot be read or is not as the format asks.
+/// The tensors of the safetensors file `path`, by name. Their bytes lie inside the file and match their
+/// shapes and types. Throws Error (io) when the file cannot be read or violates the format.
 std::map<std::string, StoredTensor> tensors_in(const std::string& path);
 
 }  // namespace lockstep

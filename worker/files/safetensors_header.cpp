@@ -28,8 +28,8 @@ const std::map<std::string, std::int64_t>& bytes_of_types() {
 
 std::string shown(const std::string& name) { return quoted(shortened(on_one_line(name))); }
 
-/// Takes the events of nlohmann's parser, which keeps nothing itself: an object from names to tensors, and
-/// nothing else. What is wrong is thrown.
+/// Handles the events of nlohmann's SAX parser, which builds no document of its own. Accepts an object that
+/// maps names to tensors and throws std::runtime_error for anything else.
 class HeaderReader : public nlohmann::json_sax<Json> {
  public:
   std::map<std::string, StoredTensor> tensors;
@@ -125,12 +125,12 @@ class HeaderReader : public nlohmann::json_sax<Json> {
 
   Place place_ = Place::outside;
   std::string name_, field_;
-  std::set<std::string> fields_;  ///< of the tensor so far
+  std::set<std::string> fields_;  ///< entries of the current tensor so far
   StoredTensor tensor_{};
   std::vector<std::int64_t> list_;
 };
 
-/// How many bytes a tensor has.
+/// The size of a tensor in bytes, from its shape and type.
 std::int64_t size_of(const std::string& name, const StoredTensor& tensor) {
   const auto type = bytes_of_types().find(tensor.dtype);
   if (type == bytes_of_types().end())
@@ -143,7 +143,7 @@ std::int64_t size_of(const std::string& name, const StoredTensor& tensor) {
   return bytes;
 }
 
-/// One behind the other, without overlap, gap or rest.
+/// Throws std::runtime_error unless the tensors follow one another without overlap, gap or rest.
 void require_order(const std::map<std::string, StoredTensor>& tensors, std::int64_t data_bytes) {
   std::vector<std::pair<std::pair<std::int64_t, std::int64_t>, const std::string*>> places;
   for (const auto& [name, tensor] : tensors) places.push_back({{tensor.begin, tensor.end}, &name});

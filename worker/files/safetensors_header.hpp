@@ -1,5 +1,4 @@
-// The header of a safetensors file that any program may have written, and whose numbers are not to be
-// trusted.
+// Parses the header of a safetensors file that any program may have written. Its numbers are not trusted.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +12,10 @@ namespace lockstep {
 /// The longest header that is read, as in the reference library.
 constexpr std::int64_t longest_header = 100'000'000;
 
-/// The tensors that the header `text` names, by name, for `data_bytes` of data that begin at `data_begin` in
-/// the file. They lie one behind the other, without a gap or a rest, each of the size that its shape and type
-/// give. Takes no memory but for what is in `text`. Throws std::runtime_error that says what is wrong.
+/// The tensors in the header `text`, by name. The file has `data_bytes` bytes of data, which begin at byte
+/// `data_begin`. The tensors follow one another without a gap or a rest, each of the size that its shape and
+/// type give. Memory use depends on the length of `text`, not on the numbers in it. Throws std::runtime_error
+/// that says what is wrong.
 std::map<std::string, StoredTensor> tensors_in_header(const std::string& text, std::int64_t data_begin,
                                                       std::int64_t data_bytes);
 

@@ -7,11 +7,12 @@
 
 namespace lockstep {
 
-/// Element by element, from a tensor that nobody else needs to one of its shape and memory format, which may
-/// lie in its place.
+/// An element-wise function. The result has the input's shape and memory format and may overwrite the input,
+/// which nothing else may need.
 using Activation = torch::Tensor (*)(const torch::Tensor&);
 
-/// In place: its gradient follows from its result, and no layer's from what it gets.
+/// In place. Its gradient is computed from its result, and no layer in front of it needs its own result for
+/// its gradient.
 torch::Tensor relu(const torch::Tensor& x);
 
 /// relu (Nair and Hinton 2010), leaky_relu with slope 0.01 (Maas et al. 2013), gelu by the error function

@@ -26,8 +26,8 @@ torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
     batch_mean = batch_mean.to(x.device());
     batch_var = batch_var.to(x.device());
   }
-  // With momentum 1 the "running" values become exactly those of this micro-batch; those before count for 0
-  // times as much, which is not 0 where they are not finite.
+  // With momentum 1 the "running" values become exactly those of this micro-batch. The old values are
+  // multiplied by 0, which does not give 0 if they are not finite: they are zeroed first.
   batch_mean.zero_();
   batch_var.zero_();
   return torch::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, epsilon, true);

@@ -18,8 +18,8 @@ namespace lockstep {
 struct BatchNorm2dImpl : torch::nn::Module, LeavesStatistics {
   explicit BatchNorm2dImpl(std::int64_t features);
   torch::Tensor forward(const torch::Tensor& x);
-  /// activation(forward(x) + skipped), without the sum where `skipped` is undefined. In one pass where that
-  /// can be, with the same bits.
+  /// activation(forward(x) + skipped), or activation(forward(x)) if `skipped` is undefined. Fused into one
+  /// pass where possible, with the same bits.
   torch::Tensor activated(const torch::Tensor& x, Activation activation, const torch::Tensor& skipped = {});
   std::vector<BatchStatistic> batch_statistics() const override {
     return {{"running_mean", batch_mean}, {"running_var", batch_var}};
@@ -35,7 +35,8 @@ TORCH_MODULE(BatchNorm2d);
 /// which has no variance; "" for none. PyTorch refuses such a batch.
 std::string batch_norm_of_one_value(const torch::nn::Module& model);
 
-/// y + skipped, in the place of y, which nobody else needs, unless drop path has made it wider.
+/// y + skipped. Computed in place of y, which nothing else may need, unless drop path has made y a wider type
+/// than `skipped`.
 torch::Tensor sum_with(const torch::Tensor& skipped, torch::Tensor y);
 
 }  // namespace lockstep

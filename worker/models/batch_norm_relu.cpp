@@ -52,22 +52,22 @@ void store(at::BFloat16* to, __m256 values) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), narrowed(values));
 }
 
-/// As it comes back after LibTorch has stored it between two operations.
+/// `values` rounded as LibTorch stores them between two operations.
 template <class T>
 __m256 as_stored(__m256 values) {
   if constexpr (std::is_same_v<T, float>) return values;
   return widened(narrowed(values));
 }
 
-/// An activation as rows of channels.
+/// The shape of an activation tensor as rows of channels.
 struct Shape {
   std::int64_t rows, channels;
 };
 
 Shape shape_of(const at::Tensor& x) { return {x.numel() / x.size(1), x.size(1)}; }
 
-/// Calls part(first channel, std::integral_constant of registers) for parts of the channels whose sums stay
-/// in registers.
+/// Divides the channels into parts whose sums stay in registers, and calls part(first channel,
+/// std::integral_constant of registers) for each.
 template <int most, class Part>
 void for_parts(std::int64_t channels, const Part& part) {
   std::int64_t c = 0;
@@ -111,7 +111,7 @@ void sum_squares(const T* x, const float* mean, Shape shape, float* sum) {
   });
 }
 
-/// out = relu(x * scale + shift + skipped), without the last where it is null, and in `open` a bit for each
+/// out = relu(x * scale + shift + skipped), without `skipped` if it is null. Sets a bit in `open` for each
 /// element that ReLU lets through.
 template <class T>
 void transform(const T* x, const float* scale, const float* shift, const T* skipped, Shape shape, T* out,
@@ -120,7 +120,7 @@ void transform(const T* x, const float* scale, const float* shift, const T* skip
     for (std::int64_t c = 0; c < shape.channels; c += lanes) {
       auto y = as_stored<T>(_mm256_fmadd_ps(load(x + i + c), load(scale + c), load(shift + c)));
       if (skipped) y = as_stored<T>(y + load(skipped + i + c));
-      store(out + i + c, _mm256_max_ps(_mm256_setzero_ps(), y));  // in this order NaN stays
+      store(out + i + c, _mm256_max_ps(_mm256_setzero_ps(), y));  // in this operand order NaN stays NaN
       const auto passes = _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_NLE_UQ);
       open[(i + c) / lanes] = static_cast<std::uint8_t>(_mm256_movemask_ps(passes));
     }
@@ -135,8 +135,8 @@ __m256 through_relu(std::uint8_t open, const T* gradient) {
   return _mm256_and_ps(_mm256_castsi256_ps(passes), load(gradient));
 }
 
-/// Sums of g and of (x - mean) * g, where g is what goes through ReLU, which `through` keeps if it is not
-/// null.
+/// For each channel the sums of g and of (x - mean) * g, where g is the gradient masked by ReLU. Stores g in
+/// `through` if it is not null.
 template <class T>
 void sum_gradients(const T* x, const float* mean, const std::uint8_t* open, const T* gradient, Shape shape,
                    T* through, float* sum, float* product) {
@@ -159,7 +159,7 @@ void sum_gradients(const T* x, const float* mean, const std::uint8_t* open, cons
   });
 }
 
-/// LibTorch rounds the product for bfloat16 only.
+/// from - a * b. LibTorch rounds the product for bfloat16 only.
 __m256 minus_product(__m256 from, __m256 a, __m256 b, float) { return _mm256_fnmadd_ps(a, b, from); }
 __m256 minus_product(__m256 from, __m256 a, __m256 b, at::BFloat16) { return from - a * b; }
 
@@ -167,8 +167,8 @@ struct Channel {
   const float *mean, *inverse_deviation, *weight, *slope, *gradient_mean;
 };
 
-/// (g - gradient_mean - (x - mean) * slope) * inverse_deviation * weight. Where `through` is not null, it
-/// has what sum_gradients() has kept.
+/// (g - gradient_mean - (x - mean) * slope) * inverse_deviation * weight. If `through` is not null, it has
+/// the g that sum_gradients() has stored.
 template <class T>
 void gradients_of_input(const T* x, const std::uint8_t* open, const T* gradient, const T* through,
                         Channel channel, Shape shape, T* of_input) {
@@ -186,7 +186,7 @@ void gradients_of_input(const T* x, const std::uint8_t* open, const T* gradient,
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// Of activations of type T.
+/// The autograd function for activations of type T.
 template <class T>
 struct BatchNormRelu : torch::autograd::Function<BatchNormRelu<T>> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
@@ -259,8 +259,9 @@ bool libtorch_fuses_multiply_add() {
 #if defined(__AVX2__) && defined(__FMA__)
 
 bool can_fuse_batch_norm_relu(const at::Tensor& x, const at::Tensor& skipped) {
-  constexpr std::int64_t exact = 1 << 24;  // counts as float32
-  // Where both layouts are one, LibTorch takes the other; it takes sixteen bfloat16 at a time.
+  constexpr std::int64_t exact = 1 << 24;  // counts below are exact in float32
+  // A tensor that is contiguous in both layouts takes LibTorch's other path. LibTorch takes sixteen bfloat16
+  // at a time.
   const auto usable = [](const at::Tensor& t) {
     return t.device().is_cpu() && t.dim() == 4 && !t.is_contiguous() &&
            t.is_contiguous(at::MemoryFormat::ChannelsLast) &&

@@ -6,9 +6,9 @@
 
 namespace lockstep {
 
-/// Whether batch_norm_relu() can compute with these: [samples, channels, height, width] in host memory,
-/// channels last, float32 with channels in eights or bfloat16 with channels in sixteens, one thread, and a
-/// processor on which LibTorch multiplies and adds in one rounding (AVX2). `skipped` may be undefined.
+/// Whether batch_norm_relu() supports these: [samples, channels, height, width] in host memory, channels
+/// last, float32 with a multiple of 8 channels or bfloat16 with a multiple of 16, one thread, and a CPU on
+/// which LibTorch uses fused multiply-add (AVX2). `skipped` may be undefined.
 bool can_fuse_batch_norm_relu(const at::Tensor& x, const at::Tensor& skipped);
 
 /// relu(batch_norm(x) + skipped) in training, or relu(batch_norm(x)) where `skipped` is undefined, with

@@ -1,5 +1,5 @@
-// Dropout (Srivastava et al. 2014) and drop path (stochastic depth, Huang et al. 2016) whose masks are
-// functions of what they are drawn for.
+// Dropout (Srivastava et al. 2014) and drop path (stochastic depth, Huang et al. 2016) whose masks are a
+// function of the seed, step, micro-batch and layer alone.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-/// The micro-batch that the masks of a forward pass are drawn for. Nothing of it depends on the rank.
+/// Identifies the micro-batch that the masks of a forward pass are drawn for, whichever rank computes it.
 struct DrawKey {
   std::uint64_t seed = 0, step = 0, micro_batch = 0;
 };
@@ -20,11 +20,12 @@ inline DrawKey draw_key(std::int64_t seed, std::int64_t step, std::int64_t micro
           static_cast<std::uint64_t>(micro_batch)};
 }
 
-/// In training sets to 0 with probability `rate`, and multiplies the others by 1 / (1 - rate):
-/// Purpose::dropout each element, Purpose::drop_path each sample, along dimension 0, as a whole. In
+/// In training sets values to 0 with probability `rate` and multiplies the others by 1 / (1 - rate).
+/// Purpose::dropout draws for each element, Purpose::drop_path for each whole sample along dimension 0. In
 /// evaluation, and with rate 0, the identity.
 struct DropImpl : torch::nn::Module {
-  /// `layer` counts the layers of one purpose in a model; `draws` is read in each forward pass.
+  /// `layer` numbers the layers of one purpose in a model; `draws` is read in each forward pass and must
+  /// outlive this module.
   DropImpl(Purpose purpose, double rate, std::uint64_t layer, const DrawKey& draws);
   torch::Tensor forward(const torch::Tensor& x);
   bool is_identity() const { return rate_ == 0 || !is_training(); }

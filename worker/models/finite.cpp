@@ -10,7 +10,7 @@ bool is_variance(const std::string& name) { return name.ends_with("running_var")
 
 bool is_sound(float value, float least) { return value >= least && value <= FLT_MAX; }
 
-/// Without a branch, so that it is as fast as memory.
+/// Without branches, so that it runs at the speed of memory.
 bool all_sound(std::span<const float> values, float least) {
   int bad = 0;
   for (const float value : values)

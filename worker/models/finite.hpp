@@ -1,4 +1,4 @@
-// Numbers that nothing may end with: what is saved, exported or loaded as weights is looked through for them.
+// Finds numbers that no run may end with in what is saved, exported or loaded as weights.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 namespace lockstep {
 
 /// What is wrong with the tensor `name`: "NAME has values that are not finite (element 3 is nan)", or, in a
-/// running variance (by its name), values below 0; "" for nothing. `first`: which element of the tensor
-/// `values` begin with. One pass over memory.
+/// running variance (by its name), values below 0; "" for nothing. `first`: the index in the tensor of the
+/// first of `values`. One pass over memory.
 std::string trouble_in(const std::string& name, std::span<const float> values, std::int64_t first = 0);
 
 /// Error (diverged): `problem`, as in "ema.safetensors cannot be written", because of `trouble`.

@@ -15,7 +15,7 @@ namespace {
 using namespace std::literals;
 namespace fs = std::filesystem;
 
-/// As one word of a shell.
+/// `text` quoted as one word of a shell command.
 std::string in_shell(const std::string& text) {
   std::string word = "'";
   for (const char c : text) word += c == '\'' ? "'\\''"s : std::string(1, c);
@@ -40,14 +40,15 @@ std::string first_in_zip(std::string_view bytes) {
   return std::string(bytes.substr(at_name, low + 256U * high));
 }
 
-/// Beside `path`, and never itself.
+/// A name for the converted file beside `path`, never `path` itself.
 std::string as_safetensors(const std::string& path) {
   const fs::path file(path);
   const bool named_so = file.extension() == ".safetensors";
   return fs::path(file).replace_extension(named_so ? ".converted.safetensors" : ".safetensors").string();
 }
 
-/// `load` is what Python makes a dictionary of names and tensors with, out of the file sys.argv[1].
+/// How to convert `path`. `load` is the Python code that makes a dictionary of names and tensors from the
+/// file sys.argv[1].
 std::string conversion(const std::string& path, const std::string& load) {
   return "convert it, in Python with the packages torch and safetensors: python3 -c \"import sys, torch, "
          "safetensors.torch as s; "
@@ -71,7 +72,7 @@ Error foreign(const std::string& path, const std::string& what, const std::strin
           why, remedy};
 }
 
-/// Something that stands where the file should be.
+/// The error for something that was found in place of the weights.
 Error instead(const std::string& path, const std::string& what, const std::string& remedy) {
   return {ExitCode::io, path + " is " + what + ", and not the weights themselves", "so its first bytes tell",
           remedy};
@@ -88,7 +89,7 @@ void refuse_zip(const std::string& path, std::string_view bytes) {
   throw foreign(path, "a ZIP archive", why, "unpack it: unzip " + in_shell(path));
 }
 
-/// Programs that unpack what begins so.
+/// How files of one compression begin, and the program that unpacks them.
 struct Compression {
   std::string_view magic;
   const char *name, *program;
@@ -110,7 +111,7 @@ constexpr Format formats[] = {{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file, as Keras wr
                               {"lockpack"sv, "a packed data set of lockstep"}};
 
 void refuse_text(const std::string& path, std::string_view bytes) {
-  if (bytes.starts_with("\xef\xbb\xbf")) bytes.remove_prefix(3);  // the mark of UTF-8
+  if (bytes.starts_with("\xef\xbb\xbf")) bytes.remove_prefix(3);  // the byte order mark of UTF-8
   std::string text(bytes);
   text.erase(0, std::min(text.find_first_not_of(" \t\r\n"), text.size()));
   std::ranges::transform(text, text.begin(),

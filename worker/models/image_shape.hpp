@@ -5,7 +5,7 @@
 
 namespace lockstep {
 
-/// What a model must be built for.
+/// Channels of the images, height and width in pixels, and the number of classes.
 struct ImageShape {
   std::int64_t channels, height, width, classes;
 };

@@ -8,8 +8,8 @@
 namespace lockstep {
 namespace {
 
-/// Whether oneDNN is faster with its own blocked layout than channels last: its kernels for the latter take
-/// one row of an image at a time, and here rows are short.
+/// Whether oneDNN is faster with its own blocked layout than with channels last: its channels-last kernels
+/// process one row of an image at a time, and here the rows are short.
 bool has_short_rows(const torch::Tensor& x, const Conv2dImpl& layer) {
   constexpr std::int64_t short_row = 4, many_channels = 256;
   static const bool measured = at::get_cpu_capability() == "AVX512";

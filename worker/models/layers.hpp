@@ -1,4 +1,4 @@
-// Convolutions and linear layers of the models: torch's, which can also compute as int8 would.
+// Convolutions and linear layers of the models: torch's, which can also simulate int8.
 #pragma once
 
 #include <torch/nn/modules/conv.h>
@@ -29,8 +29,8 @@ struct LinearImpl : torch::nn::LinearImpl, QuantizableLayer {
 };
 TORCH_MODULE(Linear);
 
-/// In front of a batch norm: without a bias, which the norm would take away again, and padded to keep the
-/// size at stride 1.
+/// A convolution in front of a batch norm: without a bias, which the norm would cancel, and padded so that
+/// stride 1 keeps the size.
 inline Conv2d unbiased_conv(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride = 1) {
   return Conv2d(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
 }

@@ -39,7 +39,7 @@ void initialise_by_kind_of_layer(Model& model, std::uint64_t seed) {
   }
 }
 
-/// timm's trunc_normal_ cuts at 2, a hundred deviations away: at nothing that is ever drawn.
+/// timm's trunc_normal_ truncates at 2, a hundred standard deviations away, which is never drawn.
 void initialise_by_deviation(Model& model, std::uint64_t seed) {
   std::uint64_t index = 0;
   for (const auto& item : model.named_parameters()) {

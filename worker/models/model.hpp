@@ -21,10 +21,10 @@ struct Model : torch::nn::Module {
   /// Whether weight decay leaves this parameter alone, whatever its number of dimensions.
   virtual bool undecayed(const std::string& /*name*/) const { return false; }
 
-  /// What dropout and drop path draw for; set before each forward pass in training.
+  /// The key of the masks of dropout and drop path; set before each forward pass in training.
   DrawKey draws;
-  /// Where above 0, all weights begin normal with this standard deviation and all biases at 0, as in timm's
-  /// ConvNeXt; else the kind of layer decides.
+  /// If above 0, all weights are initialised from a normal distribution of this standard deviation and all
+  /// biases to 0, as in timm's ConvNeXt; else by the kind of layer.
   double initial_deviation = 0;
 };
 

@@ -1,4 +1,5 @@
-// The makers of the models, each in the file of its kind. All of them leave the parameters uninitialised.
+// The functions that make the models, each in the file of its architecture. All of them leave the parameters
+// uninitialised.
 #pragma once
 
 #include <memory>
@@ -11,8 +12,8 @@ namespace lockstep {
 /// ReLU, ...): "1.weight", "3.weight", ... Dropout before every layer but the first.
 std::shared_ptr<Model> make_mlp(const Config::Model& settings, ImageShape shape);
 
-/// Three 3x3 convolutions with batch norm, 16, 32 and 64 wide, max-pools of 2 between them and a mean behind:
-/// conv1, bn1, conv2, ..., fc.
+/// Three 3x3 convolutions with batch norm, 16, 32 and 64 wide, max-pools of 2 between them, then global
+/// average pooling and a linear layer: conv1, bn1, conv2, ..., fc.
 std::shared_ptr<Model> make_small_cnn(const Config::Model& settings, ImageShape shape);
 
 /// Residual networks of He et al. 2016, "Deep residual learning". resnet20 and resnet56 are those of section
@@ -23,14 +24,14 @@ std::shared_ptr<Model> make_small_cnn(const Config::Model& settings, ImageShape 
 std::shared_ptr<Model> make_resnet(const Config::Model& settings, ImageShape shape);
 
 /// ConvNeXt-T of Liu et al. 2022 with timm's names. Throws Error (config) when model.patch_size leaves fewer
-/// than 8 patches a side, the three downsamplings halving them each.
+/// than 8 patches a side, since each of the three downsamplings halves them.
 std::shared_ptr<Model> make_convnext_tiny(const Config::Model& settings, ImageShape shape);
 
 /// ViT-Ti of Dosovitskiy et al. 2021 and Touvron et al. 2021 with timm's names: width 192, 12 blocks, 3
 /// heads, class token. Throws Error (config) unless model.patch_size divides the sides of the images.
 std::shared_ptr<Model> make_vit_tiny(const Config::Model& settings, ImageShape shape);
 
-/// model.patch_size, or `small` for images below 64 pixels and `large` for others where it is "auto".
+/// model.patch_size or, if that is "auto", `small` for images below 64 pixels and `large` for others.
 std::int64_t patch_size_for(const Config::Model& settings, ImageShape shape, std::int64_t small,
                             std::int64_t large);
 

@@ -17,7 +17,7 @@ std::optional<at::ScalarType> type_of(const Config& config, at::Device device) {
   return setting == "auto" && gains ? std::optional(at::kBFloat16) : std::nullopt;
 }
 
-/// Within its life the operations of forward passes choose their number format.
+/// Enables autocast as long as it lives: the operations of a forward pass then choose their number format.
 class Autocast {
  public:
   Autocast(at::DeviceType device, at::ScalarType type)

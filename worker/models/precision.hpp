@@ -17,15 +17,15 @@ struct Model;
 class Precision {
  public:
   /// precision.mixed_precision on `device`. "auto" is bf16 on GPUs and on CPUs with AMX, else none: it
-  /// depends on the class of device alone. Where int8 is simulated it is none.
+  /// depends on the class of device alone. Always none if int8 is simulated.
   Precision(const Config& config, at::Device device);
 
   /// "none", "bf16" or "fp16".
   std::string name() const;
-  /// fp16 gradients vanish unless the loss is scaled.
+  /// Whether the loss must be scaled: fp16 gradients underflow otherwise.
   bool scales_loss() const { return type_ == at::kHalf; }
 
-  /// The model's logits, float32.
+  /// The model's logits for `images`, float32 [n, classes].
   at::Tensor forward(Model& model, const at::Tensor& images) const;
 
  private:

@@ -26,7 +26,8 @@ std::optional<at::ScalarType> type_of(const std::string& dtype) {
   return std::nullopt;
 }
 
-/// What all names of `stored` begin with, up to a dot and with it, and none of the model's; "" for nothing.
+/// The prefix, up to and including its first dot, that all names of `stored` and none of the model's have; ""
+/// if there is none.
 std::string prefix_of(const Stored& stored, const Named& named) {
   const auto& first = stored.begin()->first;
   const auto prefix = first.substr(0, first.find('.') + 1);
@@ -38,9 +39,9 @@ std::string prefix_of(const Stored& stored, const Named& named) {
   return all && !own ? prefix : "";
 }
 
-/// Takes away what wrappers have put in front of all names: module. of DistributedDataParallel, _orig_mod. of
-/// torch.compile, model. of Lightning, one behind the other. Returns it; "" where names of the model do not
-/// appear.
+/// Removes the prefixes that wrappers have put in front of all names, one after another: module. of
+/// DistributedDataParallel, _orig_mod. of torch.compile, model. of Lightning. Returns what was removed; ""
+/// and no change if no name of the model appears.
 std::string take_prefix_away(Stored& stored, const Named& named) {
   auto left = stored;
   std::string all;
@@ -57,8 +58,7 @@ std::string take_prefix_away(Stored& stored, const Named& named) {
   return all;
 }
 
-/// What some names of `stored`, among others, have in front of those of all of the model's tensors; "" for
-/// nothing.
+/// The prefix under which `stored` has all of the model's tensors, among others; "" if there is none.
 std::string prefix_of_some(const Stored& stored, const std::vector<Named::Item>& model) {
   constexpr const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
   for (const auto& [name, tensor] : stored) {
@@ -77,13 +77,13 @@ std::string text_of(at::IntArrayRef shape) {
   return "[" + text + "]";
 }
 
-/// The name of the model's last layer with a dot behind it.
+/// The name of the model's last layer, followed by a dot.
 std::string last_layer(const Named& parameters) {
   const auto& name = parameters.back().key();
   return name.substr(0, name.rfind('.') + 1);
 }
 
-/// What keeps `stored` from filling `tensor`; "" for nothing.
+/// Why `stored` cannot fill `tensor`; "" if it can.
 std::string mismatch(const std::string& name, const torch::Tensor& tensor, const Stored& stored) {
   const auto found = stored.find(name);
   if (found == stored.end()) return name + " is missing";
@@ -108,7 +108,8 @@ bool has_other_shape(const std::string& prefix, const Named& named, const Stored
   return differs;
 }
 
-/// The ranges that training for int8 keeps: weights trained with them and without fit each other.
+/// The input ranges of quantisation-aware training. Weights trained with and without them can start each
+/// other's runs.
 bool is_input_range(const std::string& name) {
   return name.ends_with(".input_min") || name.ends_with(".input_max");
 }

@@ -1,4 +1,4 @@
-// Initial weights out of a file.
+// Initial weights from a file.
 #pragma once
 
 #include <string>
@@ -7,12 +7,12 @@ namespace lockstep {
 
 struct Model;
 
-/// Takes parameters and running statistics from the safetensors file `path`, name by name: one that Python's
-/// safetensors wrote of a torchvision or timm model's state_dict, or lockstep's own weights.safetensors. F16,
-/// BF16 and F64 become F32. What wrappers put in front of all names is left out, and a last layer of another
-/// shape passed over, with a warning. An empty path does nothing. Throws Error (config) when the file is of
-/// another kind, or any other tensor is missing, too many, of another shape or type, or not finite; (io) when
-/// the file cannot be read or is damaged.
+/// Loads parameters and running statistics by name from the safetensors file `path`: the state_dict of a
+/// torchvision or timm model, written by Python's safetensors, or lockstep's own weights.safetensors. F16,
+/// BF16 and F64 become F32. Removes prefixes that wrappers put in front of all names, and skips a last layer
+/// of another shape, each with a warning. An empty path does nothing. Throws Error (config) when the file is
+/// of another kind, or when any other tensor is missing, unexpected, of another shape or type, or not finite;
+/// (io) when the file cannot be read or is damaged.
 void load_pretrained(Model& model, const std::string& path);
 
 }  // namespace lockstep

@@ -12,7 +12,7 @@
 
 namespace lockstep {
 
-/// Where a block changes the shape (He et al. 2016, section 3.3).
+/// The shortcut of a block that changes the shape (He et al. 2016, section 3.3).
 enum class Shortcut {
   padded,     ///< option A, without parameters: subsampled, zero channels on both sides
   projected,  ///< option B: 1x1 convolution and batch norm, "downsample"
@@ -28,7 +28,8 @@ struct BlockShape {
 /// act(drop_path(bn(conv(... act(bn1(conv1(x)))))) + shortcut(x)), names as torchvision's BasicBlock and
 /// Bottleneck: conv1, bn1, ..., downsample.
 struct ResidualBlock : torch::nn::Module {
-  /// `zero_init` starts the last batch norm at 0, so that the block begins as its shortcut.
+  /// `zero_init` starts the weight of the last batch norm at 0, so that the block begins as its shortcut
+  /// alone.
   ResidualBlock(BlockShape shape, Activation activation, bool zero_init, Drop drop_path);
   torch::Tensor forward(torch::Tensor x);
 

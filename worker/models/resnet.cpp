@@ -9,12 +9,12 @@
 namespace lockstep {
 namespace {
 
-/// What tells one of the networks from another.
+/// What distinguishes the networks from one another.
 struct Design {
-  std::vector<int> blocks;  ///< in each stage; from one to the next the channels double and the sides halve
+  std::vector<int> blocks;  ///< of each stage; each next one doubles the channels and halves the sides
   std::int64_t width;       ///< channels in front of the first stage
   std::int64_t expansion =
-      1;  ///< channels behind a stage's blocks over its basic number; above 1: bottlenecks
+      1;  ///< output channels of a block over the stage's basic number; above 1: bottlenecks
   std::int64_t inner_share = 1;  ///< channels inside a bottleneck over the basic number
   bool for_small_images = false;
 };
@@ -70,7 +70,7 @@ struct ResNet : Model {
   Conv2d conv1;
   BatchNorm2d bn1;
   std::vector<torch::nn::Sequential> layers;
-  std::int64_t channels, blocks_so_far = 0;  ///< behind the layers so far
+  std::int64_t channels, blocks_so_far = 0;  ///< after the layers so far
   Drop dropout{nullptr};
   Linear fc{nullptr};
 };

@@ -21,7 +21,7 @@ struct SmallCnn : Model {
 
   torch::Tensor forward(torch::Tensor x) override {
     for (std::size_t i = 0; i < convs.size(); ++i) {
-      // Windows that do not overlap give each input one gradient at most: nothing is added in any order.
+      // Windows do not overlap, so each input gets at most one gradient: no sum depends on an order.
       if (i > 0) x = torch::max_pool2d(x, 2, 2, 0, 1, /*ceil_mode=*/true);
       x = norms[i]->activated(convs[i](x), activation);
     }

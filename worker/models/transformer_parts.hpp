@@ -12,7 +12,7 @@ inline torch::nn::LayerNormOptions layer_norm_options(std::int64_t features) {
   return torch::nn::LayerNormOptions({features}).eps(1e-6);
 }
 
-/// Two linear layers, four times as wide between them; over the last dimension. Names as timm's Mlp.
+/// Two linear layers over the last dimension, four times as wide between them. Names as in timm's Mlp.
 struct FeedForwardImpl : torch::nn::Module {
   FeedForwardImpl(std::int64_t features, Activation activation_)
       : activation(activation_),

@@ -14,8 +14,8 @@ using torch::nn::LayerNorm;
 
 constexpr std::int64_t width = 192, heads = 3, depth = 12;
 
-/// Scaled dot-product attention (Vaswani et al. 2017) in single operations, not by a fused kernel that
-/// LibTorch would choose by the shape and the device.
+/// Scaled dot-product attention (Vaswani et al. 2017) in single operations, not by the fused kernel that
+/// LibTorch would choose by shape and device.
 struct Attention : torch::nn::Module {
   Attention()
       : qkv(register_module("qkv", Linear(width, 3 * width))),

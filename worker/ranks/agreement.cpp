@@ -50,7 +50,7 @@ std::vector<double> gather_numbers(Transport& transport, std::span<const double>
 }
 
 void on_all_ranks(Transport& transport, const std::function<void()>& action) {
-  std::string failure;  // "" or that of in_words()
+  std::string failure;  // "" or the text of in_words()
   try {
     action();
   } catch (const CollectiveError&) {

@@ -24,16 +24,16 @@ namespace lockstep {
 namespace {
 
 #ifdef LOCKSTEP_GPU_DOUBLE
-constexpr auto accelerator = at::kCPU;  // tests: the double's GPUs are host memory
+constexpr auto accelerator = at::kCPU;  // in tests: the GPUs of the test double are host memory
 #else
 constexpr auto accelerator = at::kCUDA;
 #endif
 
-/// Only NCCL needs a GPU for each rank.
+/// Whether ranks may share a GPU: only NCCL needs one for each rank.
 bool shares_gpus(const Config& config) { return config.distributed.gpu_transport == "staged"; }
 
-/// Why this rank has no GPU of its own; "" when it has. Ranks of a host take its GPUs in rank order, or each
-/// the only one it is shown; where GPUs are `shared`, any will do.
+/// Why this rank has no GPU; "" if it has one. The ranks of a host take its GPUs in the order of local ranks,
+/// or each takes the only one that CUDA_VISIBLE_DEVICES shows it. If GPUs are `shared`, any will do.
 std::string why_no_gpu_for(int local_rank, int ranks_on_host, bool shared, const SetAside& aside) {
   if (gpu_count() == 0) return why_no_gpu();
   const int usable = static_cast<int>(usable_gpus(aside).size());
@@ -50,8 +50,9 @@ int gpu_of(int local_rank, const SetAside& aside) {
   return usable[local_rank % usable.size()];
 }
 
-/// Collective: whether the ranks compute on GPUs, each on one of its own unless they may share them. Throws
-/// Error (config) where `device` = "cuda" and a rank has none, and where a host has GPUs that are broken.
+/// Collective: whether the ranks compute on GPUs, each on its own unless they may share them. Throws Error
+/// (config) if `device` = "cuda" and a rank has none, or if a host has broken GPUs; Error (gpu_failed) if all
+/// GPUs that a rank is shown are set aside.
 bool take_gpus(MpiTransport& host, const Config& config, int local_rank, int ranks_on_host,
                const SetAside& aside) {
   const auto& device = config.distributed.device;
@@ -80,9 +81,9 @@ bool take_gpus(MpiTransport& host, const Config& config, int local_rank, int ran
   return false;
 }
 
-/// libtorch_cuda registers LibTorch's GPU kernels when it is loaded; it lies beside libtorch_cpu. It must be
-/// there before anything asks LibTorch for CUDA, at::hasCUDA() too: LibTorch looks for it once and keeps the
-/// answer.
+/// Loads libtorch_cuda, which lies beside libtorch_cpu and registers LibTorch's GPU kernels when it is
+/// loaded. Call before anything asks LibTorch for CUDA, even by at::hasCUDA(): LibTorch looks for it once and
+/// keeps the answer. Throws Error (config) if it does not load.
 void load_torch_cuda() {
   if (accelerator == at::kCPU) return;
   Dl_info info{};
@@ -100,14 +101,14 @@ void load_torch_cuda() {
 void make_deterministic() {
   auto& context = at::globalContext();
   context.setDeterministicAlgorithms(true, /*warn_only=*/false);
-  context.setDeterministicFillUninitializedMemory(false);  // it only hides reads of what nobody wrote
+  context.setDeterministicFillUninitializedMemory(false);  // it only hides uninitialised reads
   context.setDeterministicCuDNN(true);
-  context.setBenchmarkCuDNN(false);  // it would choose algorithms by the clock
+  context.setBenchmarkCuDNN(false);  // it would choose algorithms by measured times
   context.setAllowTF32CuBLAS(false);
   context.setAllowTF32CuDNN(false);
 }
 
-/// cuBLAS is deterministic with a workspace of its own for each handle, and its size changes the bits.
+/// cuBLAS is deterministic if each handle has its own workspace, whose size changes the bits.
 void set_cublas_workspace() {
   constexpr const char* name = "CUBLAS_WORKSPACE_CONFIG";
   constexpr const char* size = ":4096:8";
@@ -118,7 +119,7 @@ void set_cublas_workspace() {
   setenv(name, size, /*overwrite=*/1);
 }
 
-/// Collective: throws Error (config), which names what it is, unless all ranks have the same.
+/// Collective: throws Error (config) that names the detail unless all ranks have the same ones.
 void require_same_details(MpiTransport& host, const DeviceDetails& details) {
   for (const auto& [name, value] : details) {
     if (name == "environment")
@@ -157,8 +158,8 @@ std::unique_ptr<Transport> connect_gpus(MpiTransport& host, const Config& config
                             std::chrono::seconds(config.reliability.collective_timeout_seconds), give_back);
 }
 
-/// Where the number format follows from AMX, or its kernels are used, CPUs with and without it are two
-/// classes.
+/// The device class of this CPU. Where the number format depends on AMX, or its kernels are used, CPUs with
+/// and without AMX are two classes.
 std::string class_of_cpu(const Config& config) {
   const bool may_be_16_bits =
       config.precision.mixed_precision != "none" && !config.quantization.quantization_aware;

@@ -17,33 +17,37 @@ namespace lockstep {
 struct Compute {
   /// Where forward and backward run and gradients are summed.
   at::Device device = at::kCPU;
-  int gpu_index = 0;  ///< which of the host's GPUs, where there is one
+  int gpu_index = 0;  ///< which of the host's GPUs, if it computes on one
   int cores = 1;      ///< of the host, for the threads of this rank
   /// Results are bit-identical within a class: "cpu AVX2", "NVIDIA H100 80GB HBM3, compute capability 9.0,
   /// 132 SMs".
   std::string device_class;
-  /// And, on GPUs, with the same of these; empty on CPUs.
+  /// On GPUs these must be the same too; empty on CPUs.
   DeviceDetails device_details;
-  /// NCCL, or host memory and MPI, between the GPUs; null on the CPU, where the host's transport does it.
+  /// The transport between GPUs, over NCCL or through host memory and MPI. Null on CPUs, which use the host's
+  /// transport.
   std::unique_ptr<Transport> between_gpus;
 
-  /// The transport that moves and adds what lies on `device`.
+  /// The transport that moves and reduces what lies on `device`.
   Transport& transport(Transport& host) const { return between_gpus ? *between_gpus : host; }
   std::optional<at::Device> gpu() const { return between_gpus ? std::optional(device) : std::nullopt; }
 };
 
-/// Collective: the device of distributed.device: "auto" takes the GPUs where every rank has one of its own,
-/// or with distributed.gpu_transport = "staged" a share of one, that is not set `aside`, and this build knows
-/// them. Sets LibTorch up for it: threads, deterministic algorithms. Throws Error (config) on all ranks when
-/// "cuda" is asked for and cannot be had, GPUs are there that CUDA cannot use, or the ranks' devices, drivers
-/// or libraries differ.
+/// Collective: chooses the device that distributed.device asks for. "auto" takes GPUs if this build supports
+/// them and every rank has one of its own that is not set `aside`, or a share of one with
+/// distributed.gpu_transport = "staged". Pins the rank to its cores and sets LibTorch up: threads,
+/// deterministic algorithms. Throws Error on all ranks: (config) when "cuda" is asked for and a rank has no
+/// GPU, when a host has GPUs that CUDA cannot use, or when the ranks' devices, drivers or libraries differ;
+/// (gpu_failed) when all GPUs that a rank is shown are set aside.
 Compute choose_compute(MpiTransport& host, const Config& config, const SetAside& aside);
 
-/// Collective: throws Error (config) when two ranks have the GPU of one address; "" stands for none.
+/// Collective: throws Error (config) when two ranks of a host have the same GPU. `address`: that of this
+/// rank's GPU on the PCI bus; "" for none.
 void require_own_gpus(Transport& transport, const std::string& address);
 
-/// True when this machine's CPU multiplies matrices of bf16 in hardware (AMX). The dot products of
-/// AVX512_BF16 alone are no gain: with oneDNN held to them, float32 takes 0.70 to 0.79 times as long as bf16.
+/// True when this machine's CPU multiplies matrices of bf16 in hardware (AMX). AVX512_BF16 alone, which has
+/// dot products only, does not pay: with oneDNN limited to it, float32 takes 0.70 to 0.79 times as long as
+/// bf16.
 bool cpu_has_amx();
 
 }  // namespace lockstep

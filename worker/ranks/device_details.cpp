@@ -13,7 +13,7 @@
 namespace lockstep {
 namespace {
 
-/// The function of a library that this process has loaded; null where it has not.
+/// The function `name` of a library that this process has loaded; null if there is none.
 template <class Function>
 Function* loaded(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
@@ -27,13 +27,13 @@ std::string in_words(std::int64_t version, std::int64_t major, std::int64_t mino
          std::to_string(version % minor);
 }
 
-/// Of a library whose function returns it.
+/// The version of a library whose function `name` returns it.
 std::string returned_version(const char* name, std::int64_t major, std::int64_t minor) {
   auto* const function = loaded<std::size_t()>(name);
   return function ? in_words(static_cast<std::int64_t>(function()), major, minor) : not_loaded;
 }
 
-/// Of a library whose function stores it, and returns 0.
+/// The version of a library whose function `name` stores it and returns 0.
 std::string stored_version(const char* name, std::int64_t major, std::int64_t minor) {
   auto* const function = loaded<int(int*)>(name);
   int version = 0;
@@ -43,7 +43,8 @@ std::string stored_version(const char* name, std::int64_t major, std::int64_t mi
 }  // namespace
 
 std::vector<std::string> arithmetic_variables(const std::vector<std::string>& environment) {
-  // Containers set many of NVIDIA_ that only name products and devices: of these the one that counts.
+  // Containers set many NVIDIA_ variables that only name products and devices. The one of them that matters
+  // is listed in full.
   constexpr std::array<std::string_view, 6> kinds = {
       "NVIDIA_TF32_OVERRIDE=", "CUDA_FORCE_", "CUDNN_", "CUBLAS", "TORCH_", "PYTORCH_"};
   constexpr std::array<std::string_view, 18> harmless = {"CUDNN_LOG",

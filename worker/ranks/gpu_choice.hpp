@@ -1,4 +1,4 @@
-// Which of its host's GPUs a rank may have: all but those that have failed in this run.
+// Which of its host's GPUs a rank may use: all but those that have failed in this run.
 #pragma once
 
 #include <string>
@@ -9,24 +9,26 @@
 
 namespace lockstep {
 
-/// $CUDA_VISIBLE_DEVICES as this process found it, before share_set_aside() changed it: what the file says of
-/// it must be so in the next one too. Empty where it was not set.
+/// $CUDA_VISIBLE_DEVICES as this process found it, before share_set_aside() changed it; empty if it was not
+/// set. The set-aside file stores this value, which the processes of the next start find too.
 const std::string& shown_at_start();
 
-/// Collective: what the run `output` has set aside, as rank 0 reads it and warns of it. CUDA, which must not
-/// have started yet, is told to leave this host's failed GPUs alone.
+/// Collective: the GPUs that the run in `output` has set aside. Rank 0 reads the file, warns about them and
+/// broadcasts it. Sets CUDA_VISIBLE_DEVICES so that CUDA, which must not have started yet, leaves this host's
+/// failed GPUs alone.
 SetAside share_set_aside(Transport& host, const std::string& output);
 
-/// The numbers of the GPUs that are not set aside, ascending; of all ranks of a host the same.
+/// The indices of the GPUs that are not set aside, ascending; the same on all ranks of a host.
 std::vector<int> usable_gpus(const SetAside& aside);
 
-/// Throws Error (gpu_failed) where this rank is shown GPUs, and all of them are set aside.
+/// Throws Error (gpu_failed) if this rank is shown GPUs and all of them are set aside.
 void require_gpu_not_aside(const SetAside& aside);
 
-/// Why some are missing, for a message: "GPU-8f6c... failed in this run: status/set_aside.json"; else empty.
+/// Why some GPUs of this host are missing, for a message: "GPU-8f6c... failed in this run:
+/// status/set_aside.json"; empty if none is.
 std::string why_gpus_are_missing(const SetAside& aside);
 
-/// The GPU of number `index` of this host, with what a later start needs in order to leave it out.
+/// GPU `index` of this host, with what a later start needs to leave it out.
 RankGpu describe_gpu(int index, const SetAside& aside);
 
 }  // namespace lockstep

@@ -18,7 +18,8 @@ std::string gib(std::size_t bytes) {
   return text;
 }
 
-/// libc10_cuda is not linked, as it is there only where a GPU is used.
+/// LibTorch's allocator of GPU memory, looked up at run time: libc10_cuda is not linked, as it is loaded only
+/// if a GPU is used.
 c10::cuda::CUDACachingAllocator::CUDAAllocator& allocator_of_torch() {
   using Holder = std::atomic<c10::cuda::CUDACachingAllocator::CUDAAllocator*>;
   void* const symbol = dlsym(RTLD_DEFAULT, "_ZN3c104cuda20CUDACachingAllocator9allocatorE");
@@ -32,7 +33,7 @@ c10::cuda::CUDACachingAllocator::CUDAAllocator& allocator_of_torch() {
 void give_back_unused_gpu_memory() { allocator_of_torch().emptyCache(); }
 
 void end_when_gpu_memory_is_refused(int rank) {
-  at::globalContext().lazyInitDevice(at::kCUDA);  // before, the allocator knows no GPU to observe
+  at::globalContext().lazyInitDevice(at::kCUDA);  // before that, the allocator has no GPU to observe
   const auto leave = [rank](std::int64_t gpu, std::size_t bytes, std::size_t total, std::size_t free) {
     leave_out_of_memory(rank,
                         "GPU " + std::to_string(gpu) + " has no " + gib(bytes) + ", with " + gib(free) +

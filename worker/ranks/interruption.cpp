@@ -17,10 +17,10 @@ constexpr std::array ending_signals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2
 constexpr time_t patience_seconds = 1;
 
 volatile std::sig_atomic_t ending_signal = 0, in_order_only = 0;
-std::array<std::atomic<const char*>, 64> at_work{};  // what threads are at
+std::array<std::atomic<const char*>, 64> at_work{};  // what threads are doing
 std::array<char, PATH_MAX> unfinished{};
 
-/// A line made with what a handler of signals may call.
+/// Builds and writes a line by async-signal-safe calls alone.
 class Line {
  public:
   void add(const char* text) {
@@ -98,7 +98,7 @@ void end_when_asked() {
   for (const int number : ending_signals) handle(number, take_unfinished_along);
 }
 
-/// The signals wait while the name changes.
+/// Blocks the signals while the name changes.
 void note_unfinished(const std::string& path) {
   sigset_t set, before;
   sigemptyset(&set);

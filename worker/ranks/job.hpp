@@ -1,4 +1,4 @@
-// What a rank of a job computes with, and how it speaks to the others.
+// What a rank of a job computes with, and how it communicates with the others.
 #pragma once
 
 #include "collectives/host_memory.hpp"
@@ -14,9 +14,9 @@ struct Job {
 
   int rank() const { return mpi.rank(); }
   int world_size() const { return mpi.world_size(); }
-  /// That moves and adds gradients and weights: between GPUs, or `mpi`.
+  /// The transport that moves and reduces gradients and weights: between GPUs, or `mpi`.
   Transport& transport() const { return compute.transport(mpi); }
-  /// What this rank has sent so far, over both.
+  /// What this rank has sent so far, over both transports.
   Transport::Sent sent() const;
 };
 

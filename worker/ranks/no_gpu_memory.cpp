@@ -1,4 +1,4 @@
-// In the place of gpu_memory.cpp where the build has no CUDA.
+// Takes the place of gpu_memory.cpp in builds without CUDA.
 #include "worker/ranks/out_of_memory.hpp"
 
 namespace lockstep {

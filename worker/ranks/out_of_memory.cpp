@@ -32,7 +32,7 @@ std::optional<std::string> why_no_memory(const std::exception& error) {
   if (of_cpu != std::string::npos) why.erase(0, of_cpu);
   const auto first_line = why.substr(0, why.find('\n'));
   const auto says = [&](const char* words) { return first_line.find(words) != std::string::npos; };
-  // cuBLAS, and cuDNN of two generations.
+  // What cuBLAS and two generations of cuDNN report.
   constexpr std::array libraries = {"_STATUS_ALLOC_FAILED", "_ALLOCATION_FAILED"};
   const auto* of_cuda = dynamic_cast<const c10::AcceleratorError*>(&error);
   if (of_cpu != std::string::npos || dynamic_cast<const c10::OutOfMemoryError*>(&error) ||

@@ -44,15 +44,15 @@ Cores cores_in(const std::string& words) {
   return cores;
 }
 
-/// The cores on which this process may run now; null where the system does not tell.
+/// The cores on which this process may run now; null if the system does not tell.
 Cores usable_cores(hwloc_topology* topology) {
   Cores cores(hwloc_bitmap_alloc());
   if (!topology || hwloc_get_cpubind(topology, cores.get(), HWLOC_CPUBIND_PROCESS) != 0) return nullptr;
   return cores;
 }
 
-/// Those of `usable` in the part of the machine that the device is attached to; all of them where nobody
-/// tells.
+/// The cores of `usable` in the part of the machine that the GPU is attached to; all of them if hwloc does
+/// not know it.
 Cores cores_near(hwloc_topology* topology, const std::string& gpu, const Cores& usable) {
   const auto device = gpu.empty() ? nullptr : hwloc_get_pcidev_by_busidstring(topology, (gpu + ".0").c_str());
   const auto part = device ? hwloc_get_non_io_ancestor_obj(topology, device) : nullptr;
@@ -62,7 +62,7 @@ Cores cores_near(hwloc_topology* topology, const std::string& gpu, const Cores& 
   return cores;
 }
 
-/// The cores of each of `ranks` ranks; empty where hwloc fails.
+/// Divides `cores` among `ranks` ranks and returns the cores of each; empty if hwloc fails.
 std::vector<std::string> divide_evenly(hwloc_topology* topology, const Cores& cores, std::size_t ranks) {
   std::vector<hwloc_obj_t> roots(hwloc_bitmap_weight(cores.get()));
   const int count = hwloc_get_largest_objs_inside_cpuset(topology, cores.get(), roots.data(),
@@ -76,8 +76,7 @@ std::vector<std::string> divide_evenly(hwloc_topology* topology, const Cores& co
   return words;
 }
 
-/// The ranks by the part of the machine near their GPUs; all in one where those parts overlap or are too
-/// small.
+/// Groups the ranks by the cores near their GPUs; all in one group if those parts overlap or are too small.
 std::map<std::string, std::vector<std::size_t>> ranks_by_part(hwloc_topology* topology, const Cores& usable,
                                                               std::span<const std::string> gpus,
                                                               int threads_per_rank) {

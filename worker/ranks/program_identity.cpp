@@ -15,7 +15,7 @@ namespace lockstep {
 
 namespace {
 
-/// LibTorch's files by name and size: to read them all would take longer than a short run.
+/// LibTorch's files by name and size: reading them all would take longer than a short run.
 std::string torch_files() {
   std::string text;
   dl_iterate_phdr(

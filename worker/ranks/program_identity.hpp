@@ -1,4 +1,4 @@
-// What this process runs, as ranks and checks compare it.
+// Identifies the program that this process runs; ranks and checks compare it.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ std::string program_hash();
 std::string mpi_version();
 
 /// Collective: throws Error (config) unless all ranks run the same program with the same libraries and the
-/// same arguments. To be called before anything else travels, which could differ in form.
+/// same arguments. Call before any other message, whose form may differ between programs.
 void require_same_programs(Transport& transport, const std::string& arguments);
 
 }  // namespace lockstep

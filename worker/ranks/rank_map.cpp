@@ -111,7 +111,7 @@ std::vector<RankPlace> gather_places(MpiTransport& transport, const Compute& com
                       0};
   const auto texts =
       gather_texts(transport, to_text(own).dump(-1, ' ', false, json::error_handler_t::replace));
-  // All ranks come out of the gathering above at nearly the same moment, and look at their clocks.
+  // All ranks return from the gather above at nearly the same moment, and then read their clocks.
   const auto clocks = gather_texts(transport, std::to_string(seconds_since_1970()));
   std::vector<RankPlace> places;
   for (std::size_t rank = 0; rank < texts.size(); ++rank) {

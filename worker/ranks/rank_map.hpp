@@ -14,11 +14,11 @@ namespace lockstep {
 /// Where one rank runs.
 struct RankPlace {
   std::string host;
-  std::string device;          ///< its class: "cpu AVX2"
+  std::string device;          ///< the device class: "cpu AVX2"
   std::string gpu;             ///< its address on the PCI bus, "0000:18:00.0"; empty on the CPU
-  std::string visible_gpus;    ///< $CUDA_VISIBLE_DEVICES; empty where it is not set
+  std::string visible_gpus;    ///< $CUDA_VISIBLE_DEVICES; empty if it is not set
   std::vector<int> cores;      ///< the logical CPUs that it may use
-  double clock_ahead_seconds;  ///< of rank 0's; the messages' time is in it
+  double clock_ahead_seconds;  ///< of rank 0's; includes the latency of messages
 
   bool operator==(const RankPlace&) const = default;
 };
@@ -28,7 +28,7 @@ std::vector<RankPlace> gather_places(MpiTransport& transport, const Compute& com
 
 /// A line for each host: "n1: ranks 0-3, cores 0-3 | cpu AVX2".
 std::vector<std::string> lines_of(std::span<const RankPlace> places);
-/// The same with an object for every rank.
+/// The places as a list with one object per rank.
 nlohmann::ordered_json json_of(std::span<const RankPlace> places);
 /// What may slow the run or confuse its reader: clocks apart, more ranks on a host than cores.
 std::vector<std::string> warnings_about(std::span<const RankPlace> places);

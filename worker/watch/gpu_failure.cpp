@@ -13,7 +13,7 @@ namespace {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-/// What NVML counts; begins with "; ", or is empty.
+/// What NVML reports, as the end of a message; begins with "; ", or is empty.
 std::string counts_in(const GpuHealth& health) {
   std::string text;
   if (health.lost) text += "; it has fallen off the bus, as NVML finds";
@@ -67,7 +67,7 @@ void say_gpu_failed(int rank, const GpuFailure& failure) {
   const auto health = health_within(gpu.address, patience_with_nvml);
   const auto why = failure.why() + counts_in(health);
   const auto fault = health.lost ? GpuFault::gone : health.reset_required ? GpuFault::reset : failure.fault();
-  // Nothing of NVML bears out that it is the GPU.
+  // NVML reports nothing that confirms a fault of the GPU itself.
   const bool in_doubt = fault == GpuFault::kernel && counts_in(health).empty();
   const auto remedy = remedy_for(fault, gpu.name()) +
                       "; `dmesg | grep Xid` has what the driver saw; `lockstep train` goes on " +

@@ -1,4 +1,4 @@
-// How a rank leaves whose GPU has failed.
+// How a rank whose GPU has failed finds and reports the fault before it exits.
 #pragma once
 
 #include <exception>
@@ -9,13 +9,13 @@
 
 namespace lockstep {
 
-/// The fault of the GPU that `error` comes from, if it is one: our own GpuFailure, LibTorch's error of the
-/// CUDA runtime, or anything else while CUDA or NVML reports a fault, since cuBLAS, cuDNN and NCCL only say
-/// that something has failed.
+/// The GPU fault that caused `error`, if one did: our own GpuFailure, an error of the CUDA runtime that
+/// LibTorch has thrown, or any other error while CUDA or NVML reports a fault, since cuBLAS, cuDNN and NCCL
+/// only say that something has failed.
 std::optional<GpuFailure> gpu_failure_in(const std::exception& error);
 
-/// Says on standard error, logs and stamps that this rank has lost its GPU: which it is, why, and what to do.
-/// Takes a second at most.
+/// Reports on standard error, in the log and in the stamps that this rank has lost its GPU: which GPU, why,
+/// and what to do. Takes a second at most.
 void say_gpu_failed(int rank, const GpuFailure& failure);
 
 }  // namespace lockstep

@@ -6,12 +6,12 @@
 
 namespace lockstep {
 
-/// An object for each rank with a GPU, as the ranks' sentinels have written last into the folder `run`: rank,
-/// host, uuid, address, and where NVML tells, driver, hottest_celsius, throttled_seconds, uncorrected_errors
-/// and xids.
+/// One object per rank with a GPU, from what its sentinel last wrote into the run folder `run`: rank, host,
+/// uuid, address and, if NVML answers, driver, hottest_celsius, throttled_seconds, uncorrected_errors and
+/// xids.
 nlohmann::ordered_json gpus_of(const std::string& run);
 
-/// A line for people about one of these that throttled or had errors; empty for the others.
+/// A line for the user about such a GPU if it throttled or had uncorrectable ECC errors; else empty.
 std::string trouble_of_gpu(const nlohmann::json& gpu);
 
 }  // namespace lockstep

@@ -15,14 +15,14 @@ namespace {
 
 constexpr auto between_readings = std::chrono::milliseconds(1000);
 
-/// Signals are for the sentinel's main thread, whose wait they end.
+/// Signals must reach the sentinel's main thread, whose wait they end.
 void block_signals() {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, nullptr);
 }
 
-/// `now` with what is known from before.
+/// `now` with the Xids, the highest temperature and the throttled time of `before`, which is `seconds` older.
 GpuHealth continued(GpuHealth now, const GpuHealth& before, double seconds) {
   now.xids = before.xids;
   now.hottest_celsius = std::max(before.hottest_celsius, now.temperature_celsius);

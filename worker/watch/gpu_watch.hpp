@@ -1,4 +1,4 @@
-// How this rank's GPU fares, as its sentinel watches it through NVML: beside CUDA, which it never touches.
+// How a sentinel watches the health of its rank's GPU: through NVML. It never touches CUDA.
 #pragma once
 
 #include <memory>
@@ -7,17 +7,17 @@
 
 namespace lockstep {
 
-/// A thread of its own reads, since NVML can take seconds where the driver is in trouble, and the sentinel's
-/// beats must go on.
+/// Reads NVML on a thread of its own: NVML can take seconds when the driver is in trouble, and the sentinel's
+/// heartbeats must go on.
 class GpuWatch {
  public:
-  /// At every beat: begins once the rank has stamped its GPU. That GPU and its latest health; one that does
-  /// not exist where the rank has none.
+  /// Called at every heartbeat; starts the thread once the rank has stamped its GPU. Returns that GPU and its
+  /// latest health, or a RankGpu that does not exist() if the rank has none.
   RankGpu look();
 
  private:
   struct Shared;
-  std::shared_ptr<Shared> shared_;  ///< with the thread, which outlives this where NVML hangs
+  std::shared_ptr<Shared> shared_;  ///< shared with the thread, which outlives this object if NVML hangs
   RankGpu gpu_;
 };
 

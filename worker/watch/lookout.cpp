@@ -18,7 +18,7 @@ void Lookout::look(double seconds) {
     const auto key = name_of(finding.trouble) + finding.host + std::to_string(finding.ranks.front());
     seen.insert(key);
     if (suspected_.contains(key) && said_.insert(key).second)
-      print_finding(finding, "warning");  // seen twice: no passing state
+      print_finding(finding, "warning");  // seen twice in a row: not transient
   }
   suspected_ = std::move(seen);
   past_.push_back({0, std::move(now)});

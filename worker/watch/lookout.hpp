@@ -1,4 +1,4 @@
-// What holds the run up, as rank 0's sentinel finds by the statuses of all ranks.
+// How rank 0's sentinel finds out from the statuses of all ranks what holds the run up.
 #pragma once
 
 #include <deque>
@@ -10,10 +10,11 @@
 
 namespace lockstep {
 
-/// Rank 0's sentinel looks at all ranks, and says what holds the run up: once for each culprit.
+/// Reads the statuses of all ranks and warns about what holds the run up, once per culprit. Does nothing in
+/// the sentinels of other ranks.
 class Lookout {
  public:
-  /// At every beat. `seconds` since the last look.
+  /// Called at every heartbeat; `seconds` is the time since the last call.
   void look(double seconds);
 
  private:

@@ -1,4 +1,4 @@
-// The phases of a step, by which its time is told (docs/timing.md).
+// The phases into which the time of a step is divided (docs/timing.md).
 #pragma once
 
 #include <array>
@@ -8,11 +8,11 @@
 namespace lockstep {
 
 enum class Phase : std::uint8_t {
-  data,        ///< samples into the input of a micro-batch
+  data,        ///< making the input of micro-batches from samples
   forward,     ///< of the micro-batches
   backward,    ///< of the micro-batches
-  exchange,    ///< sums along the tree and new parameters to all, and all waiting for peers in a step
-  update,      ///< of this rank's shard, averages included
+  exchange,    ///< reducing along the tree, distributing new parameters, all waiting for peers in a step
+  update,      ///< of this rank's shard, including weight averages
   checkpoint,  ///< copies for a checkpoint, and waiting for it
   evaluation,
   other,
@@ -21,15 +21,15 @@ inline constexpr std::size_t phase_count = 8;
 inline constexpr std::array<const char*, phase_count> phase_names = {
     "data", "forward", "backward", "exchange", "update", "checkpoint", "evaluation", "other"};
 inline const char* phase_name(Phase phase) { return phase_names[static_cast<std::size_t>(phase)]; }
-/// What a rank does while nobody waits for it or keeps it waiting.
+/// The phases in which a rank computes and does not wait for its peers.
 inline constexpr std::array computing_phases = {Phase::data, Phase::forward, Phase::backward, Phase::update};
 
 inline std::size_t index_of(Phase phase) { return static_cast<std::size_t>(phase); }
 
-/// Milliseconds of an average step.
+/// Milliseconds per step, averaged over some steps.
 struct PhaseTimes {
   std::array<double, phase_count> ms{};
-  double exposed_ms = 0;  ///< the part of the exchange in which this rank stood still
+  double exposed_ms = 0;  ///< the part of the exchange in which this rank only waited
 };
 
 }  // namespace lockstep

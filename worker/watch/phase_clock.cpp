@@ -61,7 +61,7 @@ void PhaseClock::enter(Phase phase) {
 }
 
 void PhaseClock::count(Phase phase, Clock::duration spent, Clock::duration waited) {
-  waited = std::min(waited, spent);  // while the host waits, the GPU may still be at an earlier phase
+  waited = std::min(waited, spent);  // while the host waits, the GPU may still be in an earlier phase
   spent_[index_of(phase)] += spent - waited;
   spent_[index_of(Phase::exchange)] += waited;
   spent_.back() += waited;

@@ -1,4 +1,5 @@
-// Where the time of a step goes, by rank (docs/timing.md). For reports only: nothing here steers the numbers.
+// Where the time of a step goes, by rank (docs/timing.md). For reports only: nothing here influences the
+// results.
 #pragma once
 
 #include <array>
@@ -14,36 +15,36 @@
 
 namespace lockstep {
 
-/// The clock of this rank's main thread. Each call reads the time once, before whatever waits: so a slow peer
-/// shows as the exchange of the others and not as their computation.
+/// Measures the phases of this rank's main thread. Each call reads the time once, before anything that waits,
+/// so that a slow peer shows up as exchange time of the other ranks, not as computing time.
 ///
-/// On a GPU a phase lasts from when the GPU comes to its begin to when it comes to its end, which may be long
-/// after the host has queued both. These times are known a step later, and counted then.
+/// On a GPU a phase lasts from when the GPU reaches its beginning until the GPU reaches its end, which may be
+/// long after the host has queued both. These times are known, and counted, one step later.
 class PhaseClock {
  public:
-  /// `host` and `gradients` are the run's transports, perhaps the same one; they tell how long they waited.
-  /// `trace` and `gpu` may be null.
+  /// `host` and `gradients` are the run's transports, perhaps the same one; they report how long they have
+  /// waited. `trace` and `gpu` may be null.
   PhaseClock(const Transport& host, const Transport& gradients, Trace* trace, GpuClock* gpu = nullptr);
 
   void begin_step();
-  /// Ends the phase before. What a phase other than checkpoint and evaluation waited for peers counts as
-  /// exchange.
+  /// Ends the current phase and begins `phase`. The time that a phase waited for peers counts as exchange,
+  /// except in the phases checkpoint and evaluation.
   void enter(Phase phase);
-  /// `step` steps are done.
+  /// Ends the current step; `step` steps of the run are done.
   void end_step(std::int64_t step);
 
-  /// Since the last call, over the steps begun since then.
+  /// The times since the last call, averaged over the steps begun since then.
   PhaseTimes lap();
-  /// Over all steps, of which there are no more: waits for the GPU.
+  /// The times averaged over all steps. Call after the last step: waits for the GPU.
   PhaseTimes total();
 
  private:
   using Durations = std::array<Clock::duration, phase_count + 1>;  // by phase, then the exposed part
-  /// What ends where the GPU comes to a mark.
+  /// What ends when the GPU reaches a mark.
   struct Ended {
-    std::optional<Phase> phase;  ///< none where a step begins
-    Clock::duration waited;      ///< of it, for peers
-    std::int64_t step = -1;      ///< that ends too
+    std::optional<Phase> phase;  ///< nullopt where a step begins
+    Clock::duration waited;      ///< for peers, in this phase
+    std::int64_t step = -1;      ///< that ends with it, or -1
   };
   void count(Phase phase, Clock::duration spent, Clock::duration waited);
   void count_what_the_gpu_has_done();
@@ -53,7 +54,7 @@ class PhaseClock {
   const Transport &host_, &gradients_;
   Trace* trace_;
   GpuClock* gpu_;
-  std::deque<Ended> ended_;  ///< for each mark on the GPU
+  std::deque<Ended> ended_;  ///< one per mark not yet counted
   Clock::time_point gpu_phase_begin_, gpu_step_begin_;
   Phase phase_ = Phase::other;
   Clock::time_point phase_begin_, step_begin_;

@@ -19,7 +19,7 @@ std::int64_t number_after(const std::string& path, const std::string& key) {
   return 0;
 }
 
-/// The file in which it counts.
+/// The file in which the kernel counts the processes it has killed for want of memory.
 std::string memory_events() {
   std::ifstream groups("/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {

@@ -1,4 +1,4 @@
-// What the kernel tells of a rank's process and its threads, to the sentinel beside it.
+// What a sentinel learns from the kernel about its rank's process and threads.
 #pragma once
 
 #include <cstdint>
@@ -11,19 +11,19 @@
 namespace lockstep {
 
 struct RankThreads {
-  std::string states;  ///< of all but `exchanging`
+  std::string states;  ///< a letter for each thread but `exchanging`
   std::optional<ProcStat> main;
-  ProcStat exchanging;  ///< the one that exchanges messages, where there is one
+  ProcStat exchanging;  ///< the thread that exchanges messages, if there is one
 };
 
 /// `process`: the folder of the process in /proc.
 RankThreads rank_threads(const std::filesystem::path& process);
 
-/// How many processes the kernel has killed for want of memory, in this process's control group (of version 2
-/// or 1), or on the whole machine.
+/// Counts the processes that the kernel has killed for want of memory (OOM killer) in this process's control
+/// group (cgroup v2 or v1) or, if that cannot be read, on the whole machine.
 class MemoryKills {
  public:
-  /// Of the group in which this process is now.
+  /// Counts in the control group that this process is in now.
   MemoryKills();
   std::int64_t count() const;
 

@@ -22,7 +22,7 @@ Stamps& stamps() {
 
 void stamp_run(const std::string& run, int rank, double hang_seconds) {
   auto& page = stamps();
-  if (run.size() >= Stamps::path_max) return;  // nothing is written about such a run
+  if (run.size() >= Stamps::path_max) return;  // no status is written for such a run
   std::memcpy(page.run, run.c_str(), run.size() + 1);
   page.rank = rank;
   page.hang_seconds = hang_seconds;
@@ -32,7 +32,7 @@ void stamp_run(const std::string& run, int rank, double hang_seconds) {
 void stamp_gpu(const RankGpu& gpu) {
   auto& page = stamps();
   const auto text = to_text(gpu);
-  if (text.size() >= Stamps::text_max) return;  // nothing is told of such a GPU
+  if (text.size() >= Stamps::text_max) return;  // such a GPU is not reported
   std::memcpy(page.gpu, text.c_str(), text.size() + 1);
   page.has_gpu = true;
 }
@@ -41,7 +41,7 @@ RankGpu stamped_gpu() { return stamps().has_gpu ? rank_gpu_from_text(stamps().gp
 
 void stamp_gpu_failure(const std::string& why, const std::string& remedy, bool in_doubt) {
   auto& page = stamps();
-  const auto copy = [](const std::string& text, char* to) {  // all but its end where it is too long
+  const auto copy = [](const std::string& text, char* to) {  // cut off if too long
     to[text.copy(to, Stamps::text_max - 1)] = 0;
   };
   copy(why, page.gpu_failure);

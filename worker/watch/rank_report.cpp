@@ -9,14 +9,14 @@ namespace {
 
 constexpr std::size_t numbers_with_details = 2 + phase_count + 1;
 
-/// What a rank computes while nobody waits for it or keeps it waiting.
+/// Milliseconds per step that a rank spends in the computing phases.
 double computing_ms(const RankReport& report) {
   double sum = 0;
   for (const auto phase : computing_phases) sum += report.details->times.ms[index_of(phase)];
   return sum;
 }
 
-/// `value`: of one rank's times.
+/// The median over the ranks of `value`(times of a rank). All reports must have details.
 template <class Value>
 double median_over_ranks(std::span<const RankReport> reports, const Value& value) {
   std::vector<double> values;

@@ -18,7 +18,7 @@ namespace lockstep {
 namespace {
 
 constexpr double hung_times = 20;
-constexpr double idle_cores = 0.03;    // of a main thread that only looks around now and then
+constexpr double idle_cores = 0.03;    // of a main thread that only polls now and then
 constexpr double working_cores = 0.5;  // of all threads; the one that gives MPI progress uses a tenth
 constexpr std::size_t steps_remembered = 1000, steps_for_a_pace = 3;
 
@@ -26,7 +26,7 @@ double unix_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// Known before MPI has started; 0 where nothing has started ranks.
+/// The rank that mpirun or srun has set in the environment, known before MPI_Init; 0 if none is set.
 int rank_given_by_the_starter() {
   for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "PMI2_RANK"}) {
     if (const char* rank = std::getenv(name)) return std::atoi(rank);
@@ -97,8 +97,8 @@ void RankWatch::look_at_threads(double seconds) {
   status_.state = process.state == 'T' ? RankStatus::State::stopped : RankStatus::State::running;
   status_.ready = main.state == 'R';
   status_.cores = (main.cpu_seconds - main_before_.cpu_seconds) / by_the_clock;
-  // In this phase the main thread waits for that one. In others it looks for messages beside it, for as
-  // long as anybody holds the rank up.
+  // In the exchange phase the main thread waits for the exchanging thread. In other phases that thread polls
+  // for messages next to the main thread, for as long as a peer holds the rank up.
   if (stamps().phase == static_cast<int>(Phase::exchange) && exchanging.start_ticks != 0) {
     states += exchanging.state;
     status_.ready = status_.ready || exchanging.state == 'R';
@@ -118,7 +118,7 @@ double RankWatch::cpu_seconds_before(const ProcStat& exchanging) const {
 
 void RankWatch::end_hang(double limit, double seconds) {
   stopped_seconds_ = status_.state == RankStatus::State::stopped ? stopped_seconds_ + seconds : 0;
-  const bool waits = !status_.awaits.empty() && status_.idle_seconds < limit;  // who waits is not idle
+  const bool waits = !status_.awaits.empty() && status_.idle_seconds < limit;  // a waiting rank polls
   const bool stuck = !waits && status_.usual_seconds > 0 &&
                      status_.phase_seconds > std::max(limit, hung_times * status_.usual_seconds);
   if (limit <= 0 || (!stuck && stopped_seconds_ < limit)) return;
@@ -149,7 +149,7 @@ void RankWatch::follow_steps(const Stamps& page, double seconds) {
   }
   const auto count = static_cast<double>(steps - steps_);
   status_.step_ms = 1e3 * since_step_ / count;
-  if (steps_ > 0) remember(status_.step_ms);  // the first ones touch memory
+  if (steps_ > 0) remember(status_.step_ms);  // the first steps touch new memory
   if (const auto micro_batches = static_cast<double>(page.micro_batches.load()); micro_batches > 0)
     status_.compute_ms = 1e-6 * static_cast<double>(computing_ns - computing_ns_) / count / micro_batches;
   steps_ = steps;
@@ -175,7 +175,7 @@ void RankWatch::write() {
   status_.written = unix_seconds();
   const auto text = to_text(status_);
   if (pwrite(file_, text.data(), text.size(), 0) < 0) return;  // the rank itself will meet the same trouble
-  if (on_nfs_) fdatasync(file_);                               // others see there what has reached the server
+  if (on_nfs_) fdatasync(file_);                               // other hosts see what is on the server
 }
 
 void RankWatch::open_file(const Stamps& page) {

@@ -1,4 +1,4 @@
-// What a sentinel knows of its rank, and writes into the run folder.
+// What a sentinel knows about its rank and writes into the run folder.
 #pragma once
 
 #include <sys/types.h>
@@ -17,32 +17,36 @@
 
 namespace lockstep {
 
-/// In one line on standard error; `severity`: "warning" or "error".
+/// Prints `finding` in one line on standard error; `severity` is "warning" or "error".
 void print_finding(const Finding& finding, const std::string& severity);
 
+/// Follows the process and the stamps of the rank `pid`, writes its status into the run folder at every beat,
+/// and kills it when it hangs.
 class RankWatch {
  public:
   explicit RankWatch(pid_t pid);
 
-  /// Once a second while the rank lives. `seconds` since the last beat.
+  /// Called once a second while the rank lives; `seconds` is the time since the last beat.
   void beat(double seconds);
 
-  /// Who is asked to end may be killed next, and could not tell then that it was.
+  /// Writes at once that a signal has asked the rank to end: the sentinel may be killed next and could not
+  /// write it then.
   void note_asked();
 
-  /// The rank has ended; `asked`: a signal had asked it to.
+  /// The rank has ended, with `wait_status` from waitpid(); `asked`: a signal had asked it to end.
   void end(int wait_status, bool asked);
 
  private:
-  /// There is no run folder, or it is not known yet, and mpirun is told to be quiet.
+  /// Prints how the rank ended, if there is no run folder, or none is known yet, to write it to: mpirun is
+  /// told to be quiet.
   void say_how_it_ended();
 
   void look_at_threads(double seconds);
 
-  /// There is a new one at every step.
+  /// CPU seconds of the exchanging thread at the last beat; 0 if it is a new one, as in every step.
   double cpu_seconds_before(const ProcStat& exchanging) const;
 
-  /// A rank that stands still for too long is killed, so that the others need not wait for it any longer.
+  /// Kills the rank if it hangs for longer than `limit` seconds, so that its peers need not wait any longer.
   void end_hang(double limit, double seconds);
 
   void follow_phase(const Stamps& page, double seconds);
@@ -56,7 +60,7 @@ class RankWatch {
   void open_file(const Stamps& page);
 
   pid_t pid_;
-  MemoryKills memory_kills_;  // of the group in which the rank begins too
+  MemoryKills memory_kills_;  // of the control group in which the rank starts too
   std::int64_t kills_before_ = memory_kills_.count();
   RankStatus status_;
   GpuWatch gpu_watch_;

@@ -26,9 +26,9 @@ constexpr std::array ending_signals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2
 volatile pid_t rank_process = 0;
 volatile std::sig_atomic_t asked = 0;
 
-/// What Open MPI leaves behind in /dev/shm when a rank ends without MPI_Finalize: a few MiB for each rank of
-/// this host, all of which end when one does. mpirun removes them itself unless it was killed; after srun
-/// nobody does.
+/// Removes the files that Open MPI leaves in /dev/shm when a rank ends without MPI_Finalize: a few MiB for
+/// each rank of this host, all of which end when one does. mpirun removes these files itself unless it was
+/// killed; after srun nobody does.
 void remove_segments_of_mpi() {
   if (!stamps().has_segments) return;
   const std::filesystem::path job = stamps().segments;
@@ -50,10 +50,10 @@ void ignore_what_is_for_the_rank() {
   for (const int number : ending_signals) sigaction(number, &action, nullptr);
 }
 
-/// Ends this process as the rank has ended.
+/// Ends this process with the exit code or the signal of the rank.
 [[noreturn]] void end_likewise(int wait_status) {
   if (!WIFSIGNALED(wait_status)) _exit(WEXITSTATUS(wait_status));
-  const rlimit no_core{0, 0};  // the rank has left one, if it was to
+  const rlimit no_core{0, 0};  // the rank has left its own, if it was to
   setrlimit(RLIMIT_CORE, &no_core);
   std::signal(WTERMSIG(wait_status), SIG_DFL);
   std::raise(WTERMSIG(wait_status));
@@ -79,7 +79,7 @@ void ignore_what_is_for_the_rank() {
     if (asked != 0) watch.note_asked();
     if (seconds < beat_seconds / 2) continue;  // a signal has interrupted the wait
     last = Clock::now();
-    // Beats, not the clock, tell how long something lasts: a job may be suspended as a whole.
+    // Durations are counted in beats, not by the clock: a whole job may be suspended.
     watch.beat(std::min(seconds, 2 * beat_seconds));
     lookout.look(std::min(seconds, 2 * beat_seconds));
   }
@@ -88,7 +88,7 @@ void ignore_what_is_for_the_rank() {
 }  // namespace
 
 void become_watched() {
-  stamps();  // before there are two of them
+  stamps();  // mapped before fork(), to be shared
   const pid_t sentinel = getpid();
   const pid_t pid = fork();
   if (pid > 0) {

@@ -1,13 +1,13 @@
-// A small process beside each rank, which outlives it: it writes how the rank stands into the run folder,
-// says who holds the run up, and how the rank ended.
+// The sentinel: a small process beside each rank that outlives it. It writes the rank's status into the run
+// folder, and reports which ranks hold the run up and how its rank ended.
 #pragma once
 
 namespace lockstep {
 
-/// Makes a child of this process, in which it returns and which becomes the rank; the process itself stays
-/// behind as the sentinel, ends when the rank has ended, in the same way, and never returns. Signals that
-/// reach the sentinel go on to the rank; when the sentinel is killed, the rank is too. To be called before
-/// MPI and any thread are started. Where no process can be made, it returns and the rank has no sentinel.
+/// Forks. The child returns and becomes the rank. The parent becomes the sentinel and never returns: it ends
+/// when the rank has ended, with the same exit code or signal. The sentinel passes on to the rank the signals
+/// that ask a process to end; when the sentinel is killed, so is the rank. Call before MPI_Init and before
+/// any thread is started. If fork() fails, returns in this process, and the rank has no sentinel.
 void become_watched();
 
 }  // namespace lockstep
