@@ -38,7 +38,7 @@ namespace {
 
 constexpr auto deadline_at_start =
     std::chrono::seconds(120);  // until the configuration says how long to wait
-constexpr auto patience_with_peers = std::chrono::seconds(1);  // that all ranks come to the same error
+constexpr auto patience_with_peers = std::chrono::seconds(1);  // for all ranks to reach the same error
 
 /// True when something that provides MPI's process management has started this process.
 bool started_by_mpi() {
@@ -82,13 +82,13 @@ int run(MpiTransport& host, const Request& request, Controller& controller) {
   }
 }
 
-/// The same, and `lockstep why` learns of a start that is refused.
+/// The same, and records a refused start for `lockstep why`.
 int run(MpiTransport& host, const Request& request) {
   if (request.check) return check_hosts(host, request);
   Controller controller(host, request);
   try {
     return run(host, request, controller);
-  } catch (const CollectiveError&) {  // another rank is missing, and its status tells of it
+  } catch (const CollectiveError&) {  // another rank is missing; its status tells why
     throw;
   } catch (const Error& error) {
     controller.note_refused(error.exit_code(), error.what());
@@ -103,8 +103,8 @@ int run(MpiTransport& host, const Request& request) {
   _exit(static_cast<int>(code));
 }
 
-/// mpirun takes the exit code that it sees first for the run's, and ends the other ranks: it shall be that of
-/// the rank that this one misses, which tells more than that somebody was missed. A signal ends the wait.
+/// mpirun takes the first exit code that it sees for the run's, and ends the other ranks. That of the missing
+/// rank says more than that of a rank that misses it, so this rank waits. A signal ends the wait.
 void let_the_missed_rank_exit_first() {
   poll(nullptr, 0, static_cast<int>(std::chrono::milliseconds(patience_with_peers).count()));
 }
@@ -114,7 +114,7 @@ void let_the_missed_rank_exit_first() {
   leave_at_once(ExitCode::gpu_failed);
 }
 
-/// For want of memory, of the GPU, or of a mistake of ours.
+/// Exits because memory ran out, the GPU failed, or lockstep has a bug.
 [[noreturn]] void leave_for(int rank, const std::exception& error) {
   if (const auto why = why_no_memory(error)) {
     leave_out_of_memory(
@@ -131,13 +131,14 @@ void let_the_missed_rank_exit_first() {
 int rank_of_process = 0;
 std::terminate_handler usual_end = nullptr;
 
-/// Destructors of LibTorch ask CUDA too, and throw where an error of CUDA already unwinds the stack.
+/// Handles std::terminate(): destructors of LibTorch call CUDA too, and throw while a CUDA error already
+/// unwinds the stack.
 [[noreturn]] void end_of_terminate() {
   try {
     if (const auto error = std::current_exception()) std::rethrow_exception(error);
   } catch (const std::exception& error) {
     leave_for(rank_of_process, error);
-  } catch (...) {  // nothing of ours, nor of LibTorch's
+  } catch (...) {  // not thrown by lockstep or LibTorch
   }
   usual_end();
   std::abort();
@@ -161,7 +162,7 @@ int run_ranks(const Request& request) {
     leave_at_once(error.exit_code());
   } catch (const GpuFailure& failure) {
     leave_without_gpu(rank, failure);
-  } catch (const Interrupted& interrupted) {  // a check
+  } catch (const Interrupted& interrupted) {  // in a check
     leave_in_order_only();
     return 128 + interrupted.signal;
   } catch (const ConfigError& error) {  // one problem a line, each with its place in front
@@ -170,7 +171,7 @@ int run_ranks(const Request& request) {
   } catch (const Error& error) {
     log_error(error.what());
     code = error.exit_code();
-    if (code == ExitCode::out_of_memory) {  // of this rank alone
+    if (code == ExitCode::out_of_memory) {  // only this rank has it
       if (rank != 0) say_on_this_rank(rank, error);
       leave_at_once(code);
     }
@@ -252,9 +253,9 @@ Request parse(CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace lockstep;
-  // Whoever reads what this prints may end first, and mpirun may be killed: neither is to end the run.
+  // The reader of the output may exit first, and mpirun may be killed: neither may end the run.
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // writing then fails with EFBIG, which is told
+  std::signal(SIGXFSZ, SIG_IGN);  // writing then fails with EFBIG, which is reported
   CLI::App app("lockstep-worker: one rank of a data-parallel training run.", "lockstep-worker");
   Request request;
   for (const std::string word : std::span(argv, argc)) {
@@ -271,14 +272,14 @@ int main(int argc, char** argv) {
   if (!request.pack.empty()) return run_pack(request);
   become_watched();
   catch_ending_signals();
-  // Alone, Open MPI would start a daemon of its own that nothing here needs.
+  // Without mpirun, Open MPI would start a daemon of its own, which nothing here needs.
   if (!started_by_mpi()) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no further is an error of writing, like a full disk
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is a write error, like a full disk
   start_mpi(&argc, &argv);
   stamp_segments();
   catch_ending_signals();  // again: MPI_Init may install handlers
   const int status = run_ranks(request);
   MPI_Finalize();
-  kill(getppid(), SIGCONT);  // the sentinel, which ends after this process: somebody may have stopped it
+  kill(getppid(), SIGCONT);  // the sentinel, which exits after this process, may have been stopped
   return status;
 }

@@ -30,7 +30,7 @@ std::unique_ptr<Saving> saving_of(const Job& job, RunReport& report, const Plan&
                                   [&report](const Saved& saved) { report.note_saved(saved); });
 }
 
-/// Whatever becomes of the save under way, what ends the run is told.
+/// Collective. If the save under way fails, it only warns: the error that ends the run is to be reported.
 void finish_save_before_leaving(Run& run) {
   if (!run.saving) return;
   try {

@@ -1,4 +1,4 @@
-// A run under way: what it consists of, and what the loop of train() does with it.
+// A run under way: its parts, and the operations of the loop in train().
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,11 @@
 
 namespace lockstep {
 
-/// In the order in which it is made. A run that verifies another (Task::verify) has no `saving`, and leaves
-/// nothing.
+/// Members are in the order of construction. A run that verifies another (Task::verify) has no `saving`, and
+/// writes nothing.
 struct Run {
-  /// Collective: takes over what has been loaded. `bits`: of the fixed micro-batch. Micro-batches are made
-  /// ahead for steps below `last_step`. Throws Error, CollectiveError.
+  /// Collective: takes over what has been loaded. `bits`: the hash of the fixed micro-batch. Micro-batches
+  /// are prepared ahead, for steps below `last_step`. Throws Error, CollectiveError.
   Run(Job& job, RunReport& report, Plan plan, Loaded loaded, const Hash128& bits, std::int64_t last_step);
 
   Job& job;
@@ -32,7 +32,7 @@ struct Run {
   const Plan plan;
   const std::unique_ptr<Workload> workload;
   TrainingState state;
-  const std::int64_t first_step, last_step;  ///< steps done before it, and after it
+  const std::int64_t first_step, last_step;  ///< steps done before and after the run
   const std::unique_ptr<Trace> trace;        ///< with run.trace
   const std::unique_ptr<GpuClock> gpu_clock;
   PhaseClock clock;
@@ -40,49 +40,51 @@ struct Run {
   Audit audit;
   ShardUpdate update;
   const std::unique_ptr<Saving> saving;
-  std::int64_t saved_step;            ///< of the newest checkpoint that was begun
-  std::optional<Accuracy> accuracy;   ///< of the last evaluation, which the last step always has
+  std::int64_t saved_step;            ///< the step of the newest checkpoint that was begun
+  std::optional<Accuracy> accuracy;   ///< of the last evaluation; the last step always has one
   Transport::Sent parameters_sent{};  ///< by this rank, in the steps of this process
 };
 
-/// Collective: loads the run of `plan`, says what will run, and makes it ready for its next step.
-/// `last_step`: where it is to end; nothing for where its configuration ends it. Throws Error, the same on
-/// all ranks, CollectiveError, and Interrupted where a signal ends it first.
+/// Collective: loads the run of `plan`, reports what will run, and prepares its next step. `last_step`: where
+/// it ends; without it, where its configuration ends it. Throws Error, the same on all ranks,
+/// CollectiveError, and Interrupted if a signal ends it first.
 std::unique_ptr<Run> begin_run(Job& job, RunReport& report, Plan plan,
                                std::optional<std::int64_t> last_step = {});
 
-/// What the gradients of the run's next step are multiplied by before they are summed.
+/// The factor on the gradients of the run's next step before they are summed.
 double loss_scale(const Run& run);
 
-/// Collective: this rank's shard of the sum of the gradients of all micro-batches of the next step, times
-/// loss_scale(); and of those of labels drawn from the model's own softmax (Sophia). Throws CollectiveError.
+/// Collective: this rank's shard of the sum of the gradients of all micro-batches of the next step, float32
+/// [state.shard.size()]: of the loss times loss_scale(), and of the cross entropy with labels drawn from the
+/// model's own softmax (Sophia). Throws CollectiveError.
 at::Tensor sum_of_gradients(Run& run);
 at::Tensor sum_of_sampled_gradients(Run& run);
 
-/// What this rank tells the others in the step under way.
+/// What this rank reports to the others in the step under way. Not collective.
 RankReport own_report(Run& run);
-/// Collective where the reports say that a checkpoint can go on. A signal to any rank ends the run. Throws
-/// Error (io), CollectiveError.
+/// Acts on the reports of all ranks: a signal to any rank ends the run, and a save that can go on does, which
+/// is collective. Throws Error (io, diverged), CollectiveError.
 void heed(Run& run, std::span<const RankReport> reports);
 
-/// Whether the step changes the weights: not where fp16 gradients overflow. Throws Error (diverged) where a
-/// loss or gradient is not finite and no loss scale can mend it.
+/// Whether the step changes the weights: not if fp16 gradients overflow. Throws Error (diverged), the same on
+/// all ranks, if the loss or a gradient is not finite and no loss scale can fix that. Collective only if it
+/// throws.
 bool counts(Run& run, const StepSums& sums);
-/// Collective: the update of this rank's shard, and everybody's new weights to all ranks. Throws
-/// CollectiveError.
+/// Collective: updates this rank's shard, and all-gathers the new weights. Throws CollectiveError.
 void update_weights(Run& run, const Orders& orders, const at::Tensor& gradients, const StepSums& sums);
 
-/// Collective: measures the weights and their averages, and judges the epoch where one has ended. Throws
-/// Error (diverged), CollectiveError, Interrupted.
+/// Collective: measures the weights and their averages, and judges the epoch if one has ended. Throws Error
+/// (diverged), CollectiveError, Interrupted.
 void evaluate(Run& run);
-/// Collective: begins to save the state, and with `wait` returns when it is on disk. Throws Error (io,
+/// Collective: begins to save the state; with `wait`, returns when it is on disk. Throws Error (io, diverged,
 /// corrupt), CollectiveError.
 void save(Run& run, bool wait);
 
-/// Collective: what an orderly stop leaves. Returns 128 + `signal`.
+/// Collective: stops the run in an orderly way, with its state saved. Returns 128 + `signal`. Throws Error
+/// (io, diverged, corrupt), CollectiveError.
 int stop(Run& run, int signal);
-/// Collective: all ranks leave; with the state before the step saved, if `save`, where nothing says that it
-/// is wrong itself. Throws Error (corrupt).
+/// Collective: ends the run on all ranks by Error (corrupt). With `save`, first saves the state before the
+/// step, unless the ranks' copies of it differ. Throws CollectiveError.
 [[noreturn]] void leave(Run& run, const Corruption& corruption, bool save);
 
 }  // namespace lockstep

@@ -16,7 +16,7 @@
 namespace lockstep {
 namespace {
 
-/// A run may be evaluated where it cannot be written to.
+/// A run may be evaluated in a folder that cannot be written to: there is then no log.
 void open_log(const Transport& mpi, const Plan& plan) {
   try {
     log_to_file(plan.output + "/log/rank-" + std::to_string(mpi.rank()) + ".log", mpi.rank(),
@@ -27,7 +27,7 @@ void open_log(const Transport& mpi, const Plan& plan) {
   }
 }
 
-/// What people are told of the data before they train on them.
+/// Notes for users on the data, before the run trains on them.
 std::vector<std::string> notes_on(const Dataset& data, const Config::Data& settings) {
   auto notes = data.notes;
   if (const auto note = note_on_constant_channels(data.statistics); !note.empty() && settings.mean.empty())
@@ -42,7 +42,7 @@ std::vector<std::string> notes_on(const Dataset& data, const Config::Data& setti
 
 std::unique_ptr<Workload> load_workload(Job& job, const Plan& plan) {
   if (plan.task != Task::verify)
-    on_all_ranks(job.mpi, [&] { open_log(job.mpi, plan); });  // which writes nothing
+    on_all_ranks(job.mpi, [&] { open_log(job.mpi, plan); });  // a verification writes nothing
   auto settings = plan.config.data;
   if (!plan.data.empty()) settings.path = plan.data;
   auto data = open_dataset(
@@ -61,8 +61,8 @@ std::unique_ptr<Workload> load_workload(Job& job, const Plan& plan) {
   return workload;
 }
 
-/// The manifest of the checkpoint that `state` has been filled from; nothing where it is to begin anew.
-/// Throws Error (config) where a run is to be evaluated that has no checkpoint.
+/// The manifest of the checkpoint that `state` has been filled from; nothing if the run is to begin anew.
+/// Throws Error (config) if a run without a checkpoint is to be evaluated.
 std::optional<nlohmann::json> load_state(Job& job, TrainingState& state, const Plan& plan) {
   const auto checkpoints = checkpoints_of(plan);
   const BusyWith reading(checkpoints.c_str());
@@ -76,16 +76,16 @@ std::optional<nlohmann::json> load_state(Job& job, TrainingState& state, const P
   return load_checkpoint(job.mpi, state, checkpoints + "/" + plan.segment.from);
 }
 
-/// Room for the state of the run.
+/// Collective: the state of the run before it is filled.
 TrainingState empty_state(const Job& job, const Workload& workload, const Plan& plan) {
   TrainingState state(workload.layout, workload.optimizer.state_names, plan.config, job);
   state.decisions = first_decisions(plan.config, workload.precision.scales_loss());
   return state;
 }
 
-/// Fills `state` from the newest checkpoint, or with initial or pretrained weights, and attaches the model to
-/// it. `bits`: of the fixed micro-batch; nothing where nobody computes on from the state. Returns
-/// Plan::grown_from as it is from here on.
+/// Collective: fills `state` from the newest checkpoint, or with initial or pretrained weights, and attaches
+/// the model to it. `bits`: the hash of the fixed micro-batch; null if no further steps are computed. Returns
+/// the new value of Plan::grown_from.
 std::string fill_state(Job& job, const Workload& workload, const Plan& plan, const Hash128* bits,
                        TrainingState& state) {
   const auto manifest = load_state(job, state, plan);

@@ -1,4 +1,4 @@
-// From the plan of a run to all that it computes with.
+// Loads, from the plan of a run, all that it computes with.
 #pragma once
 
 #include <memory>
@@ -10,17 +10,17 @@
 
 namespace lockstep {
 
-/// Data, model, and the state that they are at.
+/// Data, model, and state of a run.
 struct Loaded {
   std::unique_ptr<Workload> workload;
   TrainingState state;
 };
 
 /// Collective: opens the data, makes the model, and fills the state: from the newest checkpoint, from that of
-/// plan.segment, or with initial or pretrained weights. With `bits` the fixed micro-batch is computed before,
-/// its hash compared between all ranks and with the checkpoint's, and returned there; for who computes on
-/// from the state. Sets plan.grown_from as it is from here on. Throws Error, the same on all ranks: (config)
-/// where a run is to be evaluated that has no checkpoint; CollectiveError; Interrupted.
+/// plan.segment, or with initial or pretrained weights. With `bits`, which callers need that compute further
+/// steps, the fixed micro-batch is computed first; its hash is compared between all ranks and with the
+/// checkpoint's, and stored in `bits`. Sets plan.grown_from to its new value. Throws Error, the same on all
+/// ranks: (config) if a run without a checkpoint is to be evaluated; CollectiveError; Interrupted.
 Loaded load(Job& job, Plan& plan, Hash128* bits);
 
 /// Where the run of `plan` keeps its checkpoints.

@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-/// Collective: what the rank that sends most has sent in a step.
+/// Collective: the messages and bytes per step of the rank that has sent most.
 Exchanged most_exchanged(const Run& run) {
   auto own = run.gradients.sent();
   own.add({}, run.parameters_sent);
@@ -57,18 +57,18 @@ int train(Run& run) {
   try {
     leave_if_asked(run.job.mpi);
     run.workload->model->train();
-    if (state.evaluation_due) {  // a signal broke it off
+    if (state.evaluation_due) {  // a signal interrupted it
       evaluate(run);
       save(run, /*wait=*/true);
     }
     while (state.step < run.last_step && !state.decisions.stopped) {
       run.clock.begin_step();
-      const auto orders = next_orders(run.job.mpi, *run.workload, state);  // of rank 0
+      const auto orders = next_orders(run.job.mpi, *run.workload, state);  // from rank 0
       if (orders.signal != 0) return stop(run, orders.signal);
       const auto start = Clock::now();
       if (orders.estimate_curvature) run.update.move_curvature(sum_of_sampled_gradients(run));  // Sophia
 
-      // Forward and backward of this rank's micro-batches, and beside them the sum over all ranks: its shard.
+      // Forward and backward of this rank's micro-batches, overlapped with the reduce-scatter over all ranks.
       const auto gradients = sum_of_gradients(run);
       if (const auto corruption = run.audit.check(state.step, loss_scale(run)))
         leave(run, *corruption, /*save=*/!orders.estimate_curvature);  // which has changed the state already
@@ -91,7 +91,7 @@ int train(Run& run) {
       run.clock.end_step(state.step);
     }
     return 0;
-  } catch (const Interrupted& interrupted) {  // in an evaluation, which is made up for when the run goes on
+  } catch (const Interrupted& interrupted) {  // in an evaluation, which is repeated when the run resumes
     return stop(run, interrupted.signal);
   }
 }

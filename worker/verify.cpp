@@ -31,7 +31,7 @@ struct Part {
   std::string grown_from;    ///< Plan::grown_from
 };
 
-/// A moment of the run that something is known of.
+/// A step of the run at which something is recorded.
 struct Point {
   std::string checkpoint;  ///< empty: the start or the end
   std::int64_t step;
@@ -48,7 +48,7 @@ std::vector<Point> kept_checkpoints(const std::string& run) {
   return points;
 }
 
-/// The end of a finished run, unless that has gone on since.
+/// The end of a finished run, unless it has been resumed since.
 std::optional<Point> end_of(const std::string& run, std::int64_t last_kept) {
   const auto path = run + "/result.json";
   if (!std::filesystem::exists(path)) return std::nullopt;
@@ -60,7 +60,8 @@ std::optional<Point> end_of(const std::string& run, std::int64_t last_kept) {
   return Point{"", steps, std::move(result)};
 }
 
-/// A manifest has the settings that its run had then; epochs, and what changes no result, may differ since.
+/// A manifest has the settings that its run had then. Epochs, and settings that change no result, may have
+/// changed since.
 Part part_between(const Point& from, const Point& to, const Config& now) {
   Part part{{from.checkpoint, to.checkpoint, from.step, to.step}, now, "", to.about.value("grown_from", "")};
   const bool one_plan = from.about.value("plan_hash", "") == to.about.value("plan_hash", "");
@@ -71,7 +72,7 @@ Part part_between(const Point& from, const Point& to, const Config& now) {
   return part;
 }
 
-/// `count` of those in the middle, or all that there are, and those at the ends; in their order.
+/// `count` of the parts in `middle`, drawn by `choice`, or all if there are fewer; in their order.
 std::vector<Part> chosen(std::vector<Part> middle, std::int64_t count, std::int64_t choice) {
   const auto all = std::ssize(middle);
   const SampleOrder order(static_cast<std::uint64_t>(choice), 0, std::max<std::int64_t>(all, 1));
@@ -83,14 +84,15 @@ std::vector<Part> chosen(std::vector<Part> middle, std::int64_t count, std::int6
   return parts;
 }
 
-/// The step at which a run has grown, by Plan::grown_from; 0 where it never has.
+/// The step at which a run has grown, by Plan::grown_from; 0 if it never has.
 std::int64_t grown_at(const std::string& grown_from) {
   constexpr std::string_view before = " at step ";
   const auto place = grown_from.rfind(before);
   return place == std::string::npos ? 0 : std::atoll(grown_from.c_str() + place + before.size());
 }
 
-/// Steps before that were computed with rates that only checkpoints of that time tell.
+/// Whether to leave out a part with steps before the run grew: only checkpoints of that time tell their
+/// learning rates.
 bool began_before_it_grew(const Part& part) {
   const auto step = grown_at(part.grown_from);
   const auto& segment = part.segment;
@@ -134,7 +136,7 @@ std::vector<Part> from_text(const std::string& text) {
   return parts;
 }
 
-/// plan.json, which says what the run is, against the manifest; a run may grow.
+/// Compares plan.json, which defines the run, with the manifest, except for the settings that may grow.
 void compare_plans(Comparison& comparison, const Part& part, const Config& now) {
   auto then = part.config;
   then.training.epochs = now.training.epochs;
@@ -185,8 +187,8 @@ void tell_of(RunReport& report, const Segment& segment, const Comparison& compar
   report.tell("segment", event, text);
 }
 
-/// Collective, once the steps of the segment are computed again: the state against what the run has kept of
-/// it, whose files are read too.
+/// Collective: after the steps of the segment are computed again, compares the state with what the run has
+/// recorded of it, and reads the recorded files too.
 void compare_end(Run& run) {
   auto& mpi = run.job.mpi;
   const auto& plan = run.plan;

@@ -19,7 +19,7 @@ Hash128 hash_of(const at::Tensor& value) {
 
 bool is_finite(const at::Tensor& value) { return at::isfinite(value).all().item<bool>(); }
 
-/// Who holds a copy of the weights: each group that shares memory, or each GPU.
+/// The ranks of each copy of the weights: one copy in each group that shares memory, or one on each GPU.
 std::vector<RankGroup> copies_of(const HostMemory& memory, const TrainingState& state) {
   if (!state.on_gpu) return {memory.groups().begin(), memory.groups().end()};
   std::vector<RankGroup> copies;
@@ -27,7 +27,8 @@ std::vector<RankGroup> copies_of(const HostMemory& memory, const TrainingState& 
   return copies;
 }
 
-/// The ranks of a copy share its shards, of which there are as many as `ranks`, among them.
+/// The shards that `rank` hashes: the ranks of a copy divide its shards, as many as `ranks`, among
+/// themselves.
 std::vector<int> shards_hashed_by(int rank, std::span<const RankGroup> copies, int ranks) {
   const auto& copy = *std::ranges::find_if(copies, [&](const auto& group) { return group.has(rank); });
   std::vector<int> shards;

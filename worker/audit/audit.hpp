@@ -1,6 +1,6 @@
-// Hardware that computes wrong without a word: every reliability.audit_every steps one micro-batch is
-// computed by a second rank as well, and what it yields must be the same bits. At checkpoints the ranks'
-// copies of the weights must be.
+// Detects silent data corruption: every reliability.audit_every steps, a second rank computes one micro-batch
+// too, and both results must be bit-identical. At checkpoints, the ranks' copies of the weights must be
+// bit-identical.
 #pragma once
 
 #include <cstdint>
@@ -16,20 +16,20 @@
 
 namespace lockstep {
 
-/// No bit of the run depends on it: what is computed a second time is compared and thrown away.
+/// No bit of the run depends on it: the second result is compared and dropped.
 class Audit {
  public:
-  /// `hooks`: of `workload`'s model. All must outlive this.
+  /// `hooks`: those of `workload`'s model. All arguments must outlive this.
   Audit(Transport& transport, const Workload& workload, GradientHooks& hooks, PhaseClock& clock);
 
-  /// forward_backward(); where it is this micro-batch that is audited in step `step` (steps done before it),
-  /// its leaf is hashed on its way to `sink`.
+  /// forward_backward(). If this micro-batch is audited in step `step` (steps done before it), its leaf is
+  /// hashed on the way to `sink`. Not collective.
   void compute(std::int64_t step, std::int64_t micro_batch, const MicroBatch& batch, double loss_scale,
                const GradientSink& sink);
 
-  /// Collective in a step that is audited, nothing in others: one rank computes the micro-batch again. Where
-  /// its hash differs from the owner's, all ranks do, and vote. A leaf that is not finite on any of them is
-  /// no corruption: the run diverges. Call it before the weights change. Throws CollectiveError.
+  /// Collective in a step that is audited; does nothing in others. One rank computes the micro-batch again.
+  /// If its hash differs from the owner's, all ranks compute it and vote. If the leaf is finite on no rank,
+  /// that is no corruption: the run diverges. Call it before the weights change. Throws CollectiveError.
   std::optional<Corruption> check(std::int64_t step, double loss_scale);
 
  private:
@@ -52,7 +52,7 @@ class Audit {
   Hash128 computed_;  ///< of the audited leaf, on its owner
 };
 
-/// Collective: compares the copies of the weights and running statistics: one for each group of ranks that
+/// Collective: compares the copies of the weights and running statistics: one in each group of ranks that
 /// share memory, or one on each GPU. Each rank hashes its part of its group's copy. Throws CollectiveError.
 std::optional<Corruption> compare_copies(HostMemory& memory, const TrainingState& state);
 

@@ -1,4 +1,4 @@
-// Who is wrong, where all should have come to the same bits.
+// Finds the ranks that are wrong when all should have computed the same bits.
 #pragma once
 
 #include <span>
@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-/// What a rank has come to.
+/// The hash of one result of a rank.
 struct Result {
   int rank;
   Hash128 hash;
@@ -16,12 +16,13 @@ struct Result {
 
 struct Verdict {
   std::vector<int> suspects;  ///< ascending
-  bool certain;  ///< each of them is wrong; otherwise some of them are, and nobody can tell which
+  bool certain;               ///< all of them are wrong; otherwise some are, and it is unknown which
 };
 
-/// What more results than any other say is right, and whoever has come to something else is wrong. Where
-/// there is no such hash, all ranks that have a result are suspects. A rank may have several results: one
-/// that contradicts itself loses against one that does not. Nobody is suspected where all results are equal.
+/// Plurality vote: the hash with more results than any other is right, and every rank with another result is
+/// a suspect. If no hash leads, all ranks that have a result are suspects. A rank may have several results:
+/// one that contradicts itself loses against one that does not. There are no suspects if all results are
+/// equal.
 Verdict vote(std::span<const Result> results);
 
 }  // namespace lockstep

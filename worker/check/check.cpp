@@ -20,7 +20,7 @@
 namespace lockstep {
 namespace {
 
-/// What `look` has to say; an Error that it throws on all ranks is what was found.
+/// Reports what `look` returns; an Error, which it throws on all ranks, is reported as a failed check.
 void attempt(Report& report, const std::string& check, const std::function<std::string()>& look) {
   CheckResult finding{check};
   try {
@@ -35,7 +35,7 @@ void attempt(Report& report, const std::string& check, const std::function<std::
   report.add(finding);
 }
 
-/// Of all checkpoints that are on disk at once.
+/// The bytes of all checkpoints that are on disk at once.
 std::int64_t checkpoint_bytes(const Workload& workload) {
   const auto& config = workload.config;
   const auto arrays = 1 + std::ssize(workload.optimizer.state_names) + config.averaging.model_ema +
@@ -45,7 +45,7 @@ std::int64_t checkpoint_bytes(const Workload& workload) {
          (config.checkpoint.keep + 1);
 }
 
-/// Opens the data, and makes the model for them; null where that failed. Both are reported.
+/// Collective: opens the data and makes the model for them; null if there is no model. Reports both.
 std::unique_ptr<Workload> check_workload(MpiTransport& transport, const Compute& compute,
                                          const Config& config, bool has_data, Report& report) {
   Dataset data;
@@ -62,7 +62,7 @@ std::unique_ptr<Workload> check_workload(MpiTransport& transport, const Compute&
   } else {
     report.add({"data", "no configuration was given", {}, CheckVerdict::skipped});
   }
-  if (has_data && !found) {  // of the numerics something can be said all the same
+  if (has_data && !found) {  // the numerics can be checked all the same
     report.add({"model", "the data could not be opened", {}, CheckVerdict::skipped});
     return std::make_unique<Workload>(Config{}, blank_dataset(Config{}), compute.device);
   }
@@ -79,7 +79,7 @@ std::unique_ptr<Workload> check_workload(MpiTransport& transport, const Compute&
   return workload;
 }
 
-/// What is wrong with the configuration is a finding here too.
+/// Collective: check_numerics(), in which an Error (config) is a finding too.
 CheckResult look_at_numerics(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
                              const Compute& compute, const Workload& workload) {
   try {
@@ -120,7 +120,7 @@ int check_hosts(MpiTransport& transport, const Request& request) {
   const auto hosts = hosts_of(transport);
   Report report(transport.rank());
   report.add(check_programs(transport));
-  if (!report.failed()) {  // other programs would not understand one another
+  if (!report.failed()) {  // different programs would not understand one another
     Controller controller(transport, request);
     const auto plan = controller.plan();
     report.add(check_machines(transport, hosts, plan.config.distributed.threads_per_rank));

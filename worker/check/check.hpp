@@ -1,4 +1,4 @@
-// `lockstep check`: what can be found wrong with hosts and configuration before a run is.
+// `lockstep check`: finds problems of hosts and configuration before a run starts.
 #pragma once
 
 #include "collectives/mpi_transport.hpp"
@@ -6,13 +6,13 @@
 
 namespace lockstep {
 
-/// How long a check waits for a rank that does not answer, data and numerics apart.
+/// How long a check waits for a rank that does not answer, except in the checks of data and numerics.
 inline constexpr auto deadline_of_check = std::chrono::seconds(25);
 
-/// Collective: looks at programs, machines, network, clocks, devices, data, run folder and numerics, and says
-/// on rank 0 what it finds, as it finds it. Data and run folder are left out where `request` names none.
-/// Trains nothing and leaves nothing behind. Returns the exit status: 0, or ExitCode::config when a check
-/// failed. Throws ConfigError, and CollectiveError that names a rank that does not answer.
+/// Collective: checks programs, machines, network, clocks, devices, data, run folder and numerics, and prints
+/// each finding on rank 0 as it comes. Skips data and run folder if `request` names none. Trains nothing and
+/// leaves nothing behind. Returns the exit status: 0, or ExitCode::config if a check failed. Throws
+/// ConfigError, and CollectiveError that names a rank that does not answer.
 int check_hosts(MpiTransport& transport, const Request& request);
 
 }  // namespace lockstep

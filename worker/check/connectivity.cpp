@@ -20,13 +20,13 @@ constexpr double slow_latency_ratio = 10, slow_latency_seconds = 1e-3;
 constexpr double clock_tolerance_seconds = 1;
 
 constexpr std::int64_t smallest_block = 16 << 10, largest_block = 32 << 20;
-constexpr double enough_seconds = 0.04, enough_round_trips = 4;  // a block that took so long says enough
+constexpr double enough_seconds = 0.04, enough_round_trips = 4;  // a block of this time is large enough
 constexpr int block_tries = 3, tournaments_max = 3;
 constexpr double pinging_seconds = 0.02;
 constexpr int clock_pings = 5;
 constexpr auto deadline_of_a_pair = std::chrono::seconds(10);
 constexpr auto deadline_of_all =
-    std::chrono::seconds(25);  // so that the pair that hangs is the first to speak
+    std::chrono::seconds(25);  // longer than that of a pair, so that a pair that hangs reports first
 
 void send(Transport& transport, int peer, const void* data, std::int64_t bytes) {
   transport.exchange(std::vector<Outgoing>{{peer, data, static_cast<std::size_t>(bytes)}}, {});
@@ -58,8 +58,8 @@ void answer_pings(Transport& transport, int peer) {
   }
 }
 
-/// How long a block takes, at most a few times: where a busy host did not answer at once, that is not the
-/// link.
+/// The seconds that a block takes, the shortest of at most a few tries: if a busy host did not answer at
+/// once, that was not the link.
 double seconds_of_block(Transport& transport, int peer, const std::vector<char>& buffer, std::int64_t bytes,
                         double enough) {
   auto shortest = std::numeric_limits<double>::infinity();
@@ -74,7 +74,8 @@ double seconds_of_block(Transport& transport, int peer, const std::vector<char>&
   return shortest;
 }
 
-/// Bytes per second of the last of ever larger blocks; the other side calls take_blocks().
+/// Bytes per second of the last of a series of blocks that double in size; the other side calls
+/// take_blocks().
 double send_blocks(Transport& transport, int peer, const std::vector<char>& buffer, double round_trip) {
   const auto enough = std::max(enough_seconds, enough_round_trips * round_trip);
   for (std::int64_t bytes = smallest_block;; bytes *= 2) {
@@ -97,7 +98,7 @@ void take_blocks(Transport& transport, int peer, std::vector<char>& buffer) {
   }
 }
 
-/// What host `own` sends to `peer`; both call it for one another.
+/// Measures the link from host `own` to `peer`; both hosts call it at the same time.
 Link measure(Transport& transport, const std::vector<CheckedHost>& hosts, int own, int peer,
              std::vector<char>& buffer) {
   const int rank = hosts[static_cast<std::size_t>(peer)].ranks[0];
@@ -137,7 +138,7 @@ std::int64_t nanoseconds_now() {
   return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// Seconds by which the peer's clock is ahead of this one's, at the fastest of a few answers.
+/// Seconds by which the peer's clock is ahead of this one's, from the fastest of a few answers.
 double clock_offset(Transport& transport, int peer) {
   double offset = 0, shortest = std::numeric_limits<double>::infinity();
   for (int i = 0; i < clock_pings; ++i) {
@@ -163,7 +164,7 @@ void tell_clock(Transport& transport, int peer) {
   }
 }
 
-/// All links, in one order on all ranks.
+/// Collective: measures all links; they are in the same order on all ranks.
 std::vector<Link> hold_tournament(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
                                   std::vector<char>& buffer) {
   const int count = static_cast<int>(hosts.size()), own = host_spoken_for(hosts, transport.rank());
@@ -202,7 +203,7 @@ CheckResult skipped_on_one_host(const char* check) {
 int tournament_rounds(int hosts) { return hosts + hosts % 2 - 1; }
 
 int partner_in_round(int host, int round, int hosts) {
-  const int rounds = tournament_rounds(hosts);  // the circle method: host `rounds` stays, the others turn
+  const int rounds = tournament_rounds(hosts);  // the circle method: host `rounds` stays, the others rotate
   const int partner = host == rounds  ? round
                       : host == round ? rounds
                                       : ((2 * round - host) % rounds + rounds) % rounds;

@@ -1,4 +1,4 @@
-// Between hosts: latency and bandwidth of every pair, and the difference of the clocks.
+// Latency and bandwidth between every pair of hosts, and the difference of their clocks.
 #pragma once
 
 #include <string>
@@ -10,19 +10,19 @@
 
 namespace lockstep {
 
-/// What a host sends to another.
+/// The link from one host to another.
 struct Link {
-  int from = 0, to = 0;           ///< places in the list of hosts
+  int from = 0, to = 0;           ///< indices in the list of hosts
   double bytes_per_second = 0;    ///< of the largest block that was sent
   double round_trip_seconds = 0;  ///< of one byte, the shortest of several
 };
 
-/// The host that meets `host` in `round` of a tournament of `hosts` hosts, where each meets every other once
-/// in tournament_rounds(hosts) rounds; -1: it has nobody.
+/// The partner of `host` in `round` of a round-robin tournament of `hosts` hosts (circle method), in which
+/// each meets every other once in tournament_rounds(hosts) rounds; -1: it has none in this round.
 int partner_in_round(int host, int round, int hosts);
 int tournament_rounds(int hosts);
 
-/// Names what is slow. A link is slow below a third of the reference, and it fails below a tenth: the
+/// Names slow links and hosts. A link is slow below a third of the reference, and it fails below a tenth: the
 /// reference is the median over the hosts of what each reaches with its best peer in the slower direction, so
 /// that one slow host cannot lower it. A host whose links are all slow is named instead of its links.
 /// Latency: above ten times the median and 1 ms.

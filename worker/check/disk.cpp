@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-/// A folder that is made as far as it is missing, and what was made removed again, as far as it is empty.
+/// Creates the missing parts of a path; the destructor removes those again that are empty.
 class FolderForNow {
  public:
   explicit FolderForNow(const fs::path& path) {
@@ -47,7 +47,7 @@ std::string some_name() {
   return text;
 }
 
-/// The file of one host, removed at the end of this.
+/// The file of one host; the destructor removes it.
 class Mark {
  public:
   Mark(const std::string& path, const std::string& text) : path_(path) {
@@ -81,7 +81,7 @@ std::int64_t free_bytes(const std::string& path) {
   return static_cast<std::int64_t>((geteuid() == 0 ? system.f_bfree : system.f_bavail) * system.f_frsize);
 }
 
-/// Of all files below `path`.
+/// The bytes of all files below `path`.
 std::int64_t bytes_in(const fs::path& path) {
   std::int64_t bytes = 0;
   std::error_code ignored;
@@ -98,7 +98,7 @@ std::string in_gib(std::int64_t bytes) {
   return text;
 }
 
-/// A host's part of the check: an error of its own, or which hosts' files it sees.
+/// The result of one host: an error of its own, or the hosts whose files it sees.
 struct Look {
   std::string error;
   std::vector<int> seen;
@@ -132,7 +132,7 @@ Look look_around(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
       look.error = error.what();
     }
   };
-  if (own == 0) prepare();  // so that one host alone makes the folder where they share it
+  if (own == 0) prepare();  // so that only one host creates a folder that they share
   barrier(transport);
   if (own > 0) prepare();
   barrier(transport);

@@ -9,10 +9,10 @@
 
 namespace lockstep {
 
-/// Collective: every host writes a file into the folder `path`, syncs it and renames it, and looks for those
-/// of all others: that is how checkpoints are written and read. `bytes_needed` is compared with what is free
-/// there and in the checkpoints that are there; 0: not known. What is made for this, the folder included, is
-/// removed again. Throws CollectiveError.
+/// Collective: every host writes a file into the folder `path`, syncs it and renames it, and looks for the
+/// files of all others, because checkpoints are written and read like this. `bytes_needed` is compared with
+/// the space that is free or in existing checkpoints there; 0: not known. Everything that was created,
+/// including the folder, is removed again. Throws CollectiveError.
 CheckResult check_run_folder(MpiTransport& transport, const std::vector<CheckedHost>& hosts,
                              const std::string& path, std::int64_t bytes_needed);
 

@@ -14,7 +14,8 @@
 namespace lockstep {
 namespace {
 
-/// Each pixel a function of its place alone, in -2 .. 2 as normalised images are; classes in turn.
+/// Each pixel depends on its position alone, in -2 .. 2 as in normalised images; the labels cycle through the
+/// classes.
 MicroBatch samples_for(const Workload& workload, at::Device device) {
   const auto& shape = workload.shape;
   const auto n = workload.micro_batch_size;
@@ -29,7 +30,8 @@ MicroBatch samples_for(const Workload& workload, at::Device device) {
   return {images.to(device).contiguous(format), (at::arange(n, at::kLong) % shape.classes).to(device)};
 }
 
-/// Every micro-batch of a run has the shape of this one.
+/// Throws Error (config) if a batch norm gets one value per channel. Every micro-batch of a run has the shape
+/// of this one.
 void require_variances(const Workload& workload) {
   const auto layer = batch_norm_of_one_value(*workload.model);
   if (layer.empty()) return;
@@ -64,7 +66,7 @@ Hash128 FixedMicroBatch::compute() const {
     leaves[entry] = value.detach().to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
   };
   workload_.model->train();
-  // Of a micro-batch that no step has.
+  // The index of a micro-batch that no step has.
   workload_.model->draws = draw_key(workload_.config.run.seed, 0, workload_.micro_batches);
   forward_backward(workload_, hooks, batch_, /*loss_scale=*/1, keep, /*clock=*/nullptr);
   require_variances(workload_);

@@ -25,7 +25,8 @@ json entry_of(RankGpu gpu, const std::string& name, const NvmlGpu* known) {
   return entry;
 }
 
-/// Those that CUDA may use; where it does not start, which one that is lost can cause, all that NVML finds.
+/// The GPUs that CUDA may use; if CUDA does not start, which a single lost GPU can cause, all that NVML
+/// finds.
 json own_gpus() {
   const Nvml nvml;
   json list = json::array();

@@ -15,15 +15,15 @@ namespace lockstep {
 struct CheckedGpu {
   std::string host;
   RankGpu gpu;
-  int processes = 0;              ///< that compute on it already
+  int processes = 0;              ///< that already compute on it
   bool stays_initialised = true;  ///< persistence mode
 };
 
 /// Adds what is wrong with `checked` to `finding`.
 void judge_gpu(const CheckedGpu& checked, CheckResult& finding);
 
-/// Collective: what NVML tells of each host's GPUs; nothing where no host has any. Call it before ranks use
-/// their GPUs. Throws CollectiveError.
+/// Collective: checks what NVML reports of each host's GPUs; nothing if no host has any. Call it before ranks
+/// use their GPUs. Throws CollectiveError.
 std::optional<CheckResult> check_gpus(MpiTransport& transport, const std::vector<CheckedHost>& hosts);
 
 }  // namespace lockstep

@@ -36,7 +36,7 @@ std::string field_of(const std::string& path, const std::string& name) {
   return "";
 }
 
-/// The id that the linker has put into a loaded object; empty where it has none.
+/// The build id that the linker has put into a loaded object; empty if it has none.
 std::string build_id(const dl_phdr_info& object) {
   for (int i = 0; i < object.dlpi_phnum; ++i) {
     const auto& header = object.dlpi_phdr[i];
@@ -55,7 +55,7 @@ std::string build_id(const dl_phdr_info& object) {
   return "";
 }
 
-/// Of every library that this process has loaded: what tells one version from another.
+/// For every library that this process has loaded: what distinguishes its versions.
 json loaded_libraries() {
   json libraries = json::object();
   dl_iterate_phdr(
@@ -90,7 +90,7 @@ std::string difference(const MpiTransport& transport, int rank, const std::strin
   return transport.describe_rank(0) + " has " + here + ", " + transport.describe_rank(rank) + " has " + there;
 }
 
-/// The names of libraries that are not the same in both.
+/// The names of the libraries that differ between `a` and `b`.
 std::vector<std::string> other_libraries(const json& a, const json& b) {
   std::set<std::string> names;
   for (const auto& [name, version] : a.items())

@@ -1,4 +1,4 @@
-// The hosts of a job, and what each rank has to say of its own.
+// The hosts of a job, and what each rank reports about its own.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -16,15 +16,15 @@ struct CheckedHost {
   std::vector<int> ranks;  ///< ascending
 };
 
-/// In the order of their first ranks; the same on all ranks.
+/// The hosts in the order of their first ranks; the same on all ranks.
 std::vector<CheckedHost> hosts_of(const MpiTransport& transport);
-/// The place in `hosts` of the host that `rank` speaks for; -1 where another rank does.
+/// The index in `hosts` of the host that `rank` speaks for; -1 if another rank speaks for it.
 int host_spoken_for(const std::vector<CheckedHost>& hosts, int rank);
 
-/// Collective: every rank's `own`, in rank order. Throws CollectiveError.
+/// Collective: all-gathers every rank's `own`, in rank order. Throws CollectiveError.
 std::vector<nlohmann::json> gather_json(Transport& transport, const nlohmann::json& own);
 
-/// Collective: whether all ranks run one program with the same libraries. Throws CollectiveError.
+/// Collective: whether all ranks run the same program with the same libraries. Throws CollectiveError.
 CheckResult check_programs(MpiTransport& transport);
 /// Collective: cores, memory and GPUs of each host. Call it before ranks are bound to cores. Throws
 /// CollectiveError.

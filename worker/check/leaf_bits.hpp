@@ -1,4 +1,4 @@
-// What a micro-batch has come to, as bits.
+// The bits of a micro-batch's results.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -35,14 +35,14 @@ Probe compute_probe(const Compute& compute, const Workload& workload) {
   return probe;
 }
 
-/// The bits that most hosts have, by their first repetition; "" where no majority has any.
+/// The bits that most hosts have, by their first repetition; "" without a majority.
 std::string usual_bits(const std::vector<CheckedHost>& hosts, const std::vector<RankBits>& bits) {
   std::map<std::string, std::set<std::size_t>> hosts_with;
   for (std::size_t host = 0; host < hosts.size(); ++host)
     for (const int rank : hosts[host].ranks)
       hosts_with[bits[static_cast<std::size_t>(rank)].front()].insert(host);
   if (hosts_with.size() == 1) return hosts_with.begin()->first;
-  std::map<std::string, std::size_t> votes;  // one host: its ranks vote
+  std::map<std::string, std::size_t> votes;  // on a single host, its ranks vote
   for (const auto& [value, with] : hosts_with) votes[value] = with.size();
   auto voters = hosts.size();
   if (hosts.size() == 1) {

@@ -23,13 +23,13 @@ struct CheckResult {
   void fail(const std::string& problem);
 };
 
-/// Says each finding as it comes, on rank 0; counts on all ranks.
+/// Prints each finding as it comes, on rank 0; counts failures and warnings on all ranks.
 class Report {
  public:
   explicit Report(int rank);
 
   void add(const CheckResult& finding);
-  /// Says how it ends.
+  /// Prints how the check ended, after `seconds`.
   void finish(double seconds);
   bool failed() const { return failures_ > 0; }
 

@@ -1,4 +1,4 @@
-// One thing at a time that happens beside the main thread.
+// One action at a time on a background thread.
 #pragma once
 
 #include <atomic>
@@ -7,12 +7,12 @@
 
 namespace lockstep {
 
-/// Runs an action in a thread of its own. Its functions are for the thread that made it.
+/// Runs an action in a thread of its own. Only the thread that constructed it may call its functions.
 class Background {
  public:
   static constexpr int busy = 0, done = 1, failed = 2;
 
-  /// The action before must have been joined. The action must not call MPI.
+  /// The previous action must have been joined. The action must not call MPI.
   void start(std::function<void()> action);
   /// busy, done or failed; done when nothing was started.
   int status() const { return status_; }
@@ -21,7 +21,7 @@ class Background {
 
  private:
   std::atomic<int> status_ = done;
-  std::future<void> thread_;  ///< waits for its end when it goes
+  std::future<void> thread_;  ///< its destructor waits for the thread
 };
 
 }  // namespace lockstep

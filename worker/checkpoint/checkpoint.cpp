@@ -31,7 +31,7 @@ json load_checkpoint(Transport& transport, TrainingState& state, const std::stri
     const auto optimizer = optimizer_file(folder + "/optimizer.safetensors", state);
     weights.check();
     optimizer.check();
-    // To a GPU all of it goes at once: tensor by tensor it would take a copy and a kernel for each.
+    // A GPU gets all weights in one copy: tensor by tensor, each would take a copy and a kernel.
     const auto flat = state.on_gpu ? at::zeros({state.layout.size()}) : state.parameters;
     read_model(weights, state.layout, flat, step);
     if (state.on_gpu) state.parameters.copy_(flat);
@@ -64,7 +64,7 @@ json load_checkpoint(Transport& transport, TrainingState& state, const std::stri
   if (manifest.at("state_hash") != hashes.state.hex()) {
     throw Error(ExitCode::io, folder + " is damaged", "its state hash is not the one in the manifest");
   }
-  // Every rank has read all weights but verified its own shard only; after this all hold what was verified.
+  // Every rank has read all weights but verified only its own shard; after this, all hold verified weights.
   state.parameters.copy_(gather_shards(transport, state.layout, state.own_parameters()));
   return manifest;
 }

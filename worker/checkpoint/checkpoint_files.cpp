@@ -9,14 +9,15 @@
 namespace lockstep {
 namespace {
 
-/// The counter that follows a running variance of this name, "" for any other entry.
+/// The name of the counter that belongs to this running variance, "" for any other entry.
 std::string counter_after(const Entry& entry) {
   constexpr std::string_view ending = "running_var";
   if (entry.kind != Kind::statistic || !entry.name.ends_with(ending)) return "";
   return entry.name.substr(0, entry.name.size() - ending.size()) + "num_batches_tracked";
 }
 
-/// The tensors of a model file, paired with the layout entry they belong to (of a counter, the variance).
+/// The tensors of a model file, paired with the layout entry they belong to (a counter with its running
+/// variance).
 std::vector<std::pair<TensorSpec, const Entry*>> model_tensors(const Layout& layout) {
   std::vector<std::pair<TensorSpec, const Entry*>> tensors;
   for (const auto& entry : layout.entries()) {
@@ -36,7 +37,7 @@ bool begins_in(const Entry& entry, Range shard) {
   return shard.begin <= entry.offset && entry.offset < shard.end;
 }
 
-/// A tensor of (out, height, width, in) as (out, in, height, width).
+/// Reorders a tensor from (out, height, width, in) to (out, in, height, width).
 void to_logical_order(const Entry& entry, const float* from, float* to) {
   const auto in = entry.shape[1], pixels = entry.shape[2] * entry.shape[3];
   for (std::int64_t out = 0; out < entry.shape[0]; ++out, from += in * pixels) {
@@ -46,13 +47,13 @@ void to_logical_order(const Entry& entry, const float* from, float* to) {
   }
 }
 
-/// `values` are those of `shard`, whose `blocks` are in its order.
+/// Whether all padding in `shard` is +0. `values`: the elements of `shard`; `blocks`: its blocks, in order.
 bool is_zero_between_blocks(const float* values, std::span<const Block> blocks, Range shard) {
   const auto zero = [&](std::int64_t from, std::int64_t to) {
     return std::all_of(values + (from - shard.begin), values + (to - shard.begin),
                        [](float value) { return std::bit_cast<std::uint32_t>(value) == 0; });
   };
-  auto end = shard.begin;  // of the block before
+  auto end = shard.begin;  // of the previous block
   for (const auto& block : blocks) {
     if (block.kind == Kind::metric) continue;
     if (!zero(end, block.offset)) return false;

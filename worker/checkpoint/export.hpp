@@ -1,4 +1,4 @@
-// The weights that a finished run leaves for others to use.
+// Exports the weights of a finished run for others to use.
 #pragma once
 
 #include <string>
@@ -7,8 +7,9 @@
 
 namespace lockstep {
 
-/// Writes a model file (docs/checkpoint_format.md) at `path`, beside it first, synced. `flat` is float32
-/// [layout.size()] on the host; `step` goes into its counters. For rank 0. Throws Error (io).
+/// Writes a model file (docs/checkpoint_format.md) to a file beside `path`, syncs it, and renames it to
+/// `path`. `flat`: float32 [layout.size()] in host memory; `step` goes into the counters. For rank 0. Throws
+/// Error (io).
 void export_weights(const std::string& path, const Layout& layout, const at::Tensor& flat, std::int64_t step);
 
 }  // namespace lockstep

@@ -70,7 +70,7 @@ void Saving::wait(bool more_to_come) {
   listener_(*saved);
 }
 
-/// Collective, once an action of any rank has failed.
+/// Collective: whether the run may go on after an action has failed on any rank.
 bool Saving::may_go_on_without(const std::string& failure, bool failure_may_pass, bool more_to_come) {
   const auto all = gather_numbers(transport_, std::array{failure_may_pass ? 1.0 : 0.0});
   ++failures_;
@@ -97,7 +97,7 @@ std::optional<Saved> Saving::next_stage(bool more_to_come) {
     });
   } catch (const CollectiveError&) {
     throw;
-  } catch (const Error& error) {  // no thread of any rank writes any more
+  } catch (const Error& error) {  // no rank's thread is writing any more
     std::error_code ignored;
     if (transport_.rank() == 0)
       std::filesystem::remove_all(unfinished_checkpoint(folder_, snapshot_.step()), ignored);
@@ -137,7 +137,7 @@ void Saving::timed(const char* name, const std::function<void()>& action) {
 }
 
 void Saving::join() {
-  background_.join();  // an error ends the run: then the trace lacks the spans
+  background_.join();  // if it throws, the run ends, and the trace lacks the spans
   for (const auto& span : std::exchange(spans_, {})) {
     if (trace_) trace_->add(span.name, Trace::Thread::saving, span.begin, span.end);
   }

@@ -1,4 +1,4 @@
-// Saves checkpoints beside the steps: the loop stops for a copy of the state only.
+// Saves checkpoints in the background: the training loop stops only while the state is copied.
 #pragma once
 
 #include <functional>
@@ -18,24 +18,25 @@ namespace lockstep {
 struct Saved {
   std::int64_t step = 0;
   StateHashes hashes;
-  double stopped_seconds = 0;  ///< how long the loop of this rank stood still for it
-  double seconds = 0;          ///< from the copy of the state until it was published
+  double stopped_seconds = 0;  ///< how long it blocked this rank's loop
+  double seconds = 0;          ///< from the copy of the state to publication
 };
 
-/// A save goes through two stages, each in a thread of its own beside the loop: every rank hashes and writes
-/// its part; when all have, rank 0 publishes. The threads call no MPI. Between the stages the ranks speak in
+/// A save has two stages, each in a background thread: every rank hashes and writes its part; when all have,
+/// rank 0 publishes the checkpoint. The threads call no MPI. Between the stages the ranks communicate in
 /// advance(), at a step that all agree on because each rank's status() is among the numbers that all ranks
-/// get in every step. A stage that fails on any rank is Error (io, or diverged for a state that is not
-/// finite) on all ranks from the next collective call of this class: nothing is published then, and older
-/// checkpoints stay. One that failed for a reason that may pass (with_patience() has tried it again by then)
-/// is a warning instead, unless the one before failed too or nothing comes after it.
+/// receive in every step. If a stage fails on any rank, the next collective call of this class throws Error
+/// (io, or diverged if the state is not finite) on all ranks: nothing is published, and older checkpoints
+/// stay. If the cause may pass (with_patience() has retried by then), the failure is only a warning, unless
+/// the previous save failed too or no save follows.
 class Saving {
  public:
-  /// What is told of each checkpoint that has been published; on all ranks.
+  /// Called on all ranks for each published checkpoint.
   using Listener = std::function<void(const Saved&)>;
 
-  /// Under `folder` (RUN/checkpoint); the newest `keep` stay. `about` goes into every manifest (config, plan
-  /// hash, data hash, build). `layout` must outlive it, `transport` moves host memory, `trace` may be null.
+  /// Saves under `folder` (RUN/checkpoint) and keeps the newest `keep` checkpoints. `about` goes into every
+  /// manifest (config, plan hash, data hash, build). `layout` must outlive this; `transport` moves host
+  /// memory; `trace` may be null.
   Saving(Transport& transport, const Layout& layout, std::string folder, std::int64_t keep,
          nlohmann::json about, Trace* trace, Listener listener);
   /// Waits for this rank's thread.
@@ -43,22 +44,23 @@ class Saving {
   Saving(const Saving&) = delete;
   Saving& operator=(const Saving&) = delete;
 
-  /// A save that is not published yet; the same on all ranks.
+  /// Whether a save has begun that is not published yet; the same on all ranks.
   bool under_way() const { return stage_ != Stage::none; }
-  /// The last save has failed: what it was of is not saved. The same on all ranks.
+  /// Whether the last save has failed, so that its state is not saved; the same on all ranks.
   bool has_failed() const { return failures_ > 0; }
-  /// How this rank's part of the stage stands, for advance().
+  /// Background::status() of this rank's part of the stage, for advance().
   double status() const { return background_.status(); }
 
-  /// Collective: waits for the save under way, then copies `state` and starts to write it. `state.parameters`
-  /// must be on the host. Throws Error (io), CollectiveError.
+  /// Collective: waits for the save under way, then copies `state`, from host or GPU memory, and starts to
+  /// write it. Throws Error (io, diverged), CollectiveError.
   void begin(const TrainingState& state);
-  /// Collective once a rank's status says that it failed, or all say that they are done; otherwise it returns
-  /// at once. `statuses` are those of all ranks, and so the same everywhere.
+  /// Collective once a rank's status is failed, or all are done; otherwise it returns at once. `statuses`:
+  /// those of all ranks, and so the same on all ranks. Throws Error (io, diverged), CollectiveError.
   void advance(std::span<const double> statuses);
-  /// Collective: waits for the save under way, if any. Throws Error (io), CollectiveError.
+  /// Collective: waits for the save under way, if any. Throws Error (io, diverged), CollectiveError.
   void finish() { wait(/*more_to_come=*/false); }
-  /// Likewise, where another save may follow: a failure that may pass is a warning, and has_failed() tells.
+  /// The same if another save may follow: a failure that may pass is a warning, and has_failed() is then
+  /// true.
   void settle() { wait(/*more_to_come=*/true); }
 
  private:
@@ -87,8 +89,8 @@ class Saving {
   int failures_ = 0;  ///< in a row
   Saved saved_;
   Clock::time_point began_;
-  std::vector<Span> spans_;  ///< what the thread has done; of the thread until it is joined
-  Background background_;    ///< last: its end is waited for before anything that it uses goes
+  std::vector<Span> spans_;  ///< what the thread has done; owned by the thread until it is joined
+  Background background_;    ///< last, so that it ends before anything that it uses is destroyed
 };
 
 }  // namespace lockstep

@@ -9,7 +9,7 @@
 namespace lockstep {
 namespace {
 
-/// From wherever the state lives.
+/// From host or GPU memory.
 void copy_to_host(float* to, const at::Tensor& from) {
   at::from_blob(to, from.sizes(), at::kFloat).copy_(from);
 }
@@ -42,7 +42,7 @@ void Snapshot::exchange_ends(Transport& transport) {
   std::vector<Outgoing> outgoing;
   std::vector<Incoming> incoming;
   const auto own = shards_[rank_];
-  for (std::size_t i = 1; i < models_.size(); ++i) {  // the weights are whole on every rank
+  for (std::size_t i = 1; i < models_.size(); ++i) {  // not the weights: every rank has all of them
     auto* values = models_[i].values.data();
     for (int peer = 0; peer < static_cast<int>(shards_.size()); ++peer) {
       if (peer == rank_) continue;

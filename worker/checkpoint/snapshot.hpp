@@ -1,4 +1,4 @@
-// A copy of what a rank's part of a checkpoint is made from, so that it can be written beside the next steps.
+// A copy of the data of a rank's part of a checkpoint, so that it can be written during the next steps.
 #pragma once
 
 #include <cstdint>
@@ -11,26 +11,26 @@
 
 namespace lockstep {
 
-/// Copies of a state's arrays in host memory: of a model those elements that this rank writes or hashes, of
-/// the optimiser its shard. The memory is kept from one snapshot to the next.
+/// Copies of a state's arrays in host memory: of each model, the elements that this rank writes or hashes; of
+/// the optimiser, this rank's shard. The memory is reused for the next snapshot.
 class Snapshot {
  public:
   /// `layout` must outlive the snapshot.
   Snapshot(const Layout& layout, int rank, int world_size);
 
-  /// Collective: copies `state`. Where a rank writes a tensor whole of which others own a part, they send it.
-  /// Throws CollectiveError.
+  /// Collective: copies `state`. If a rank writes a whole tensor, the owners of its other parts send them to
+  /// that rank. Throws CollectiveError.
   void take(Transport& transport, const TrainingState& state);
 
-  /// The files that write() writes parts of, under `folder`; all of them, on any rank.
+  /// Sets the paths, under `folder`, of the files that write() writes parts of: all files, on every rank.
   void place(const std::string& folder, const TrainingState& state);
   std::int64_t bytes_of_files() const;
-  /// Creates the files with their headers, their space reserved. For rank 0. Throws Error (io).
+  /// Creates the files with their headers and reserves their space. For rank 0. Throws Error (io).
   void create_files() const;
-  /// Writes and syncs this rank's part of each file, which need not be there yet. Throws Error (io).
+  /// Writes and syncs this rank's part of each file; the file need not exist yet. Throws Error (io).
   void write() const;
-  /// Looks through this rank's blocks. Throws Error (diverged) that names the first tensor with numbers that
-  /// no state may have.
+  /// Checks this rank's blocks. Throws Error (diverged) that names the first tensor with values that are not
+  /// finite, or a negative running variance.
   void require_finite() const;
   /// Hashes this rank's blocks.
   void hash();

@@ -1,4 +1,4 @@
-// Accuracies as people and files get them.
+// Accuracies as text for users and as JSON fields.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -22,7 +22,7 @@ constexpr std::array keys_of_result = {"steps", "plan_hash", "data_hash", "weigh
 
 json member(const json& object, const std::string& key) { return object.value(key, json()); }
 
-/// Of numbers as they are in a file: one that is not finite is null there.
+/// As it would be read from a file, where a number that is not finite is null.
 json as_written(const nlohmann::ordered_json& object) { return json::parse(object.dump()); }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What a run has kept of a segment, against what is computed again.
+// Compares what a run has recorded of a segment with what is computed again.
 #pragma once
 
 #include <cstdint>
@@ -12,33 +12,33 @@
 
 namespace lockstep {
 
-/// Where the two are not equal, bit for bit.
+/// A value that is not equal, bit for bit.
 struct Difference {
   std::int64_t step;
   std::string key;  ///< "loss", "arrays.momentum", "data_hash", "weights.safetensors", ...
   nlohmann::json recorded, recomputed;  ///< null: there is none
 };
 
-/// One segment of a run. For rank 0; reads the run folder and writes nothing. Nothing that a clock has
-/// measured is compared, nor what depends on the number of ranks.
+/// The comparison of one segment of a run. For rank 0; reads the run folder and writes nothing. Leaves out
+/// what a clock has measured, and what depends on the number of ranks.
 class Comparison {
  public:
-  /// Reads what the folder `run` has of `segment`. Throws Error (io) when that cannot be read.
+  /// Reads the records of `segment` in the run folder `run`. Throws Error (io) if they cannot be read.
   Comparison(const std::string& run, const Segment& segment);
 
-  /// A line that would be written to metrics.jsonl.
+  /// Compares a line that would be written to metrics.jsonl.
   void line(const nlohmann::ordered_json& recomputed);
-  /// The state at the end, against the manifest of segment.to. `about`: the manifest's plan_hash, data_hash,
-  /// ...
+  /// Compares the state at the end with the manifest of segment.to. `about`: the manifest's plan_hash,
+  /// data_hash, ...
   void state(nlohmann::json about, std::int64_t step, const Decisions& decisions, const StateHashes& hashes);
-  /// What would be written to result.json.
+  /// Compares what would be written to result.json.
   void result(const nlohmann::ordered_json& recomputed);
   void exports(const std::vector<ExportHashes>& files);
   void value(std::int64_t step, const std::string& key, const nlohmann::json& recorded,
              const nlohmann::json& recomputed);
 
-  /// All of them, once everything has been compared, in the order of the steps. Lines of metrics.jsonl that
-  /// were not computed again are among them.
+  /// All differences, in the order of the steps. Call it once everything has been compared: lines of
+  /// metrics.jsonl that were not computed again are among them.
   std::vector<Difference> differences() const;
   std::int64_t lines() const { return lines_; }  ///< compared so far
 

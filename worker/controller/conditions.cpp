@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-/// "cuDNN 9.19.0 there and 9.20.0 here", for all that is not the same.
+/// "cuDNN 9.19.0 there and 9.20.0 here", for all values that differ.
 std::string differences(const json& there, const json& here) {
   std::set<std::string> keys;
   for (const auto* side : {&there, &here})
@@ -26,8 +26,8 @@ std::string differences(const json& there, const json& here) {
   return text;
 }
 
-/// A run that is verified must have the conditions it was computed under; one that goes on may be made to go
-/// on.
+/// Throws Error (config). To be verified, a run needs the conditions it was computed under; to be resumed, it
+/// may be told to accept others.
 void refuse_other_device(const Plan& plan, const std::string& problem, const std::string& why) {
   if (plan.task == Task::verify) {
     throw Error(ExitCode::config, "the run in " + plan.output + " " + problem, why,
@@ -40,7 +40,8 @@ void refuse_other_device(const Plan& plan, const std::string& problem, const std
               "reliability.resume_on_other_device=true");
 }
 
-/// plan.json has been compared; but it, or the checkpoint, may be a copy of another run's, or be gone.
+/// plan.json has been compared already, but it or the checkpoint may be missing, or be a copy from another
+/// run.
 void require_plan_of_checkpoint(const json& manifest, const Plan& plan) {
   if (!manifest.contains("config")) return;
   auto then = config_from_json(manifest["config"].dump());
@@ -110,7 +111,7 @@ void require_same_bits(Transport& transport, const Hash128& own, const std::stri
   const auto results = gather_results(transport, {own});
   if (all_equal(results)) return;
   auto verdict = vote(results);
-  Verdict apart{{}, true};  // from the checkpoint
+  Verdict apart{{}, true};  // who differ from the checkpoint
   for (const auto& result : results)
     if (result.hash.hex() != at_checkpoint) apart.suspects.push_back(result.rank);
   if (apart.suspects.size() < results.size()) verdict = apart;

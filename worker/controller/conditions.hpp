@@ -1,5 +1,5 @@
-// What the bits of a run come from besides its plan, which a checkpoint's manifest keeps: data, teacher,
-// device, libraries.
+// What the bits of a run depend on besides its plan: data, teacher, device, libraries. A checkpoint's
+// manifest records it.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -12,27 +12,27 @@
 
 namespace lockstep {
 
-/// The hash of the weights that teach; empty without distillation.teacher.
+/// The hash of the teacher's weights; empty without distillation.teacher.
 std::string teacher_hash(const Workload& workload);
 
-/// What a manifest says of them (docs/checkpoint_format.md).
+/// The conditions as a manifest records them (docs/checkpoint_format.md).
 nlohmann::json conditions_of(const Workload& workload, const Compute& compute, const Plan& plan);
 
-/// Throws Error where a run cannot go on under the conditions `now` from a checkpoint with this manifest:
-/// other data or another teacher; or, unless reliability.resume_on_other_device, other devices, drivers or
-/// libraries. Another build is a warning, if `speak`.
+/// Throws Error if a run cannot resume under the conditions `now` from a checkpoint with this manifest: with
+/// other data or another teacher; or, unless reliability.resume_on_other_device, with other devices, drivers
+/// or libraries. For another build it only warns, if `speak`.
 void compare_with_checkpoint(const nlohmann::json& manifest, const nlohmann::json& now, const Plan& plan,
                              bool speak);
 
-/// Collective: throws Error (corrupt), which names the ranks that are wrong and their hosts, where the ranks
-/// have not come to the same bits in the fixed micro-batch. `at_checkpoint`: the hash in the manifest, whose
-/// side is right; "" where there is none. `step`: steps done. Leaves the hosts that are certainly wrong in
-/// RUN/status/set_aside.json.
+/// Collective: throws Error (corrupt), which names the ranks that are wrong and their hosts, if the ranks
+/// have not computed the same bits in the fixed micro-batch. `at_checkpoint`: the hash in the manifest; ranks
+/// that have this hash are right. "" if there is none. `step`: steps done. In training, rank 0 adds the hosts
+/// that are certainly wrong to RUN/status/set_aside.json. Throws CollectiveError.
 void require_same_bits(Transport& transport, const Hash128& own, const std::string& at_checkpoint,
                        std::int64_t step, const Plan& plan);
 
-/// Throws Error (config), unless reliability.resume_on_other_device, where the ranks agree on the bits of the
-/// fixed micro-batch, and they are not those that the manifest has.
+/// For ranks that agree on the bits of the fixed micro-batch: throws Error (config) if these are not the bits
+/// in the manifest, unless reliability.resume_on_other_device. Not collective.
 void require_bits_of_checkpoint(const nlohmann::json& manifest, const Hash128& own, const Plan& plan);
 
 }  // namespace lockstep

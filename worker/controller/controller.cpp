@@ -14,15 +14,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What `lockstep` has read and checked counts, at every start of a run: the file may have changed since, and
-/// a pipe is empty by now.
+/// At every start of a run, the configuration that `lockstep` has read and checked counts: the file may have
+/// changed since, and a pipe is empty by now.
 ResolvedConfig resolve(const std::string& path, std::span<const Override> overrides) {
   if (path.empty()) return load_defaults(overrides);
   const char* const text = std::getenv("LOCKSTEP_CONFIG_TEXT");
   return text ? load_content(path, text, overrides) : load_config(path, overrides);
 }
 
-/// Without a slash at its end, as RUN.1 beside it is made of it.
+/// Without a trailing slash, because the name RUN.1 beside it is made from it.
 std::string normal_path(const fs::path& path) {
   const auto normal = fs::absolute(path).lexically_normal();
   return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();

@@ -1,5 +1,5 @@
-// Rank 0's part at the start of a run: it alone reads the configuration and opens the run folder. What it
-// orders for each step is in orders.hpp, what it says and writes in report.hpp.
+// Rank 0's part at the start of a run: it alone reads the configuration and opens the run folder. Its orders
+// for each step are in orders.hpp, its output is in report.hpp.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace lockstep {
 
-/// Exists on every rank; decides, writes and speaks on rank 0 only.
+/// Exists on every rank; decides, writes and prints on rank 0 only.
 class Controller {
  public:
   Controller(Transport& transport, Request request)
@@ -19,17 +19,19 @@ class Controller {
         request_(std::move(request)),
         report_(transport.rank(), transport.world_size()) {}
 
-  /// Collective: rank 0 reads, checks and opens; all ranks get the plan (share_plan).
+  /// Collective: rank 0 reads and checks the configuration and opens the run folder; all ranks get the plan.
+  /// Throws as share_plan().
   Plan plan();
 
-  /// Rank 0: keeps the error with which the process ends, unless a step of the run has been under way.
+  /// On rank 0, in a run that trains: records the error that ends the process, unless the report has already
+  /// begun.
   void note_refused(ExitCode code, const std::string& text) const;
 
   RunReport& report() { return report_; }
 
  private:
   Plan make_plan();
-  /// For a run that is there.
+  /// The plan of an existing run.
   Plan plan_of_run(const std::string& path, Task task) const;
 
   Transport& transport_;

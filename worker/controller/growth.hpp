@@ -1,4 +1,4 @@
-// Runs that go on for more epochs than they were begun with.
+// Runs that are resumed for more epochs than they began with.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -8,12 +8,12 @@
 
 namespace lockstep {
 
-/// What a run has grown from, when it goes on from the checkpoint with this manifest; the same on every rank.
+/// What a run has grown from when it resumes from the checkpoint with this manifest; the same on every rank.
 struct Growth {
-  /// Plan::grown_from: "PLAN HASH at step N" where the steps so far had other learning rates, or another mean
-  /// of SWA, than in a run of `workload` in one go; else as it was at the checkpoint.
+  /// Plan::grown_from: "PLAN HASH at step N" if the steps so far had other learning rates, or another SWA
+  /// mean, than in an uninterrupted run of `workload`; else the value at the checkpoint.
   std::string from;
-  std::string warning;  ///< for people; empty where it has not grown so just now
+  std::string warning;  ///< for users; empty if it has not grown like this just now
 };
 Growth growth_since(const nlohmann::json& manifest, const Workload& workload);
 

@@ -6,7 +6,7 @@
 
 namespace lockstep {
 
-/// The upper one of an even number; 0 of nothing.
+/// For an even number of values, the upper of the two in the middle; 0 for none.
 inline double median(std::vector<double> values) {
   if (values.empty()) return 0;
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);

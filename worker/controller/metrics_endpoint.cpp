@@ -32,7 +32,7 @@ using prometheus::Labels;
 
 namespace {
 
-/// The GPUs of all ranks, as their sentinels have written last.
+/// The GPUs of all ranks, as their sentinels last recorded them.
 class GpuFigures : public prometheus::Collectable {
  public:
   GpuFigures(std::string run, std::string name) : run_(std::move(run)), name_(std::move(name)) {}
@@ -83,7 +83,7 @@ class GpuFigures : public prometheus::Collectable {
   std::string run_, name_;
 };
 
-/// What the label "run" says: labels are UTF-8, whatever the folder's name is.
+/// The label "run": labels must be UTF-8, whatever bytes the folder's name has.
 std::string label_of(const std::string& run) {
   return on_one_line(std::filesystem::path(run).filename().string());
 }
@@ -114,7 +114,7 @@ std::string prometheus_token(const Config::Run& settings) {
   return token;
 }
 
-/// Every figure under its name; those with labels come up when they are first set.
+/// Every metric under its name; those with labels appear when they are first set.
 struct MetricsEndpoint::Served {
   Served(const Config::Run& settings, const std::string& token, const std::string& run)
       : name(label_of(run)),

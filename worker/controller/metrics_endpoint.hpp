@@ -1,4 +1,4 @@
-// The figures of a run for Prometheus.
+// Serves the metrics of a run to Prometheus.
 #pragma once
 
 #include <cstdint>
@@ -12,25 +12,25 @@
 
 namespace lockstep {
 
-/// What a step has come to, for those who watch.
+/// The metrics of one step, for monitoring.
 struct StepFigures {
-  std::int64_t step = 0, last_step = 0;  ///< done; of the run
+  std::int64_t step = 0, last_step = 0;  ///< steps done; the run's last step
   std::int64_t epoch = 0;                ///< from 1
   std::int64_t skipped_steps = 0;
   double loss = 0, train_accuracy = 0, learning_rate = 0, gradient_norm = 0, seconds = 0,
          images_per_second = 0;
 };
 
-/// The token in run.prometheus_token_file; "" where there is no such file in the settings. Throws Error
-/// (config) where it cannot be read or holds no token: nothing may be served without one then.
+/// The token in run.prometheus_token_file; "" if the setting names no file. Throws Error (config) if the file
+/// cannot be read or holds no token: then nothing may be served without one.
 std::string prometheus_token(const Config::Run& settings);
 
-/// Serves http://ADDRESS:PORT/metrics from a thread of its own; the loop only stores numbers for it. A port
-/// that cannot be had is a warning, and nothing is served. Every figure has the label "run": the name of the
-/// run folder.
+/// Serves http://ADDRESS:PORT/metrics from a thread of its own; the loop only stores numbers for it. If the
+/// port cannot be opened, it warns and serves nothing. Every metric has the label "run": the name of the run
+/// folder.
 class MetricsEndpoint {
  public:
-  /// `run`: the run folder, where each rank's sentinel writes how its GPU fares; read when somebody asks.
+  /// `run`: the run folder, where each rank's sentinel writes the state of its GPU; read at each scrape.
   MetricsEndpoint(const Config::Run& settings, const std::string& token, int world_size,
                   const std::string& run);
   ~MetricsEndpoint();
@@ -44,7 +44,7 @@ class MetricsEndpoint {
 
  private:
   struct Served;
-  std::unique_ptr<Served> served_;  ///< null where nothing is served
+  std::unique_ptr<Served> served_;  ///< null if nothing is served
 };
 
 }  // namespace lockstep

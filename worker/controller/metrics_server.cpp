@@ -53,7 +53,7 @@ std::string small(std::string text) {
   return text;
 }
 
-/// In a time that tells nothing of where they differ.
+/// In constant time, which does not reveal where they differ.
 bool same_secret(const std::string& a, const std::string& b) {
   unsigned char difference = a.size() != b.size();
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
@@ -61,7 +61,7 @@ bool same_secret(const std::string& a, const std::string& b) {
   return difference == 0;
 }
 
-/// The value of the field `name`, in small letters, among the lines of a request; "" without one.
+/// The value of the header field `name`, given in lower case, of a request; "" without one.
 std::string field_of(const std::string& request, const std::string& name) {
   std::istringstream lines(request);
   for (std::string line; std::getline(lines, line);) {
@@ -94,7 +94,7 @@ MetricsServer::MetricsServer(const std::string& address, std::int64_t port, std:
     close(listening_);
     throw why;
   }
-  sigset_t all, before;  // signals are for the threads that were there before
+  sigset_t all, before;  // signals go to the threads that existed before
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   thread_ = std::thread([this] { serve(); });
@@ -134,7 +134,7 @@ void MetricsServer::serve() {
 
 void MetricsServer::accept_one() {
   const int socket = accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (socket < 0) {  // the process may have no descriptor left: the run needs the next one more
+  if (socket < 0) {  // no descriptor may be left: the run needs the next one more
     if (errno == EMFILE || errno == ENFILE) {
       pollfd end = {end_, POLLIN, 0};
       poll(&end, 1, static_cast<int>(pause_without_descriptors.count()));
@@ -179,7 +179,7 @@ bool MetricsServer::write_to(Connection& connection) {
     if (put < 0) return would_block();
     connection.written += static_cast<std::size_t>(put);
   }
-  // To close with bytes unread would be a reset, which takes the answer back.
+  // Closing with unread bytes would send a reset, and the client would lose the answer.
   shutdown(connection.socket, SHUT_WR);
   return true;
 }

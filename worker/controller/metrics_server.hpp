@@ -1,6 +1,5 @@
-// Answers GET /metrics. None of the libraries at hand both passes over connections that say nothing and
-// bounds how many of the process's descriptors they take: civetweb gives each a thread, libevent takes them
-// all.
+// Answers GET /metrics. Not a library, because none at hand both tolerates idle connections and bounds how
+// many of the process's descriptors they take: civetweb gives each a thread, libevent accepts them all.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +12,12 @@
 
 namespace lockstep {
 
-/// One thread, which waits for all connections at once: no reader waits for another. At most 32 are open, the
-/// oldest giving way to the newest, each for 10 s at most.
+/// One thread, which polls all connections: no client waits for another. At most 32 are open, each for at
+/// most 10 s; beyond 32, the oldest is closed for the newest.
 class MetricsServer {
  public:
-  /// Where to listen, and what readers must send ("Authorization: Bearer TOKEN"; empty: nothing). `text` is
-  /// called by the server's thread for each answer. Throws std::system_error where it cannot listen.
+  /// Listens on `address` and `port`. Clients must send "Authorization: Bearer TOKEN" with `token`; empty:
+  /// nothing. The server's thread calls `text` for each answer. Throws std::system_error if it cannot listen.
   MetricsServer(const std::string& address, std::int64_t port, std::string token,
                 std::function<std::string()> text);
   ~MetricsServer();
@@ -28,10 +27,10 @@ class MetricsServer {
  private:
   struct Connection {
     int socket;
-    Clock::time_point end;  ///< it is closed then, whatever it does
+    Clock::time_point end;  ///< it is closed then in any case
     std::string request = {}, answer = {};
     std::size_t written = 0;
-    bool answered = false;  ///< what it still sends is thrown away until it closes
+    bool answered = false;  ///< further input is dropped until the client closes
   };
 
   void serve();
@@ -44,7 +43,7 @@ class MetricsServer {
 
   std::string token_;
   std::function<std::string()> text_;
-  int listening_ = -1, end_ = -1;  ///< the latter becomes readable when the server is to end
+  int listening_ = -1, end_ = -1;  ///< `end_` becomes readable when the server is to end
   std::list<Connection> connections_;
   std::thread thread_;
 };

@@ -16,11 +16,11 @@ struct Orders {
   bool estimate_curvature;    ///< before the step
   bool add_to_mean;           ///< after the step the weights enter the mean of SWA
   bool evaluate, save, stop;  ///< after the step
-  int signal;                 ///< that asked a rank to end, or 0: then there is no step any more
+  int signal;                 ///< that asked a rank to end: no further step; else 0
 };
 
-/// Collective: the orders for the next step, or the signal that asks rank 0 to end instead. Throws
-/// CollectiveError.
+/// Collective: rank 0 broadcasts the orders for the next step, or the signal that asks it to end instead.
+/// Throws CollectiveError.
 Orders next_orders(Transport& transport, const Workload& workload, const TrainingState& state);
 
 /// Whether the accuracy is measured, and judged for the decisions, when `steps_done` are done.

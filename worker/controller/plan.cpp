@@ -35,7 +35,7 @@ Plan from_text(const std::string& text) {
 
 Plan share_plan(Transport& transport, const std::function<Plan()>& make) {
   std::string text;
-  std::exception_ptr failure;  // as it was thrown: a ConfigError is shown in its own way
+  std::exception_ptr failure;  // kept as thrown: a ConfigError is printed in its own way
   if (transport.rank() == 0) {
     try {
       text = to_text(make());

@@ -1,4 +1,4 @@
-// The plan: what rank 0 has read and decided, in the form in which all ranks get it.
+// The plan: what rank 0 has read and decided, in the form that all ranks receive.
 #pragma once
 
 #include <functional>
@@ -18,7 +18,7 @@ enum class Task {
   verify,   ///< compute Plan::segment of a run again, and compare
 };
 
-/// A part of a run that has been computed.
+/// A part of a run that has already been computed.
 struct Segment {
   std::string from;                 ///< the checkpoint before it; empty: the initial weights
   std::string to;                   ///< the checkpoint after it; empty: the end of the run
@@ -30,18 +30,18 @@ struct Plan {
   Task task = Task::train;
   std::string output;     ///< the run folder, absolute
   Segment segment = {};   ///< of Task::verify
-  std::string data = {};  ///< where the data lie; empty: at config.data.path, which stays what the run is
-  /// Of a run that has grown so that it is no longer the run in one go that its settings describe
-  /// (growth.hpp): what it was before.
+  std::string data = {};  ///< where the data lie now; empty: at config.data.path, which stays as it is
+  /// What the run was before it grew, if it is no longer equal to an uninterrupted run with its settings
+  /// (growth.hpp).
   std::string grown_from = {};
 
   /// Identifies what decides the result: the settings that can change it, and what the run has grown from.
   Hash128 hash() const;
 };
 
-/// Collective: `make` runs on rank 0 only; everybody gets its plan and all agree on the hash. When it throws
-/// Error, all ranks throw Error with that exit code (the message on rank 0 only). Throws Error
-/// (config) when ranks differ in the plan.
+/// Collective: `make` runs on rank 0 only; all ranks receive its plan and compare the hash. If `make` throws
+/// Error, all ranks throw Error with that exit code (the message on rank 0 only). Throws Error (config) if
+/// ranks differ in the plan, CollectiveError.
 Plan share_plan(Transport& transport, const std::function<Plan()>& make);
 
 }  // namespace lockstep

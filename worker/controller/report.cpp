@@ -140,7 +140,7 @@ void RunReport::record(const std::string& event, const nlohmann::ordered_json& l
   progress_->emit(event, line);
 }
 
-/// After an epoch or more; at the first evaluation that shows it, and at the end.
+/// Warns after at least one epoch, at the first evaluation that is no better than guessing, and at the end.
 void RunReport::warn_of_guessing(const Workload& workload, std::int64_t steps_done,
                                  const Evaluation& evaluation) {
   const bool ends = steps_done >= workload.extent.last_step;
@@ -185,7 +185,8 @@ void RunReport::note_saved(const Saved& saved) {
   compare_with_grace(saved.seconds);
 }
 
-/// LOCKSTEP_GRACE_SECONDS, from the launcher: how long Slurm leaves between its request to end and the kill.
+/// LOCKSTEP_GRACE_SECONDS, from the launcher: the time that Slurm leaves between its signal to end and
+/// SIGKILL.
 void RunReport::compare_with_grace(double save_seconds) {
   const char* const grace = std::getenv("LOCKSTEP_GRACE_SECONDS");
   if (!grace || warned_of_grace_ || save_seconds <= std::atof(grace)) return;

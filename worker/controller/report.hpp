@@ -1,5 +1,4 @@
-// What a run says and writes while it goes on: on the terminal or as JSON lines, in its folder, for
-// dashboards.
+// The output of a run while it goes on: on the terminal or as JSON lines, in the run folder, for dashboards.
 #pragma once
 
 #include <memory>
@@ -22,33 +21,33 @@ namespace lockstep {
 
 class Comparison;
 
-/// What one rank has sent of gradients and weights, on average of its steps.
+/// The messages and bytes of gradients and weights that one rank has sent, on average over its steps.
 struct Exchanged {
   double messages_per_step = 0, bytes_per_step = 0;
 };
 
-/// Exists on every rank, and does nothing on other ranks than 0. Nothing of it is collective. What it writes
-/// throws Error (io).
+/// Exists on every rank, and does nothing on ranks other than 0. Not collective. Functions that write throw
+/// Error (io).
 class RunReport {
  public:
   RunReport(int rank, int world_size) : rank_(rank), world_size_(world_size) {}
 
-  /// From now on the report goes to `folder`, of a run that trains. `warnings`: about its configuration.
-  /// `token`: what readers of the metrics endpoint must send; may be empty.
+  /// From now on the report goes to `folder`, the folder of a run that trains. `warnings`: about its
+  /// configuration. `token`: what clients of the metrics endpoint must send; may be empty.
   void open(std::unique_ptr<RunFolder> folder, std::vector<std::string> warnings, std::string token);
-  /// From now on there is a terminal to speak to, or who reads JSON lines.
+  /// From now on progress is printed, to the terminal or as JSON lines.
   void start_progress() { progress_ = std::make_unique<Progress>(); }
-  /// From now on nothing is written, and `comparison` gets what would be; null: no longer.
+  /// From now on nothing is written, and `comparison` gets what would be written. Null ends this.
   void compare_with(Comparison* comparison) { comparison_ = comparison; }
   Comparison* comparison() const { return comparison_; }  ///< null on all other ranks
 
-  /// Warns of what looks wrong about where the ranks run; begin() shows it.
+  /// Warns of suspicious placements of the ranks; begin() shows the placements.
   void note_places(std::vector<RankPlace> places);
   /// RunFolder::require_no_lost_checkpoint(), for a run that begins with its first step.
   void require_no_lost_checkpoint(const Workload& workload) const;
   /// Says what will run and where, and opens metrics.jsonl after step `state.step`.
   void begin(const Workload& workload, const Plan& plan, const TrainingState& state);
-  /// begin() has been called, or the run was complete before.
+  /// Whether begin() has been called, or the run was complete before.
   bool has_begun() const { return has_begun_; }
 
   /// A step has been done, in `seconds`.
@@ -61,7 +60,7 @@ class RunReport {
   void note_saved(const Saved& saved);
   /// A signal has stopped the run.
   void note_stopped(std::int64_t steps_done, int signal);
-  /// A signal has ended it before there was anything to save.
+  /// A signal has ended the run before there was anything to save.
   void note_stopped_early(int signal);
 
   /// Writes result.json and says how the run ended. `phases`: phase_columns() of the whole run.
@@ -70,7 +69,7 @@ class RunReport {
   /// Shows the result of a run that was complete before.
   void show_finished();
 
-  /// An event for machines, and a line for people.
+  /// Reports an event: `fields` for machines, `text` for users.
   void tell(const std::string& event, const nlohmann::ordered_json& fields, const std::string& text);
 
  private:
@@ -88,7 +87,7 @@ class RunReport {
   Comparison* comparison_ = nullptr;
   std::vector<RankPlace> places_;
   std::vector<std::string> warnings_;          ///< about the configuration
-  std::string token_;                          ///< that readers of the endpoint send
+  std::string token_;                          ///< that clients of the endpoint must send
   std::unique_ptr<MetricsEndpoint> endpoint_;  ///< with run.prometheus_port
   std::unique_ptr<EventFile> events_;          ///< with run.tensorboard
   Clock::time_point start_ = Clock::now();

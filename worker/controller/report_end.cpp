@@ -1,4 +1,4 @@
-// The part of the report that tells how a run ended.
+// The part of the report on how a run ended.
 #include <numeric>
 
 #include "common/build_identity.hpp"

@@ -16,12 +16,12 @@ struct Request {
   std::string run_to_evaluate;         ///< --eval, or empty
   std::string run_to_verify;           ///< --verify, or empty
   std::int64_t segments = 3;           ///< --segments, how many of the run to verify
-  std::optional<std::int64_t> choice;  ///< --seed, by which they are chosen
+  std::optional<std::int64_t> choice;  ///< --seed, which selects those segments
   bool from_start = false;             ///< --from-start: verify the first steps too
   std::string data;                    ///< --data, where the data of that run lie now, or empty
   std::vector<std::string> pack;       ///< --pack DATA OUT, or empty
   bool check = false;                  ///< --check
-  bool fresh = false;
+  bool fresh = false;                  ///< --fresh
 };
 
 }  // namespace lockstep

@@ -31,7 +31,7 @@ constexpr auto crc_of_byte = [] {
   return table;
 }();
 
-/// As TFRecord masks it, so that a checksum of bytes that hold checksums is still one.
+/// Masked as in TFRecord, so that a CRC over bytes that contain CRCs still detects errors.
 std::uint32_t masked_crc(const std::string& bytes) {
   auto crc = ~std::uint32_t{0};
   for (const char byte : bytes)
@@ -39,7 +39,7 @@ std::uint32_t masked_crc(const std::string& bytes) {
   return std::rotr(~crc, 15) + 0xA282EAD8U;
 }
 
-/// The bytes of a number, little-endian, as everywhere that lockstep runs.
+/// The bytes of a number, little-endian, as on all platforms of lockstep.
 template <class Number>
 std::string bytes_of(Number number) {
   std::string bytes(sizeof number, '\0');
@@ -53,7 +53,7 @@ std::string varint(std::uint64_t number) {
   return bytes + static_cast<char>(number);
 }
 
-/// Fields of protocol buffers: the number of the field and how its value is stored, then the value.
+/// Fields of protocol buffers: a key of field number and wire type, then the value.
 std::string key(int field, int wire_type) {
   return varint(static_cast<std::uint64_t>(field) << 3 | wire_type);
 }
@@ -76,10 +76,11 @@ std::string event(std::int64_t step, const std::string& what) {
 }
 
 std::string file_version() { return event(0, field(3, std::string("brain.Event:2"))); }
-/// SessionLog with status START: TensorBoard forgets what it has of this step and later ones.
+/// SessionLog with status START: TensorBoard drops what it has of this step and later ones.
 std::string start_of_session(std::int64_t step) { return event(step, field(7, field(1, std::int64_t{1}))); }
 
-/// Groups in the order of their names: accuracy, loss, optimizer, progress, speed, time.
+/// The tag of a metric. TensorBoard sorts the groups by name: accuracy, loss, optimizer, progress, speed,
+/// time.
 std::string tag_of(const std::string& name) {
   if (const auto test = name.find("test_"); test != std::string::npos) {
     auto tag = name.substr(test + 5) + "/test";
@@ -101,7 +102,7 @@ std::string value_of(const nlohmann::json& value) {
   return field(3, value.is_string() ? value.get<std::string>() : value.dump());
 }
 
-/// SessionStartInfo of the plugin HParams: a map of names to values, and when the run began.
+/// SessionStartInfo of the HParams plugin: a map of names to values, and when the run began.
 std::string settings_of(const Config& config) {
   std::string info;
   for (const Parameter& row : parameters()) {
@@ -112,8 +113,8 @@ std::string settings_of(const Config& config) {
   return info + field(5, unix_seconds());
 }
 
-/// A Summary of the plugin HParams, which reads the metadata (9) of a tensor (8) that says nothing. `content`
-/// is one of the fields session_start_info (3) and session_end_info (4) of HParamsPluginData.
+/// A Summary for the HParams plugin, which reads only the metadata (9) of a dummy tensor (8). `content` is
+/// one of the fields session_start_info (3) and session_end_info (4) of HParamsPluginData.
 std::string hparams(const std::string& tag, const std::string& content) {
   const auto shape = field(2, field(1, std::int64_t{1}));
   const auto tensor = field(1, std::int64_t{1}) + field(2, shape) + field(5, bytes_of(0.0F));
@@ -122,13 +123,13 @@ std::string hparams(const std::string& tag, const std::string& content) {
   return field(1, field(1, "_hparams_/" + tag) + field(8, tensor) + field(9, metadata));
 }
 
-/// The time in the name of a file of events, in seconds; 0 in any other name.
+/// The time in the name of an event file, in seconds; 0 for any other name.
 std::int64_t stamp_of(const std::string& name) {
   if (!name.starts_with(prefix)) return 0;
   std::int64_t stamp = 0;
   const auto* begin = name.data() + std::string_view(prefix).size();
   const auto* end = std::from_chars(begin, name.data() + name.size(), stamp).ptr;
-  // Of another number of digits the order of names is not that of the times.
+  // With another number of digits, names do not sort by time.
   return end - begin == digits ? stamp : 0;
 }
 
@@ -138,8 +139,8 @@ bool has_events(const std::string& folder) {
   });
 }
 
-/// A name that sorts after those of events in `folder`: TensorBoard reads in this order. It follows from the
-/// clock, or from a file that is ahead of it.
+/// A name that sorts after the event files in `folder`, because TensorBoard reads them in this order. It is
+/// made from the clock, or from a file that is ahead of the clock.
 std::string next_name(const std::string& folder) {
   std::int64_t stamp =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())

@@ -1,4 +1,4 @@
-// The figures of a run as TensorBoard reads them: records of the TFRecord format, each a protocol buffer
+// Writes the metrics of a run for TensorBoard: records in TFRecord format, each a protocol buffer
 // tensorboard.Event.
 #pragma once
 
@@ -12,20 +12,22 @@
 
 namespace lockstep {
 
-/// One file of events. A process of the run opens its own. A file that cannot be written is a warning and the
-/// end of the events, not of the run.
+/// One event file. Each process of the run opens its own. If it cannot be written, it warns and drops further
+/// events; the run goes on.
 class EventFile {
  public:
-  /// Opens a file in `folder`, after whose name TensorBoard names the run. It sorts after those of earlier
-  /// processes and tells TensorBoard to forget what they have of steps after `step`.
+  /// Opens a file in `folder`, whose name is TensorBoard's name of the run. The file sorts after those of
+  /// earlier processes, and tells TensorBoard to drop their events of steps after `step`.
   EventFile(const std::string& folder, std::int64_t step);
 
-  /// What decides the result, for the plugin HParams; nothing where an earlier process has added it.
+  /// Adds the settings that decide the result, for the HParams plugin, unless an earlier process has added
+  /// them.
   void add_settings(const Config& config);
-  /// The numbers of a line of metrics.jsonl, each a scalar at line["step"]: "loss" becomes "loss/train",
-  /// "ema_test_accuracy" "accuracy/test_ema", "forward_ms" "time/forward_ms". TensorBoard sorts them by name.
+  /// Adds the numbers of a line of metrics.jsonl, each as a scalar at line["step"]: "loss" becomes
+  /// "loss/train", "ema_test_accuracy" "accuracy/test_ema", "forward_ms" "time/forward_ms". TensorBoard sorts
+  /// them by name.
   void add(const nlohmann::ordered_json& line);
-  /// The run is complete, at `step`.
+  /// Records that the run is complete, at `step`.
   void end(std::int64_t step);
 
  private:
@@ -33,7 +35,7 @@ class EventFile {
 
   std::unique_ptr<PartFile> file_;  ///< null once the events have ended
   std::int64_t written_ = 0;        ///< bytes
-  bool is_first_ = false;           ///< of the folder
+  bool is_first_ = false;           ///< whether it is the first in the folder
 };
 
 }  // namespace lockstep

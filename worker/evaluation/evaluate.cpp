@@ -31,7 +31,7 @@ ChunkResult evaluate_chunk(const Transport& transport, Model& model, const Micro
 }  // namespace
 
 bool is_guessing(const Evaluation& evaluation, std::span<const std::int64_t> labels, std::int64_t classes) {
-  constexpr std::int64_t fewest = 100;  // below it luck looks like learning
+  constexpr std::int64_t fewest = 100;  // with fewer, luck looks like learning
   if (evaluation.samples < fewest || classes < 2) return false;
   std::vector<std::int64_t> count(static_cast<std::size_t>(classes));
   for (const auto label : labels) ++count[static_cast<std::size_t>(label)];

@@ -1,4 +1,4 @@
-// Running statistics of batch norm for averaged weights, measured anew.
+// Recomputes batch norm's running statistics for averaged weights.
 #pragma once
 
 #include "worker/ranks/job.hpp"
@@ -7,11 +7,11 @@
 
 namespace lockstep {
 
-/// Collective: running statistics for other weights than those that were trained, exact: the mean over all
-/// whole micro-batches of the training set, in order and not augmented, of their statistics
-/// (torch.optim.swa_utils.update_bn). `weights` is float32 [layout.size()] on the host, the same on all
-/// ranks; returned is a copy with new statistics. Models without batch norm come back as they are. Throws
-/// CollectiveError.
+/// Collective: the exact running statistics for weights other than the trained ones: the mean of the batch
+/// statistics over all whole micro-batches of the training set, in order and without augmentation
+/// (torch.optim.swa_utils.update_bn). `weights`: float32 [layout.size()] in host memory, the same on all
+/// ranks. Returns a copy with the new statistics; for models without batch norm, `weights` itself. Throws
+/// CollectiveError, and Interrupted if a signal has asked any rank to end.
 at::Tensor with_exact_statistics(const Job& job, const Workload& workload, const at::Tensor& weights);
 
 }  // namespace lockstep

@@ -15,7 +15,7 @@
 namespace lockstep {
 namespace {
 
-/// The test accuracy of `model`, or of other weights in a model like it.
+/// Collective: evaluates `model`, or other weights in a model like it, on the test set.
 Evaluation measure(const Job& job, const Workload& workload, Model& model) {
   return evaluate(job.mpi, model, workload.test, workload.data.test.count,
                   workload.config.training.evaluation_batch_size, workload.precision);
@@ -26,7 +26,7 @@ Evaluation measure(const Job& job, const Workload& workload, const at::Tensor& w
   return measure(job, workload, *model);
 }
 
-/// The error of a test loss that is not finite, with the tensor of `weights` that has brought it about.
+/// The error for a test loss that is not finite; it names the tensor of `weights` that is the cause.
 Error no_loss(const std::string& of, std::int64_t step, double loss, const Layout& layout,
               const at::Tensor& weights) {
   const auto trouble = trouble_in_weights(layout, weights);
@@ -35,7 +35,7 @@ Error no_loss(const std::string& of, std::int64_t step, double loss, const Layou
       trouble.empty() ? "it is " + std::to_string(loss) + ", of weights that all are finite" : trouble);
 }
 
-/// Nothing that others would take for the result of a run may be unusable.
+/// Throws Error (diverged) if `weights` are not finite: others would take the file for the result of a run.
 void require_usable(const std::string& name, const Layout& layout, const at::Tensor& weights) {
   const auto trouble = trouble_in_weights(layout, weights);
   if (!trouble.empty()) throw diverged(name + ".safetensors is not written", trouble);
@@ -67,7 +67,7 @@ void require_finite(const Job& job, const TrainingState& state, const Accuracy& 
   const auto judge = [&](const std::string& of, double loss, const at::Tensor& weights) {
     const auto error = no_loss(of, state.step, loss, layout, weights);
     if (!trouble_in_weights(layout, weights).empty()) throw error;
-    if (job.rank() == 0) log_warning(error.what());  // as activations beyond fp16 do for a while
+    if (job.rank() == 0) log_warning(error.what());  // such as activations beyond fp16 for a while
   };
   if (bad(accuracy.raw)) judge("weights", accuracy.raw.loss, state.parameters);
   if (bad(accuracy.ema)) judge("EMA", accuracy.ema->loss, gather_shards(job.mpi, layout, state.ema));

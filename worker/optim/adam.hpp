@@ -1,5 +1,5 @@
-// Adam (Kingma and Ba 2015, algorithm 1), weight decay added to the gradient: torch.optim.Adam. AdamW
-// (Loshchilov and Hutter 2019, algorithm 2), where it shrinks the weights instead: torch.optim.AdamW.
+// Adam (Kingma and Ba 2015, algorithm 1) with weight decay added to the gradient: torch.optim.Adam. AdamW
+// (Loshchilov and Hutter 2019, algorithm 2), with decoupled weight decay: torch.optim.AdamW.
 #pragma once
 
 #include <cmath>

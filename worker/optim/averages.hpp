@@ -1,5 +1,6 @@
-// When and how averages of the weights move: the exponential moving average (Polyak and Juditsky 1992), and
-// the mean at ends of epochs (SWA, Izmailov et al. 2018). Both are sharded like the optimiser's state.
+// When and by how much the averages of the weights are updated: the exponential moving average (Polyak and
+// Juditsky 1992), and the mean over the ends of epochs (SWA, Izmailov et al. 2018). Both are sharded like the
+// optimiser's state.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@ namespace lockstep {
 /// step)), as in TensorFlow's ExponentialMovingAverage.
 double ema_decay_at(const Config::Averaging& settings, std::int64_t step);
 
-/// Whether the weights at the end of epoch `epoch` (from 1) enter the mean: every swa_every_epochs-th from
-/// the start on.
+/// Whether the weights at the end of epoch `epoch` (from 1) enter the SWA mean: those of every
+/// swa_every_epochs-th epoch, beginning with epoch swa_start_epoch() + 1.
 bool enters_mean(const Config& config, std::int64_t epoch);
 
 }  // namespace lockstep

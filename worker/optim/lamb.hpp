@@ -1,5 +1,5 @@
 // LAMB (You et al. 2019, algorithm 2), as in timm.optim.Lamb without its own gradient clipping: first the
-// direction, of which the trust needs the norm, then the step.
+// direction, whose norm the trust ratio needs, then the step.
 #pragma once
 
 #include <cmath>

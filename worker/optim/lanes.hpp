@@ -7,7 +7,7 @@ namespace lockstep {
 
 inline constexpr int lanes = 8;  ///< element i belongs to lane i % lanes
 
-/// A lane with one more element, in double: the square is exact, the addition rounds once.
+/// `lane` plus the square of `value`, in double: the square is exact, the addition rounds once.
 LOCKSTEP_HOST_DEVICE inline double with_square(double lane, float value) {
   const double wide = value;
   return lane + wide * wide;

@@ -1,4 +1,4 @@
-// LARS (You et al. 2017, algorithm 1), momentum after the layer's rate as in timm.optim.Lars.
+// LARS (You et al. 2017, algorithm 1); momentum is applied after the layer's rate, as in timm.optim.Lars.
 #pragma once
 
 #include "worker/optim/element.hpp"

@@ -9,7 +9,7 @@
 namespace lockstep {
 namespace {
 
-/// The nearest semi-orthogonal matrix, roughly: singular values end between 0.7 and 1.2. float32 [rows,
+/// Approximates the nearest semi-orthogonal matrix: singular values end between 0.7 and 1.2. float32 [rows,
 /// columns]. Newton-Schulz iteration of fifth order with the coefficients of Jordan 2024.
 at::Tensor orthogonalised(const at::Tensor& matrix, std::int64_t iterations) {
   constexpr double a = 3.4445, b = -4.7750, c = 2.0315, least_norm = 1e-7;

@@ -1,4 +1,4 @@
-// In the place of update_kernels.cu where the build has no CUDA: no shard lies on a GPU then.
+// Replaces update_kernels.cu in builds without CUDA, where no shard lies on a GPU.
 #include "common/error.hpp"
 #include "worker/optim/update_kernels.hpp"
 

@@ -1,5 +1,5 @@
-// The optimisers: what each consists of. The arithmetic of one element is in a short header for each, for the
-// host and the GPU alike.
+// The optimisers and their parts. Each has a short header with the arithmetic of one element, shared by host
+// and GPU.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,8 +14,8 @@
 
 namespace lockstep {
 
-/// What the controller orders for one step. Rank 0 computes these numbers once and every rank uses the same
-/// bits.
+/// The numbers of one step that depend on the step. Rank 0 computes them once and broadcasts them, so that
+/// every rank uses the same bits.
 struct StepScalars {
   double learning_rate;
   double bias_correction1;  ///< 1 - beta1^t, t counted from 1
@@ -39,26 +39,27 @@ struct Optimizer {
   std::string name;
   std::vector<std::string> state_names;
   UpdateRule update;
-  /// Before `update`: writes the step, without learning rate and trust, into `direction`.
+  /// Runs before `update`: writes the step, before learning rate and trust ratio, into
+  /// ShardArrays::direction.
   std::optional<UpdateRule> direction = {};
-  /// Layer-wise optimisers: the factor of one decayed parameter's step. Biases and norms have 1.
+  /// Layer-wise optimisers: the trust ratio of one decayed parameter. Biases and norms have 1.
   double (*trust)(const Config::Optimizer&, const LayerNorms&, double weight_decay) = nullptr;
-  /// Instead of `update` for whole matrices.
+  /// Replaces `update` for whole matrices.
   void (*update_matrix)(const Config::Optimizer&, const MatrixUpdate&) = nullptr;
   /// state[1] is an estimate of the curvature, made by UpdateRule::curvature.
   bool has_curvature = false;
 };
 
-/// The optimiser that optimizer.name names.
+/// The optimiser that optimizer.name names. Throws Error (bug) if there is none.
 const Optimizer& optimizer_named(const std::string& name);
 
-/// What the elements of a step read, rounded once to float32; `scale` multiplies the summed gradient. What
-/// has nothing to do with the optimiser is left 0.
+/// The optimiser's part of the numbers of a step, rounded once to float32; `scale` multiplies the summed
+/// gradient. The other numbers stay 0.
 StepNumbers step_numbers(const Config::Optimizer& settings, const StepScalars& scalars, float scale);
-/// The same of one parameter; `trust` is 1 without layer-wise rates.
+/// The same for one parameter; `trust` is its trust ratio, 1 without layer-wise rates.
 Factors factors_of(const StepScalars& scalars, const ParameterGroup& group, double trust);
 
-/// The rate of a layer by You et al. 2017, and by You et al. 2019.
+/// The trust ratio of a layer: LARS (You et al. 2017), LAMB (You et al. 2019).
 double trust_of_lars(const Config::Optimizer& settings, const LayerNorms& norms, double weight_decay);
 double trust_of_lamb(const Config::Optimizer& settings, const LayerNorms& norms, double weight_decay);
 

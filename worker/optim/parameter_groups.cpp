@@ -33,7 +33,7 @@ std::string numbered_module(const std::string& name) {
     module += (i ? "." : "") + parts[i];
     const bool nested = i > 0 && parts[i - 1] == "blocks";
     if (is_number(parts[i]) && (length == 0 || nested)) length = module.size();
-    // What makes an image smaller between two stages belongs to the first block behind it.
+    // Downsampling between two stages belongs to the first block after it.
     if (parts.front() == "stages" && parts[i] == "downsample") return module.substr(0, length) + ".blocks.0";
   }
   return module.substr(0, length);
@@ -53,7 +53,7 @@ std::vector<int> layers_of(const std::vector<std::string>& names) {
   const bool flat =
       std::ranges::all_of(names, [](const auto& name) { return numbered_module(name).empty(); });
   const auto layer_of = flat ? number_behind : numbered_module;
-  std::vector<std::string> modules = {""};  // the stem first, then numbered modules as they come
+  std::vector<std::string> modules = {""};  // the stem, then the numbered modules in order
   for (const auto& name : names) {
     const auto module = layer_of(name);
     if (std::ranges::find(modules, module) == modules.end()) modules.push_back(module);
@@ -65,7 +65,8 @@ std::vector<int> layers_of(const std::vector<std::string>& names) {
     const auto module = layer_of(name);
     const auto index = static_cast<int>(std::ranges::find(modules, module) - modules.begin());
     deepest = std::max(deepest, index);
-    // Without a number behind a numbered module: the last layer, or a norm that belongs to what is before it.
+    // An unnumbered module after a numbered one: the last layer, or a norm that belongs to the module before
+    // it.
     const int behind = parts_of(name).front() == last_layer ? static_cast<int>(modules.size()) : deepest;
     layers.push_back(index == 0 && deepest > 0 ? behind : index);
   }

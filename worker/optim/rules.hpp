@@ -12,7 +12,7 @@
 
 namespace lockstep {
 
-/// A running statistic moves by momentum 0.1 towards the mean of the micro-batches' ones, as in
+/// A running statistic moves by momentum 0.1 towards the mean of the micro-batches' statistics, as in
 /// torch.nn.BatchNorm2d.
 struct Statistics {
   LOCKSTEP_HOST_DEVICE static void at(const ShardArrays& arrays, const StepNumbers& numbers, const Factors&,
@@ -23,7 +23,7 @@ struct Statistics {
   }
 };
 
-/// torch.nn.utils.clip_grad_value_ before the scaling.
+/// torch.nn.utils.clip_grad_value_, applied to the sum before it is scaled.
 struct Clip {
   LOCKSTEP_HOST_DEVICE static void at(const ShardArrays& arrays, const StepNumbers& numbers, const Factors&,
                                       std::int64_t i) {
@@ -37,7 +37,7 @@ struct None {
   LOCKSTEP_HOST_DEVICE static void at(const ShardArrays&, const StepNumbers&, const Factors&, std::int64_t) {}
 };
 
-/// One element, and with `averaged` its moving average, while the new weight is at hand.
+/// Updates one element and, with `averaged`, its moving average in the same pass.
 template <class Element, bool averaged>
 LOCKSTEP_HOST_DEVICE inline void update_element(const ShardArrays& arrays, const StepNumbers& numbers,
                                                 const Factors& factors, std::int64_t i) {

@@ -73,7 +73,7 @@ double onecycle(const Config::Schedule& schedule, double highest, double step, d
   return last + (highest - last) * falling_cosine((step - top) / (end - top));
 }
 
-/// What is left of base by drops at epochs, for the schedules that have them.
+/// The factor on base after the drops so far, for the schedules that drop at epochs.
 double stepwise_factor(const Config::Schedule& schedule, std::int64_t epoch, std::int64_t drops) {
   if (schedule.name == "exponential") drops = epoch;
   if (schedule.name == "step") drops = epoch / schedule.step_epochs;

@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(update_threads) fold_kernel(const __grid_const
   fold_thread(job, std::int64_t{blockIdx.x} * update_threads + threadIdx.x);
 }
 
-/// Not <<<>>>, whose outcome is found in a variable that earlier errors of other code may have set.
+/// Not <<<>>>: it reports errors only through a variable that earlier errors of other code may have set.
 template <class Job>
 int launch(void (*kernel)(Job), std::int64_t blocks, const Job& job) {
   void* arguments[] = {const_cast<Job*>(&job)};

@@ -1,5 +1,5 @@
-// The updates and the sums of squares of a shard as kernels. C++17 and without headers of CUDA: nvcc reads it
-// too, and so do tests without a GPU (tests/support/nccl_double).
+// The kernels for the updates and the sums of squares of a shard. C++17 and without CUDA headers, because
+// nvcc reads it too, and so do tests without a GPU (tests/support/nccl_double).
 #pragma once
 
 #include "worker/optim/lanes.hpp"
@@ -7,16 +7,16 @@
 
 namespace lockstep {
 
-/// One rule over some pieces of a shard. On a GPU all pointers are to its memory.
+/// One rule over some pieces of a shard. On a GPU, all pointers are to GPU memory.
 struct UpdateJob {
   ShardArrays arrays;
   StepNumbers numbers;
   const Piece* pieces;
-  const Factors* factors;  ///< by entry; null for rules that need none
+  const Factors* factors;  ///< indexed by layout entry; null for rules that need none
   std::int64_t count;      ///< of pieces, at least 1
 };
 
-/// The sum of squares of each piece. `lane_sums` is room for [count, lanes].
+/// The sum of squares of each piece. `lane_sums`: scratch memory, [count, lanes].
 struct SquaresJob {
   const float* values;  ///< from the shard's first element on
   const Piece* pieces;
@@ -25,7 +25,7 @@ struct SquaresJob {
   double* sums;  ///< [count]
 };
 
-inline constexpr int update_threads = 256;  ///< in a block; a block of threads has a piece
+inline constexpr int update_threads = 256;  ///< per thread block; each block updates one piece
 
 /// The whole work of one thread.
 template <class Element, bool averaged>
@@ -48,12 +48,13 @@ LOCKSTEP_HOST_DEVICE inline void lane_thread(const SquaresJob& job, std::int64_t
   job.lane_sums[index] = lane;
 }
 
-/// The whole work of one thread, after all of the above: the sum of piece `index`.
+/// The whole work of one thread, after all lane_thread(): the sum of piece `index`.
 LOCKSTEP_HOST_DEVICE inline void fold_thread(const SquaresJob& job, std::int64_t index) {
   if (index < job.count) job.sums[index] = sum_of_lanes(job.lane_sums + index * lanes);
 }
 
-/// Start them on the legacy default stream, where LibTorch computes. 0, or the error of the CUDA runtime.
+/// Launch the kernels on the legacy default stream, on which LibTorch computes. Return 0, or the error code
+/// of the CUDA runtime.
 int launch_update(UpdateRule rule, bool averaged, const UpdateJob& job);
 int launch_squares(const SquaresJob& job);
 

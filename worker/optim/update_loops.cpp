@@ -3,11 +3,11 @@
 namespace lockstep {
 namespace {
 
-/// By value: what it reads in the loop can then not be what it writes.
+/// By value, so that the compiler knows that the loop does not write what it reads from them.
 template <class Element, bool averaged>
 void update_piece(const ShardArrays arrays, const StepNumbers numbers, const Factors factors,
                   std::int64_t begin, std::int64_t end) {
-#pragma GCC ivdep  // an element has nothing to do with any other
+#pragma GCC ivdep  // elements are independent of each other
   for (std::int64_t i = begin; i < end; ++i) update_element<Element, averaged>(arrays, numbers, factors, i);
 }
 

@@ -5,8 +5,8 @@
 
 namespace lockstep {
 
-/// Applies `rule` to every element of the job's pieces, and with `averaged` moves their average, in one pass.
-/// All pointers are to host memory.
+/// Applies `rule` to every element of the job's pieces, and with `averaged` updates their moving average, in
+/// one pass. All pointers are to host memory.
 void update_in_host_memory(UpdateRule rule, bool averaged, const UpdateJob& job);
 
 }  // namespace lockstep

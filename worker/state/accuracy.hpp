@@ -1,4 +1,4 @@
-// How good weights are on a set of samples.
+// Loss and accuracy of a set of weights on a set of samples.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ struct Evaluation {
   double accuracy() const { return static_cast<double>(correct) / static_cast<double>(samples); }
 };
 
-/// What is measured at one step: of the weights, and of their averages where the run keeps them.
+/// The evaluations after one step: of the weights, and of their averages if the run keeps any.
 struct Accuracy {
   Evaluation raw;
   std::optional<Evaluation> ema, swa;

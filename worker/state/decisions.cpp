@@ -30,7 +30,7 @@ void for_each_field(D& decisions, const Action& action) {
   action("swa_members", decisions.swa_members);
 }
 
-/// Better is larger.
+/// The value of the metric that early stopping watches, with the sign such that larger is better.
 double watched_by_early_stopping(const Config::Training& settings, const Accuracy& accuracy) {
   const auto& evaluation = watches_average(settings) ? *accuracy.ema : accuracy.raw;
   return settings.early_stopping_metric.ends_with("loss") ? -evaluation.loss : evaluation.accuracy();

@@ -1,5 +1,5 @@
-// Where everything lies in the flat buffers: parameters, running statistics and the sums for metrics, cut
-// into a fixed grid of blocks. The layout depends on the model alone, so nothing that follows it can see the
+// Where parameters, running statistics and metric sums lie in the flat buffers, which are cut into a fixed
+// grid of blocks. The layout depends on the model alone, so results computed along it do not depend on the
 // world size.
 #pragma once
 
@@ -69,7 +69,7 @@ class Layout {
   /// The blocks that `rank` owns: whole blocks (or entries), contiguous, about the same number of elements
   /// each. May be empty.
   std::span<const Block> own_blocks(int rank, int world_size) const;
-  /// The same as elements of the flat buffer: [first owned block's offset, next rank's first offset).
+  /// The same range in elements of the flat buffer: [first owned block's offset, next rank's first offset).
   Range shard(int rank, int world_size) const;
   std::vector<Range> shards(int world_size) const;
 

@@ -20,7 +20,7 @@ void for_each_tensor(const Model& model, const Layout& layout, const Action& act
   }
 }
 
-/// float32 [count], zeros, one memory for all ranks of the host.
+/// Collective: float32 [count], zeros, in memory that all ranks of the host share.
 at::Tensor shared_floats(HostMemory& host, std::int64_t count) {
   auto block = std::make_shared<SharedBlock>(host.allocate(sizeof(float) * static_cast<std::size_t>(count)));
   return at::from_blob(

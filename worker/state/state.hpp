@@ -20,11 +20,11 @@ namespace lockstep {
 
 struct Model;
 
-/// The state of a run. Every rank has all parameters; of everything else it has its own shard.
+/// The state of a run. Every rank holds all parameters, but only its own shard of everything else.
 struct TrainingState {
-  /// Zeros, with what `config` asks for, in host memory or on the GPU where the model computes. Collective:
-  /// the ranks of a host share its parameters. Nothing is drawn or read here. Throws Error (config),
-  /// CollectiveError.
+  /// Allocates the arrays that `config` asks for, filled with zeros, in host memory or on the GPU that the
+  /// model runs on. Collective: the ranks of a host share one copy of the parameters. Draws and reads
+  /// nothing. Throws Error (config), CollectiveError.
   TrainingState(const Layout& layout, std::span<const std::string> optimizer_state, const Config& config,
                 const Job& job);
 
@@ -33,8 +33,8 @@ struct TrainingState {
     at::Tensor shard;  ///< float32 [shard.size()]
   };
 
-  /// Other weights than the current ones that the run keeps: "ema", "swa", "best"; each as of a model, with
-  /// running statistics.
+  /// The weights that the run keeps besides the current ones: "ema", "swa", "best"; each includes running
+  /// statistics.
   std::vector<Array> other_weights() const;
 
   /// This rank's shard of the weights that early stopping judges: the current ones, or their moving average.
@@ -46,19 +46,20 @@ struct TrainingState {
   at::Tensor own_parameters() const { return parameters.slice(0, shard.begin, shard.end); }
 
   const Layout& layout;
-  std::span<const Block> blocks;  ///< that this rank owns
-  Range shard;                    ///< the same as elements of the flat buffer
+  std::span<const Block> blocks;  ///< those that this rank owns
+  Range shard;                    ///< the same range in elements of the flat buffer
   std::int64_t step = 0;          ///< steps done
-  /// A signal came in the middle of the evaluation after `step`, which is to be made up for first. No part of
+  /// A signal has interrupted the evaluation after `step`: it comes first when the run resumes. Not part of
   /// the hash.
   bool evaluation_due = false;
-  bool on_gpu;  ///< whether all of it lies there (of tests: in a double of one)
-  /// float32 [layout.size()]: parameters and running statistics, the model's own. In host memory one for all
-  /// ranks of a host, which share it: each writes its own shard, and all agree when that is done.
+  bool on_gpu;  ///< whether all arrays are in GPU memory (in tests: of a GPU double)
+  /// float32 [layout.size()]: parameters and running statistics; the model's tensors are views of it. In host
+  /// memory, the ranks of a host share one copy: each writes its own shard, and share_parameters() waits
+  /// until all have.
   at::Tensor parameters;
   std::vector<Array> optimizer_state;  ///< in the optimiser's order
-  /// float32 [shard.size()], each undefined where the configuration does not ask for it: the averages, and
-  /// the weights of the best epoch.
+  /// float32 [shard.size()]: the averages, and the weights of the best epoch. Each is undefined if the
+  /// configuration does not ask for it.
   at::Tensor ema, swa, best;
   Decisions decisions;
 };
@@ -68,13 +69,15 @@ at::Tensor on_host(const at::Tensor& tensor);
 
 /// Copies the model's parameters and running statistics into `flat`, float32 [layout.size()].
 void store(const Model& model, const Layout& layout, const at::Tensor& flat);
-/// Points the model's parameters and running statistics at `flat`, whose values become theirs.
+/// Makes the model's parameters and running statistics views of `flat`, float32 [layout.size()]; they take
+/// over its values.
 void attach(Model& model, const Layout& layout, const at::Tensor& flat);
 
-/// Collective: every rank's shard of the parameters to all ranks. Throws CollectiveError.
+/// Collective: all-gathers the parameters, so that every rank has the shards of all ranks. Throws
+/// CollectiveError.
 void share_parameters(Job& job, TrainingState& state);
-/// Collective: this rank's `shard` and everybody else's as one flat buffer, float32 [layout.size()] in host
-/// memory, on all ranks. `transport` is the host's.
+/// Collective: all-gathers every rank's `shard`, float32 on any device, into one flat buffer, float32
+/// [layout.size()] in host memory, on all ranks. `transport` moves host memory. Throws CollectiveError.
 at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::Tensor& shard);
 
 struct StateHashes {
@@ -88,18 +91,19 @@ struct BlockHashes {
   std::vector<Hash128> hashes;  ///< in block order, metrics left out
 };
 
-/// Hashes `blocks` one by one; `values` is the array from element `begin` of the flat buffer on. Not
-/// collective, and safe beside other threads.
+/// Hashes `blocks` one by one. `values`: float32, the array from element `begin` of the flat buffer on. Not
+/// collective, thread-safe.
 BlockHashes hash_blocks(const std::string& name, std::span<const Block> blocks, const float* values,
                         std::int64_t begin);
 
-/// Collective: `own` has the same arrays on all ranks, in their order in the state. Throws CollectiveError.
+/// Collective: combines the block hashes of all ranks into the hashes of the state, the same on all ranks.
+/// `own`: the same arrays on all ranks, in the order of the state. Throws CollectiveError.
 StateHashes gather_hashes(Transport& transport, std::int64_t step, const Decisions& decisions,
                           std::span<const BlockHashes> own);
 
-/// Collective: hashes every block of every array on its owner, then the hashes in block order; the same for
-/// any world size. Padding and metrics are left out, and the decisions while none has been made. Throws
-/// CollectiveError.
+/// Collective: each block of each array is hashed by its owner, then these hashes in block order; the result
+/// is the same for any world size. Padding and metrics are left out, and so are the decisions until one has
+/// been made. Throws CollectiveError.
 StateHashes hash_state(Transport& transport, const TrainingState& state);
 
 }  // namespace lockstep

@@ -25,7 +25,7 @@ at::Tensor drawn_labels(const at::Tensor& logits, RandomStream random) {
 }  // namespace
 
 std::vector<at::Tensor> statistic_leaves(Model& model, const Layout& layout) {
-  std::map<std::string, at::Tensor> statistics;  // under the names of the running ones
+  std::map<std::string, at::Tensor> statistics;  // by the names of the running statistics
   for (const auto& item : model.named_modules("", /*include_self=*/false)) {
     const auto* layer = dynamic_cast<const LeavesStatistics*>(item.value().get());
     if (!layer) continue;

@@ -21,7 +21,7 @@ GradientHooks::GradientHooks(Model& model, const Layout& layout) {
           at::NoGradGuard no_grad;
           auto& gradient = parameter.mutable_grad();
           (*sink_)(entry, gradient);
-          gradient.reset();  // so that the next backward hands over its tensor instead of adding to this one
+          gradient.reset();  // so that the next backward creates its own tensor instead of adding to this
           return outputs;
         }));
     hooks_.push_back({std::move(accumulator), key});

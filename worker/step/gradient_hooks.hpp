@@ -1,4 +1,4 @@
-// The gradients of a micro-batch, handed over one by one while backward computes the rest.
+// Passes on each gradient of a micro-batch while backward computes the others.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -25,20 +25,19 @@ using GradientSink = std::function<void(std::size_t entry, const at::Tensor& val
 /// complete, so that it is added, and perhaps sent, while backward goes on.
 class GradientHooks {
  public:
-  /// `model` must be attached to its memory already: a parameter that moves to another device forgets its
-  /// hook.
+  /// `model` must be attached to its memory already: a parameter that moves to another device loses its hook.
   GradientHooks(Model& model, const Layout& layout);
   ~GradientHooks();
   GradientHooks(const GradientHooks&) = delete;
   GradientHooks& operator=(const GradientHooks&) = delete;
 
-  /// Computes the gradients of `loss`, a scalar, and hands each over to `sink`; on a GPU from the thread that
-  /// autograd has for it. No parameter keeps a gradient.
+  /// Computes the gradients of `loss`, a scalar, and passes each to `sink`; on a GPU, from autograd's thread
+  /// for that device. No parameter keeps a gradient. Not collective.
   void backward(const at::Tensor& loss, const GradientSink& sink);
 
  private:
   struct Hook {
-    std::shared_ptr<torch::autograd::Node> accumulator;  ///< lives as long as somebody holds it
+    std::shared_ptr<torch::autograd::Node> accumulator;  ///< autograd itself holds it only weakly
     std::uintptr_t key;
   };
   const GradientSink* sink_ = nullptr;  ///< of the backward pass under way

@@ -19,17 +19,18 @@ class GradientPass {
   using Compute =
       std::function<void(std::int64_t micro_batch, const MicroBatch& batch, const GradientSink& sink)>;
 
-  /// Collective. Micro-batches are made ahead, those of steps below `last_step`. All must outlive it. Throws
-  /// Error (out of memory), CollectiveError.
+  /// Collective. Micro-batches are prepared ahead, for steps below `last_step`. All arguments must outlive
+  /// this. Throws Error (out of memory), CollectiveError.
   GradientPass(Job& job, const Workload& workload, PhaseClock& clock, std::int64_t last_step);
 
-  /// Collective: `compute` runs for each of this rank's micro-batches of `step` (steps done before it), in
-  /// order; what it hands to its sink is added up the tree meanwhile. Returns this rank's shard of the sum
-  /// over all ranks, float32 where the model computes; the same memory each time. Throws CollectiveError.
+  /// Collective: runs `compute` on each of this rank's micro-batches of `step` (steps done before it), in
+  /// order, and meanwhile adds what it passes to its sink up the tree. Returns this rank's shard of the sum
+  /// over all ranks, float32 [shard.size()] on the model's device; the same memory each time. Throws
+  /// CollectiveError.
   at::Tensor sum(std::int64_t step, const Compute& compute);
 
   GradientHooks& hooks() { return hooks_; }
-  /// What this rank has sent of gradients so far.
+  /// The messages and bytes of gradients that this rank has sent so far.
   const Transport::Sent& sent() const { return sent_; }
 
  private:

@@ -74,10 +74,10 @@ void GradientSum::end_leaf() {
   if (last_leaf_) send();
 }
 
-/// The GPU still computes what it was given; messages and sums wait there for what they need of it.
+/// The GPU may still be computing; messages and sums wait on the GPU for the values that they need.
 void GradientSum::send() {
   reduction_->send(tree_->partial_sums());
-  // So that a slow GPU shows as computing, and not as a wait for ranks that have long been there.
+  // So that the time of a slow GPU counts as computing, not as waiting for ranks that arrived long ago.
   if (compute_.between_gpus) compute_.between_gpus->finish_computing();
 }
 

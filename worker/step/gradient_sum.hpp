@@ -1,5 +1,5 @@
-// The gradients of a step on their way from the micro-batches to the shards: this rank's part of the tree,
-// then the sum over all ranks.
+// Sums the gradients of a step from micro-batches to shards: this rank's part of the tree, then the
+// reduce-scatter over all ranks.
 #pragma once
 
 #include <memory>
@@ -11,21 +11,21 @@
 
 namespace lockstep {
 
-/// One sum a step over all micro-batches of all ranks. What the last micro-batch's backward has completed is
-/// published to the Reduction while backward goes on.
+/// One sum per step, over all micro-batches of all ranks. During backward of the last micro-batch, the sums
+/// that are complete are published to the Reduction, so that it overlaps with backward.
 class GradientSum {
  public:
-  /// Collective. Both must outlive it. Throws Error (out of memory), CollectiveError.
+  /// Collective. Both arguments must outlive this. Throws Error (out of memory), CollectiveError.
   GradientSum(Job& job, const Workload& workload);
 
   void start();
   void begin_leaf(std::int64_t leaf);
-  /// The value that the leaf has at layout entry `entry`; once for each, in any order.
+  /// Adds the leaf's value at layout entry `entry`; call it once per entry, in any order.
   void add(std::size_t entry, const at::Tensor& value);
-  /// After this rank's last leaf collective over GPUs. Throws CollectiveError.
+  /// Ends the leaf. Between GPUs, collective after this rank's last leaf. Throws CollectiveError.
   void end_leaf();
-  /// Collective: this rank's shard of the sum, float32 where the model computes; the same memory each time.
-  /// Throws CollectiveError.
+  /// Collective: this rank's shard of the sum, float32 [shard.size()] on the model's device; the same memory
+  /// each time. Throws CollectiveError.
   at::Tensor finish();
 
  private:

@@ -48,11 +48,11 @@ void GradientTree::add(std::size_t entry, const at::Tensor& full) {
     if (format_ != at::kFloat) sum.copy_(rounded(entry, sum));
   };
   auto& view = buffers_[step_.slot].views[entry];
-  // A leaf whose left neighbour waits is added to it straight from the autograd engine's tensor: no buffer is
-  // written only to be read again.
+  // If the leaf's left neighbour is waiting, autograd's tensor is added to it directly, without a buffer that
+  // is written only to be read again.
   if (step_.adds && value.defined()) view.add_(value);
   if (step_.adds && !value.defined())
-    view.add_(0);  // makes -0 into +0, as adding a stored leaf of zeros does
+    view.add_(0);  // turns -0 into +0, as adding a stored leaf of zeros does
   if (!step_.adds && value.defined()) view.copy_(value);
   if (!step_.adds && !value.defined()) view.zero_();
   if (step_.adds) round(view);

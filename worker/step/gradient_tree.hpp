@@ -1,4 +1,4 @@
-// The rank's part of the fixed tree: adds the gradients of its micro-batches as they are computed.
+// A rank's part of the fixed tree: adds the gradients of its micro-batches as they are computed.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -27,19 +27,19 @@ class GradientTree {
   /// Forgets the previous step.
   void restart();
 
-  /// Begins micro-batch `leaf`, right of the one before.
+  /// Begins micro-batch `leaf`, to the right of the previous one.
   void begin_leaf(std::int64_t leaf);
-  /// Adds what the leaf has at layout entry `entry`, at once through all sums that it completes: float32 with
-  /// the entry's shape, the gradient of a sum over samples, or an undefined tensor for zeros. Once for each
-  /// entry, in any order.
+  /// Adds the leaf's value at layout entry `entry`, and at once carries out all additions that this
+  /// completes. `value`: float32 with the entry's shape, the gradient of a sum over samples; an undefined
+  /// tensor stands for zeros. Call it once per entry, in any order.
   void add(std::size_t entry, const at::Tensor& value);
   /// Ends the leaf; entries that were not added are zeros.
   void end_leaf();
-  /// Elements [final_from(), layout.size()) of the sums contain the leaf.
+  /// Elements [final_from(), layout.size()) of the sums already contain the leaf.
   std::int64_t final_from() const;
 
-  /// This rank's left-over sums, from left to right, each float32 [layout.size()]: what
-  /// the sums over all ranks take.
+  /// This rank's partial sums, from left to right in the tree, each float32 [layout.size()]: the inputs of
+  /// the sum over all ranks.
   std::vector<float*> partial_sums() const;
 
  private:

@@ -31,7 +31,7 @@ at::Tensor sample_losses(const at::Tensor& logits, const at::Tensor& target, con
         at::binary_cross_entropy_with_logits(logits, target, {}, {}, at::Reduction::None).mean(1);
     return weights.defined() ? losses * at::mv(target, weights) : losses;
   }
-  constexpr double least = 1e-12;  // below it the power of a gamma under 1 has no finite slope
+  constexpr double least = 1e-12;  // nearer to 0, a power with gamma < 1 has no finite slope
   const auto logarithms = at::log_softmax(logits, 1);
   auto terms = target * logarithms;
   if (settings.name == "focal")
@@ -62,7 +62,7 @@ std::vector<double> class_weights(const Config::Loss& settings, const std::vecto
     weighted += weights.back() * static_cast<double>(count);
   }
   const auto all = static_cast<double>(std::accumulate(samples.begin(), samples.end(), std::int64_t{0}));
-  for (auto& weight : weights) weight *= all / weighted;  // a mean sample then counts 1
+  for (auto& weight : weights) weight *= all / weighted;  // the mean weight of a sample is then 1
   return weights;
 }
 

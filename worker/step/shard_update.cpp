@@ -62,8 +62,8 @@ void ShardUpdate::clip_values(const at::Tensor& gradients, float scale) const {
   parameters_.update(UpdateRule::clip, false, arrays(gradients), numbers, {});
 }
 
-/// Collective: of each entry, from the norms of whole parameters, summed over blocks in their order; empty
-/// for optimisers without.
+/// Collective: the trust ratio of each layout entry, from the norms of whole parameters, which are summed in
+/// block order; empty for optimisers without trust ratios.
 std::vector<double> ShardUpdate::trust(Transport& host, const at::Tensor& gradients, float scale) const {
   if (!workload_.optimizer.trust) return {};
   const double factor = direction_.defined() ? 1 : static_cast<double>(scale) * scale;
@@ -102,7 +102,7 @@ void ShardUpdate::update_matrices(const StepScalars& scalars, const at::Tensor& 
                                   float scale) const {
   for (const auto& block : state_.blocks) {
     const auto& entry = state_.layout.entries()[block.entry];
-    if (!is_matrix(workload_, block) || block.offset != entry.offset) continue;  // the first block's turn
+    if (!is_matrix(workload_, block) || block.offset != entry.offset) continue;  // only at the first block
     const auto whole = [&](const at::Tensor& shard) {
       const auto part = shard.narrow(0, entry.offset - state_.shard.begin, entry.count);
       return part.view({entry.shape.front(), entry.count / entry.shape.front()});

@@ -32,7 +32,7 @@ StepSums gather_sums(Transport& transport, const TrainingState& state, const Sha
   sums.loss = metrics[metric_loss];
   sums.weight = metrics[metric_weight];
   sums.correct = metrics[metric_correct];
-  if (sums.weight == 0) sums.weight = 1;  // no class of these samples counts: there is nothing to divide
+  if (sums.weight == 0) sums.weight = 1;  // all samples have weight 0: the sums are 0 too
   sums.loss_scale = loss_scale;
   sums.gradient_norm = std::sqrt(squares) / sums.weight / loss_scale;
   return sums;

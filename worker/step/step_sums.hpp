@@ -1,4 +1,4 @@
-// What the sum over a step's micro-batches tells all ranks: loss, weight, norm.
+// The sums over a step's micro-batches that all ranks receive: loss, weight, gradient norm.
 #pragma once
 
 #include <vector>
@@ -9,22 +9,21 @@
 
 namespace lockstep {
 
-/// What a step's sums tell all ranks. A step whose samples all weigh 0 has weight 1 and sums of 0.
+/// The same on all ranks. A step whose samples all have weight 0 has weight 1 and sums of 0.
 struct StepSums {
   double loss = 0, weight = 0, correct = 0;  ///< over the samples of the step
-  double loss_scale = 1;                     ///< that the gradients were multiplied by
+  double loss_scale = 1;                     ///< the factor that the gradients include
   double gradient_norm = 0;                  ///< of the mean gradient over all parameters, before clipping
-  std::vector<RankReport> reports = {};      ///< of all ranks, which came with the numbers
+  std::vector<RankReport> reports = {};      ///< one per rank, in rank order
 };
 
-/// Collective: sums of squares block by block, gathered and added in block order. `gradient_sum` is this
-/// rank's shard of the tree sum, float32 on the state's device, times `loss_scale`. `report`
-/// travels in the same messages; with details on all ranks or on none.
-/// Throws CollectiveError.
+/// Collective: all-gathers the sum of squares of every block, and adds them in block order. `gradient_sum`:
+/// this rank's shard of the tree sum times `loss_scale`, float32 [shard.size()] on the state's device.
+/// `report` travels in the same messages; it has details on all ranks or on none. Throws CollectiveError.
 StepSums gather_sums(Transport& transport, const TrainingState& state, const ShardUpdate& update,
                      const at::Tensor& gradient_sum, double loss_scale, const RankReport& report);
 
-/// What multiplies the summed gradient: 1 / (weight * loss scale), and clipping to
+/// The factor on the summed gradient: 1 / (weight * loss scale), times the factor that clips the norm to
 /// training.gradient_clip_norm (Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_).
 float gradient_scale(const Config::Training& settings, const StepSums& sums);
 

@@ -1,4 +1,4 @@
-// The network that teaches another one (knowledge distillation).
+// The teacher network of knowledge distillation.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -17,12 +17,13 @@ struct Model;
 class Teacher {
  public:
   /// Reads the exported weights of the finished run in settings.teacher: its moving average if it has one,
-  /// else the mean of SWA, else the weights. Throws Error (config) when it is no such run or its network is
-  /// for other images or classes, Error (io) when its files cannot be read.
+  /// else the mean of SWA, else the weights; only the weights if that run restores its best epoch. Not
+  /// collective. Throws Error (config) if it is no finished run, its network is for other images or classes,
+  /// or its weights are not finite, Error (io) if its files cannot be read.
   Teacher(const Config::Distillation& settings, ImageShape shape, bool channels_last, at::Device device,
           const Precision& precision);
 
-  /// float32 [n, classes], of the same images that the student sees.
+  /// The teacher's logits, float32 [n, classes], for the same images that the student sees.
   at::Tensor logits(const at::Tensor& images) const;
   const Hash128& hash() const { return hash_; }
 

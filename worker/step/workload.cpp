@@ -27,13 +27,12 @@ at::Tensor class_weights_of(const Config::Loss& settings, const Dataset& data, a
 }
 
 bool channels_last_for(const Config::Model& settings) {
-  // Without a convolution there is nothing to gain, and the flattened order of the mlp's input is the
-  // contiguous one.
+  // The mlp has no convolution that would gain, and its flattened input is in contiguous order.
   if (settings.memory_format == "auto") return settings.name != "mlp";
   return settings.memory_format == "channels_last";
 }
 
-/// MixUp and CutMix have something to mix.
+/// Throws Error (config) if MixUp or CutMix has nothing to mix: a single class, or micro-batches of 1 sample.
 void require_pairs(const Config::Augmentation& settings, std::int64_t micro_batch_size,
                    std::int64_t classes) {
   if (!settings.enabled || (settings.mixup_alpha == 0 && settings.cutmix_prob == 0)) return;
