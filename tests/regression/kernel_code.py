@@ -12,8 +12,14 @@ from sources import finish
 # What must be in the code of each, or the kernel has another form than this test believes.
 SOURCES = {
     "collectives/tree_sum_kernel.cu": [r"add(\.rn)?\.f32"],
-    "worker/update_kernels.cu": [r"add(\.rn)?\.f32", r"mul(\.rn)?\.f32", r"div\.rn\.f32", r"sqrt\.rn\.f32", r"mul(\.rn)?\.f64",
-                                 r"add(\.rn)?\.f64"],
+    "worker/optim/update_kernels.cu": [
+        r"add(\.rn)?\.f32",
+        r"mul(\.rn)?\.f32",
+        r"div\.rn\.f32",
+        r"sqrt\.rn\.f32",
+        r"mul(\.rn)?\.f64",
+        r"add(\.rn)?\.f64",
+    ],
 }
 FORBIDDEN = {
     r"(?:fma|mad)\S*\.f(?:32|64)": "rounds once where the host rounds twice",
