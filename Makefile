@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests configure build train test fuzz bench bench-all ablation docs format install clean
+.PHONY: help setup setup-tests configure build train test test-sanitized fuzz bench bench-all ablation docs format install clean
 
 ARGS ?=
 CONFIG ?= configs/quickstart.toml
@@ -16,10 +16,10 @@ SOURCES = $$(git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh')
 
 # What is measured is built first.
 BENCH = $(MAKE) --no-print-directory configure && ninja -C build $(NINJA_QUIET) programs_to_measure && \
-	.venv/bin/python3 tests/performance/bench.py
+	.venv/bin/python3 -m tests.performance.bench
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 	@echo '  e.g. make train ARGS="--ranks 2 --fresh"   make train CONFIG=my.toml'
 
 setup: ## install what building and training need (Debian packages, torch into .venv)
@@ -47,9 +47,12 @@ test: setup-tests ## build everything and run all tests
 	@ninja -C build $(NINJA_QUIET)
 	@ctest --test-dir build --output-on-failure --no-tests=error -j 2
 
+test-sanitized: setup-tests ## build under sanitizers and run the tests that suit them, in an hour or more (KINDS="asan tsan")
+	@.venv/bin/python3 tests/sanitized/sanitized.py nightly $(KINDS)
+
 SECONDS ?= 60
 fuzz: setup-tests ## try the readers of files with libFuzzer, SECONDS for each (TARGETS)
-	@.venv/bin/python3 tests/fuzz/fuzzing.py --seconds $(SECONDS) $(TARGETS)
+	@.venv/bin/python3 -m tests.fuzz.fuzzing --seconds $(SECONDS) $(TARGETS)
 
 docs: setup ## write what is derived from the table of parameters (docs/parameters.md, the schema)
 	@$(MAKE) --no-print-directory configure
@@ -58,18 +61,19 @@ docs: setup ## write what is derived from the table of parameters (docs/paramete
 	@build/bin/lockstep schema > configs/parameters.schema.json
 
 bench: setup-tests ## measure whole runs beside PyTorch DDP, MPI and gloo, in about 10 minutes (ARGS)
-	@$(BENCH) short $(ARGS) && .venv/bin/python3 tests/performance/table.py
+	@$(BENCH) short $(ARGS) && .venv/bin/python3 -m tests.performance.table
 
 bench-all: setup-tests ## measure everything, simulated hosts too (root; ARGS)
-	@$(BENCH) all $(ARGS) && .venv/bin/python3 tests/performance/table.py
+	@$(BENCH) all $(ARGS) && .venv/bin/python3 -m tests.performance.table
 
-format: ## format all C++ and CUDA sources
+format: ## format all C++, CUDA and Python sources
 	@clang-format -i $(SOURCES)
+	@.venv/bin/ruff check --quiet --select I --fix . && .venv/bin/ruff format --quiet .
 
 ablation: setup-tests ## measure what each feature brings on a subset of Fashion-MNIST (ARGS)
 	@$(MAKE) --no-print-directory configure
 	@ninja -C build $(NINJA_QUIET) $(PROGRAMS)
-	@.venv/bin/python3 tests/performance/ablation.py $(ARGS)
+	@.venv/bin/python3 -m tests.performance.ablation $(ARGS)
 
 PREFIX ?= /usr/local
 install: build ## install the programs, their manual pages, templates and documents below PREFIX

@@ -31,7 +31,7 @@ case "${1:-}" in
     packages+=(libgtest-dev libgmock-dev libbenchmark-dev clang-format slurm-wlm munge openssh-server iproute2)
     # PyTorch in Python is the reference the tests compare with, so here the wheel comes with all it depends on.
     wheels=(torch==2.11.0 torchvision==0.26.0 timm==1.0.31 safetensors==0.8.0 numpy==2.4.6 pytest==9.2.0
-      jsonschema==4.26.0 tensorboard==2.21.0)
+      jsonschema==4.26.0 tensorboard==2.21.0 ruff==0.17.6)
     pip_options=()
     open_mpi_5=5.0.11  # beside the system's 4.1, for the tests of the launcher
     ;;

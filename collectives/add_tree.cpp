@@ -5,6 +5,7 @@
 #endif
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <vector>
 
@@ -13,7 +14,8 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t block = 1024;  // elements: a few pieces' intermediate sums stay in the first cache
+constexpr std::int64_t block =
+    1024;  // elements: a few partial sums' intermediate sums stay in the first cache
 
 /// Not __restrict: `sum` may be `left`. Elements do not depend on one another.
 template <class Rounded>
@@ -33,7 +35,7 @@ void add(const float* left, const float* right, float* sum, std::int64_t count, 
   }
 }
 
-/// False, with nothing done, where `sum` is not aligned or the processor has no such stores.
+/// Returns false, with nothing done, if `sum` is not aligned or the processor has no such stores.
 bool add_past_caches([[maybe_unused]] const float* left, [[maybe_unused]] const float* right,
                      [[maybe_unused]] float* sum, [[maybe_unused]] std::int64_t count) {
 #ifdef __AVX__
@@ -47,7 +49,8 @@ bool add_past_caches([[maybe_unused]] const float* left, [[maybe_unused]] const 
 #endif
 }
 
-/// The stores to come, which tell others of the sum, do not wait for these by themselves.
+/// Stores past the caches are weakly ordered: without a fence, the store that publishes the sum could become
+/// visible first.
 void wait_for_stores() {
 #ifdef __AVX__
   _mm_sfence();
@@ -56,20 +59,22 @@ void wait_for_stores() {
 
 }  // namespace
 
-void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
               std::int64_t count, GradientFormat format, Stores stores) {
+  assert(count >= 0 && !partial_sums.empty() && merges.size() + 1 == partial_sums.size());
   if (count == 0) return;
   if (merges.empty()) {
-    if (sum != pieces[0]) std::memcpy(sum, pieces[0], sizeof(float) * count);
+    if (sum != partial_sums[0]) std::memcpy(sum, partial_sums[0], sizeof(float) * count);
     return;
   }
-  std::vector<float> between(merges.size() > 1 ? pieces.size() * block : 0);
-  std::vector<const float*> at(pieces.size());
+  std::vector<float> between(merges.size() > 1 ? partial_sums.size() * block : 0);
+  std::vector<const float*> at(partial_sums.size());
   for (std::int64_t begin = 0; begin < count; begin += block) {
     const auto size = std::min(block, count - begin);
-    for (std::size_t i = 0; i < pieces.size(); ++i) at[i] = pieces[i] + begin;
+    for (std::size_t i = 0; i < partial_sums.size(); ++i) at[i] = partial_sums[i] + begin;
     for (std::size_t m = 0; m < merges.size(); ++m) {
       const auto [left, right] = merges[m];
+      assert(left >= 0 && left < std::ssize(partial_sums) && right >= 0 && right < std::ssize(partial_sums));
       const bool last = m + 1 == merges.size();
       float* const to = last ? sum + begin : between.data() + left * block;
       const bool past = last && stores == Stores::past_caches && format == GradientFormat::float32;

@@ -1,10 +1,12 @@
 #include "collectives/all_gather.hpp"
 
+#include <cassert>
 #include <cstdint>
 
 namespace lockstep {
 
 void all_gather(Transport& transport, void* buffer, std::span<const Range> byte_ranges) {
+  assert(std::ssize(byte_ranges) == transport.world_size() && in_order(byte_ranges, byte_ranges.back().end));
   if (transport.gather_in_place(buffer, byte_ranges)) return;
   const int rank = transport.rank();
   const int world_size = transport.world_size();

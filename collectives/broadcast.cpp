@@ -1,11 +1,13 @@
 #include "collectives/broadcast.hpp"
 
+#include <cassert>
 #include <vector>
 
 namespace lockstep {
 
 void broadcast(Transport& transport, void* data, std::size_t bytes, int root) {
   const int world_size = transport.world_size();
+  assert(root >= 0 && root < world_size);
   const int place = (transport.rank() - root + world_size) % world_size;  // the root's place is 0
   const auto rank_at = [&](int p) { return (p + root) % world_size; };
   // The parent of a place is the place without its lowest set bit; the children add one lower bit.

@@ -1,4 +1,4 @@
-// One rank's bytes to all ranks, and the meeting of all ranks.
+// One rank's bytes to all ranks, and a barrier.
 #pragma once
 
 #include <cstddef>
@@ -7,9 +7,9 @@
 
 namespace lockstep {
 
-/// Collective: `data` of `root` reaches all ranks; `bytes` and `root` are the same on all of them. `data` is
-/// the transport's memory. A binomial tree: ceil(log2 N) steps, each rank receives once and the root sends at
-/// most ceil(log2 N) times. Throws CollectiveError.
+/// Collective: copies `data` of `root` to all ranks; `bytes` and `root` are the same on all of them. `data`
+/// is the transport's memory. A binomial tree: ceil(log2 N) steps; each rank receives once, and the root
+/// sends at most ceil(log2 N) times. Throws CollectiveError.
 void broadcast(Transport& transport, void* data, std::size_t bytes, int root);
 
 /// Collective: returns when all ranks have called it. Dissemination (Hensgen, Finkel and Manber, 1988):

@@ -1,15 +1,12 @@
 #include "collectives/gpu.hpp"
 
-#ifdef LOCKSTEP_WITH_NCCL
 #include <cuda_runtime_api.h>
-#endif
-#include <dlfcn.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <fstream>
 
+#include "collectives/gpu_driver.hpp"
 #include "collectives/gpu_fault.hpp"
 #include "common/log.hpp"
 #include "common/visible_gpus.hpp"
@@ -17,64 +14,12 @@
 namespace lockstep {
 namespace {
 
-[[noreturn]] void refuse(int device, const std::string& why) {
-  throw Error(ExitCode::config, "GPU " + std::to_string(device) + " of " + host_name() + " cannot be used",
-              why,
-              "check nvidia-smi and CUDA_VISIBLE_DEVICES, start at most one rank per GPU, or set "
-              "distributed.device = "
-              "\"cpu\"");
-}
-
-/// "13.0" for CUDA's 13000.
-std::string version_in_words(int version) {
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
-
-/// The driver's library, found at run time: a machine without GPUs has none.
-struct Driver {
-  std::string why_missing;  ///< why it does not load; else empty
-  int cuda_version = 0;     ///< the newest CUDA that it knows, 13000 for 13.0
-  int gpus = 0;
-};
-
 std::atomic<int> selected = -1;
-
-Driver look_at_driver() {
-  Driver driver;
-  void* const library = dlopen("libcuda.so.1", RTLD_NOW);  // stays: CUDA itself may hold it
-  if (!library) return {dlerror()};
-  const auto call = [&](const char* name, auto... arguments) {
-    auto* const function = reinterpret_cast<int (*)(decltype(arguments)...)>(dlsym(library, name));
-    return function && function(arguments...) == 0;
-  };
-  call("cuDriverGetVersion", &driver.cuda_version);
-  if (!call("cuInit", 0u) || !call("cuDeviceGetCount", &driver.gpus)) driver.gpus = 0;
-  return driver;
-}
-
-}  // namespace
-
-std::string driver_version() {
-  std::ifstream file("/sys/module/nvidia/version");
-  std::string version;
-  if (file >> version) return version;
-  return "for CUDA " + version_in_words(look_at_driver().cuda_version);
-}
-
-int gpus_present() {
-  if (const int count = gpu_count(); count > 0) return count;
-  const auto files = gpu_device_files(device_folder());
-  return std::max(files.usable + files.withheld, look_at_driver().gpus);
-}
-
-#ifdef LOCKSTEP_WITH_NCCL
-
-namespace {
 
 void require(cudaError_t result, int device) {
   const auto fault = gpu_fault(result);
   if (fault != GpuFault::none && fault != GpuFault::gone) throw GpuFailure(result, "at the start");
-  if (result != cudaSuccess) refuse(device, cudaGetErrorString(result));
+  if (result != cudaSuccess) refuse_gpu(device, cudaGetErrorString(result));
 }
 
 cudaDeviceProp properties_of(int device) {
@@ -92,15 +37,15 @@ std::string address_in(const cudaDeviceProp& properties) {
 
 std::string uuid_in(const cudaDeviceProp& properties) {
   std::string text = "GPU-";
-  bool told = false;
+  bool known = false;
   for (std::size_t i = 0; i < sizeof properties.uuid.bytes; ++i) {
     const auto byte = static_cast<unsigned char>(properties.uuid.bytes[i]);
     char digits[3];
     std::snprintf(digits, sizeof digits, "%02x", byte);
     text += (i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "") + std::string(digits);
-    told = told || byte != 0;
+    known = known || byte != 0;
   }
-  return told ? text : "";
+  return known ? text : "";
 }
 
 }  // namespace
@@ -156,7 +101,7 @@ void require_sound_gpus() {
   int count = 0;
   const auto result = cudaGetDeviceCount(&count);
   if (count > 0) return;
-  const auto driver = look_at_driver();
+  const auto driver = query_gpu_driver();
   const int given = std::max(gpu_device_files(device_folder()).usable, driver.gpus);
   if (visible_gpus(given, cuda_visible_devices()) == 0) return;
   auto why = result == cudaSuccess ? std::string("CUDA finds none") : cudaGetErrorString(result);
@@ -167,8 +112,8 @@ void require_sound_gpus() {
   } else if (result == cudaErrorInsufficientDriver) {
     int needed = CUDART_VERSION;
     cudaRuntimeGetVersion(&needed);
-    why = "NVIDIA's driver is too old: it knows CUDA up to " + version_in_words(driver.cuda_version) +
-          ", and this program needs " + version_in_words(needed);
+    why = "NVIDIA's driver is too old: it knows CUDA up to " + cuda_version_text(driver.cuda_version) +
+          ", and this program needs " + cuda_version_text(needed);
     remedy = "update it (`sudo apt-get install --only-upgrade nvidia-driver`)";
   } else if (result == cudaErrorSystemNotReady) {
     remedy = "start what joins them (`sudo systemctl start nvidia-fabricmanager`)";
@@ -176,26 +121,6 @@ void require_sound_gpus() {
   throw Error(ExitCode::config, "the GPUs of " + host_name() + " cannot be used", why,
               remedy + ", or set distributed.device = \"cpu\"");
 }
-
-#else
-
-int gpu_count() { return 0; }
-
-std::string why_no_gpu() { return "this build of lockstep has no CUDA"; }
-
-void require_sound_gpus() {}
-
-Gpu gpu(int device) { refuse(device, why_no_gpu()); }
-
-std::string gpu_address(int device) { refuse(device, why_no_gpu()); }
-
-std::string gpu_uuid(int device) { refuse(device, why_no_gpu()); }
-
-std::vector<std::string> gpu_names() { return {}; }
-
-void select_gpu(int device) { refuse(device, why_no_gpu()); }
-
-#endif
 
 int selected_gpu() { return selected; }
 

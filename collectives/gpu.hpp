@@ -17,13 +17,13 @@ std::string why_no_gpu();
 /// by what the driver counts, whether or not this process may and can use them.
 int gpus_present();
 
-/// Throws Error (config), which names what is broken and what mends it, where this process has GPUs that
-/// CUDA cannot use: the driver is missing, too old, or fails. Not where CUDA_VISIBLE_DEVICES hides them, nor
-/// where they belong to other jobs or users, nor in a build without CUDA.
+/// Throws Error (config), which says what is broken and how to mend it, if this process has GPUs that CUDA
+/// cannot use: the driver is missing, too old, or fails. Does not throw if CUDA_VISIBLE_DEVICES hides them,
+/// if they belong to other jobs or users, or in a build without CUDA.
 void require_sound_gpus();
 
-/// That of NVIDIA's driver, "580.95.05"; where the kernel does not tell, the CUDA that it is for: "for
-/// CUDA 13.0".
+/// The version of NVIDIA's driver, "580.95.05"; if the kernel does not tell, the CUDA version that it
+/// supports: "for CUDA 13.0".
 std::string driver_version();
 
 /// One kind of GPU: results are bit-identical among GPUs that are equal here.

@@ -1,8 +1,6 @@
 #include "collectives/gpu_clock.hpp"
 
-#ifdef LOCKSTEP_WITH_NCCL
 #include <cuda_runtime_api.h>
-#endif
 
 #include <chrono>
 #include <utility>
@@ -12,8 +10,6 @@
 #include "common/log.hpp"
 
 namespace lockstep {
-
-#ifdef LOCKSTEP_WITH_NCCL
 
 namespace {
 
@@ -74,17 +70,5 @@ CUevent_st* GpuClock::event() {
   unused_.pop_back();
   return event;
 }
-
-#else
-
-GpuClock::GpuClock() {
-  throw Error(ExitCode::bug, "this build of lockstep has no CUDA to measure time with");
-}
-GpuClock::~GpuClock() = default;
-void GpuClock::mark() {}
-std::optional<Clock::time_point> GpuClock::next() { return std::nullopt; }
-void GpuClock::finish() {}
-
-#endif
 
 }  // namespace lockstep

@@ -1,4 +1,5 @@
-// When this rank's GPU has done what it was given, without waiting for it, and without any header of CUDA.
+// When this rank's GPU has finished what it was given, without waiting for it, and without any header of
+// CUDA.
 #pragma once
 
 #include <deque>
@@ -11,8 +12,8 @@ struct CUevent_st;  // of cuda_runtime_api.h
 
 namespace lockstep {
 
-/// Marks on the legacy default stream, where LibTorch computes. Moments are told on the host's clock; their
-/// distances are the GPU's own measure. For reports only. Use from the thread that made it.
+/// Marks in the legacy default stream, where LibTorch computes. Times are on the host's clock; intervals
+/// between them are measured by the GPU. For reports only. Use from the thread that made it.
 class GpuClock {
  public:
   /// Of the thread's current GPU, for which it waits once. Throws Error (bug) in a build without CUDA. Every
@@ -26,9 +27,10 @@ class GpuClock {
   Clock::time_point start() const { return start_; }
   /// Marks the end of all that the GPU has been given so far.
   void mark();
-  /// When the GPU came to the oldest mark that has not been asked for; nothing while it has not. Never waits.
+  /// When the GPU reached the oldest mark that was not returned yet; nullopt if it has not reached it. Never
+  /// waits.
   std::optional<Clock::time_point> next();
-  /// Waits until the GPU has come to all marks.
+  /// Waits until the GPU has reached all marks.
   void finish();
 
  private:

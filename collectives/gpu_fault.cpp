@@ -1,15 +1,11 @@
 #include "collectives/gpu_fault.hpp"
 
-#ifdef LOCKSTEP_WITH_NCCL
 #include <cuda_runtime_api.h>
-#endif
 
 #include "collectives/gpu.hpp"
 #include "common/nvml.hpp"
 
 namespace lockstep {
-
-#ifdef LOCKSTEP_WITH_NCCL
 
 GpuFault gpu_fault(int cuda_error) {
   switch (cuda_error) {
@@ -65,18 +61,5 @@ std::optional<GpuFailure> gpu_fault_now(const std::string& address) {
     return GpuFailure(GpuFault::reset, "it does not work until it is reset, as NVML finds");
   return std::nullopt;
 }
-
-#else
-
-GpuFault gpu_fault(int) { return GpuFault::none; }
-
-GpuFailure::GpuFailure(int cuda_error, const std::string& when)
-    : GpuFailure(GpuFault::none, "CUDA error " + std::to_string(cuda_error) + ", " + when) {}
-
-std::optional<Error> refused_gpu_memory(int, const std::string&, const std::string&) { return std::nullopt; }
-
-std::optional<GpuFailure> gpu_fault_now(const std::string&) { return std::nullopt; }
-
-#endif
 
 }  // namespace lockstep

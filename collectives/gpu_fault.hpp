@@ -19,7 +19,7 @@ enum class GpuFault {
 };
 GpuFault gpu_fault(int cuda_error);
 
-/// This rank's GPU has failed. It leaves at once, alone: its peers will only miss it.
+/// This rank's GPU has failed. The rank leaves at once and alone; its peers only notice that it is gone.
 class GpuFailure : public Error {
  public:
   /// `why`: what CUDA or NVML said.
@@ -36,13 +36,13 @@ class GpuFailure : public Error {
   std::string why_;
 };
 
-/// Error (out_of_memory) where `cuda_error` says that memory was refused: "`gpu` has no memory left to
-/// `action`". CUDA asks for memory at any call: the code of a kernel is loaded when it first runs.
+/// Error (out_of_memory) if `cuda_error` says that memory was refused: "`gpu` has no memory left to
+/// `action`". Any CUDA call may allocate: the code of a kernel is loaded when it first runs.
 std::optional<Error> refused_gpu_memory(int cuda_error, const std::string& gpu, const std::string& action);
 
-/// For libraries that only say that something has failed, such as NCCL and cuDNN: what CUDA, and failing that
-/// NVML, says of this process's GPU (select_gpu), which is at `address`, if it is a fault. Selects that GPU,
-/// since the thread may be another than the one that did so. Does not wait for the GPU.
+/// For libraries that report only that something has failed, such as NCCL and cuDNN: what CUDA, or else NVML,
+/// reports about this process's GPU (select_gpu), which is at `address`, if it is a fault. Selects that GPU,
+/// since the calling thread may not have. Does not wait for the GPU.
 std::optional<GpuFailure> gpu_fault_now(const std::string& address);
 
 }  // namespace lockstep

@@ -2,6 +2,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+#include <cassert>
 #include <exception>
 #include <utility>
 #include <vector>
@@ -46,35 +48,40 @@ void GpuTransport::fail(const std::string& problem, const std::string& why) {
   throw CollectiveError(problem, why);
 }
 
-void GpuTransport::add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
-                            std::int64_t count, GradientFormat format) {
-  reserve_rest(std::ssize(pieces), count);
-  const std::vector<const void*> untyped(pieces.begin(), pieces.end());
+void GpuTransport::add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges,
+                            float* sum, std::int64_t count, GradientFormat format) {
+  reserve_rest(std::ssize(partial_sums), count);
+  const std::vector<const void*> untyped(partial_sums.begin(), partial_sums.end());
   start_tree_sum(untyped, GradientFormat::float32, merges, sum, count, format, stream_);
 }
 
-void GpuTransport::reserve_rest(std::int64_t pieces, std::int64_t count) {
-  if (pieces > TreeSum::capacity) at_least(sizeof(float) * TreeSum::depth * count, rest_);
+void GpuTransport::reserve_rest(std::int64_t partial_sums, std::int64_t count) {
+  if (partial_sums > TreeSum::capacity) at_least(sizeof(float) * TreeSum::depth * count, rest_);
 }
 
-void GpuTransport::start_tree_sum(std::span<const void* const> pieces, GradientFormat stored,
+void GpuTransport::start_tree_sum(std::span<const void* const> partial_sums, GradientFormat stored,
                                   std::span<const Merge> merges, float* sum, std::int64_t count,
                                   GradientFormat format, CUstream_st* stream) {
-  const auto additions = additions_after(std::ssize(pieces), merges);
-  if (count == 0 || (pieces.size() == 1 && pieces[0] == sum)) return;
+  assert(count == 0 ||
+         std::ranges::none_of(partial_sums, [](const void* values) { return values == nullptr; }));
+  assert(std::ssize(partial_sums) <= TreeSum::capacity ||
+         rest_.bytes >= sizeof(float) * TreeSum::depth * static_cast<std::size_t>(count));
+  const auto additions = additions_after(std::ssize(partial_sums), merges);
+  if (count == 0 || (partial_sums.size() == 1 && partial_sums[0] == sum)) return;
   TreeSum launch;
   launch.stored = stored;
   launch.format = format;
-  launch.rest = pieces.size() > TreeSum::capacity ? static_cast<float*>(rest_.data) : nullptr;
-  for (std::size_t next = 0, held = 0; next < pieces.size();) {
+  launch.rest = partial_sums.size() > TreeSum::capacity ? static_cast<float*>(rest_.data) : nullptr;
+  for (std::size_t next = 0, held = 0; next < partial_sums.size();) {
     launch.held = static_cast<std::int32_t>(held);
-    for (launch.size = 0; launch.size < TreeSum::capacity && next < pieces.size(); ++next, ++launch.size) {
-      launch.piece[launch.size] = pieces[next];
+    for (launch.size = 0; launch.size < TreeSum::capacity && next < partial_sums.size();
+         ++next, ++launch.size) {
+      launch.partial_sum[launch.size] = partial_sums[next];
       launch.additions[launch.size] = static_cast<std::uint8_t>(additions[next]);
       if (held - additions[next] + 1 > TreeSum::depth) throw Error(ExitCode::bug, "the tree is too deep");
       held = held - additions[next] + 1;
     }
-    launch.sum = next == pieces.size() ? sum : nullptr;
+    launch.sum = next == partial_sums.size() ? sum : nullptr;
     check_cuda(launch_tree_sum(launch, count, stream), "add gradients");
   }
 }

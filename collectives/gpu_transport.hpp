@@ -14,26 +14,25 @@ struct CUstream_st;  // of cuda_runtime_api.h
 
 namespace lockstep {
 
-/// Everything that is a Transport's runs on one stream of its own, an ordinary (blocking) one: by the rules
-/// of CUDA it waits for all work that was given to the legacy default stream before, and work given to that
-/// later waits for it. The legacy default stream is where LibTorch computes, so neither needs to be
-/// synchronised by hand; this does not hold for LibTorch's pool streams. For the same reason add_tree()
-/// returns when the additions are under way. Use from the thread that made it. Every function throws
-/// GpuFailure when this rank's GPU fails, after which the transport is lost like after a CollectiveError, and
-/// Error with ExitCode::out_of_memory when it has no memory left.
+/// Exchanges, sums and copies run on one blocking stream. CUDA orders it with the legacy default stream,
+/// where LibTorch computes: each waits for what the other was given before. So neither needs explicit
+/// synchronisation; this does not hold for the streams of LibTorch's pool. For the same reason add_tree()
+/// returns when the additions have been launched. Use from the thread that made it. Every function throws
+/// GpuFailure when this rank's GPU fails, after which the transport is unusable as after a CollectiveError,
+/// and Error (out_of_memory) when the GPU has no memory left.
 class GpuTransport : public Transport {
  public:
   int rank() const override { return host_.rank(); }
   int world_size() const override { return host_.world_size(); }
-  /// One kernel for every 256 pieces.
-  void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+  /// One kernel for every 256 partial sums.
+  void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
                 std::int64_t count, GradientFormat format) override;
   void finish_computing() override;
   /// Throws Error with ExitCode::out_of_memory when the GPU has no such memory left.
   void* scratch(std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
-  /// `give_back` frees what others hold of the GPU's memory and do not use; from now on it is called where
-  /// memory is refused, which is then asked for once more.
+  /// `give_back` frees GPU memory that others hold without using it. It is called when an allocation fails,
+  /// which is then tried once more.
   void when_memory_is_refused(std::function<void()> give_back) { give_back_ = std::move(give_back); }
 
  protected:
@@ -47,9 +46,9 @@ class GpuTransport : public Transport {
   GpuTransport(MpiTransport& host, int device);
 
   void* at_least(std::size_t bytes, Memory& memory);
-  void reserve_rest(std::int64_t pieces, std::int64_t count);
+  void reserve_rest(std::int64_t partial_sums, std::int64_t count);
   /// Pieces are stored as `stored`; every sum is rounded to `format`. reserve_rest() must have been called.
-  void start_tree_sum(std::span<const void* const> pieces, GradientFormat stored,
+  void start_tree_sum(std::span<const void* const> partial_sums, GradientFormat stored,
                       std::span<const Merge> merges, float* sum, std::int64_t count, GradientFormat format,
                       CUstream_st* stream);
   void check_cuda(int result, const char* action);  // a cudaError_t

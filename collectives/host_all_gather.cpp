@@ -1,8 +1,13 @@
+// tests/regression/planted/flips_weight.cpp replaces this file at link time.
+#include <cassert>
+
 #include "collectives/all_gather.hpp"
 
 namespace lockstep {
 
 void all_gather(HostMemory& host, void* buffer, std::span<const Range> byte_ranges) {
+  assert(std::ssize(byte_ranges) == host.transport().world_size() &&
+         in_order(byte_ranges, byte_ranges.back().end));
   const int rank = host.transport().rank();
   auto* const bytes = static_cast<std::byte*>(buffer);
   const auto size_of = [&](int r) { return static_cast<std::size_t>(byte_ranges[r].size()); };
@@ -17,7 +22,7 @@ void all_gather(HostMemory& host, void* buffer, std::span<const Range> byte_rang
     }
   }
   host.transport().exchange(outgoing, incoming);
-  host.meet();
+  host.barrier();
 }
 
 }  // namespace lockstep

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -72,7 +73,7 @@ SharedBlock::~SharedBlock() {
 
 /// What one rank tells the others of its group, on a cache line of its own.
 struct alignas(128) HostMemory::Control {
-  std::atomic<std::uint64_t> meetings;
+  std::atomic<std::uint64_t> barriers;
 };
 
 HostMemory::HostMemory(MpiTransport& transport, bool share)
@@ -128,10 +129,12 @@ void HostMemory::find_groups(const std::function<bool(int, int)>& together) {
 }
 
 const RankGroup& HostMemory::group_of(int rank) const {
+  assert(rank >= 0 && rank < transport_.world_size());
   return *std::ranges::find_if(groups_, [&](const auto& group) { return group.has(rank); });
 }
 
 HostMemory::Control& HostMemory::control(int local_rank) const {
+  assert(local_rank >= 0 && local_rank < local_size());
   return reinterpret_cast<Control*>(controls_.data())[local_rank];
 }
 
@@ -185,12 +188,16 @@ SharedBlock HostMemory::allocate(std::size_t bytes) {
               "free memory, or set distributed.shared_memory = false, which is slower");
 }
 
-void HostMemory::meet() {
+void HostMemory::barrier() {
   if (!shared()) return;
-  ++meetings_;
-  control(local_rank()).meetings.store(meetings_, std::memory_order_release);
+  assert(control(local_rank()).barriers.load(std::memory_order_relaxed) == barriers_ &&
+         "only this rank counts its barriers");
+  ++barriers_;
+  control(local_rank()).barriers.store(barriers_, std::memory_order_release);
   const auto has_come = [this](int r) {
-    return control(r).meetings.load(std::memory_order_acquire) >= meetings_;
+    const auto theirs = control(r).barriers.load(std::memory_order_acquire);
+    assert(theirs + 1 >= barriers_ && theirs <= barriers_ + 1 && "nobody is more than one barrier away");
+    return theirs >= barriers_;
   };
   int next = 0;  // all before it have come
   const auto all_have = [&] {

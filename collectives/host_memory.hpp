@@ -1,4 +1,4 @@
-// The ranks of one host: memory that they share, and their meeting.
+// The ranks of one host: memory that they share, and a barrier in it.
 #pragma once
 
 #include <atomic>
@@ -38,18 +38,18 @@ struct RankGroup {
   bool has(int rank) const { return rank >= first && rank < first + size; }
 };
 
-/// The rank of `group` that deals with local rank `local` of another group.
+/// The rank of `group` that exchanges messages with local rank `local` of another group.
 inline int stand_in(const RankGroup& group, int local) { return group.first + local % group.size; }
 
-/// The groups of a job, and this rank's own. Use from one thread at a time, except where it says otherwise.
+/// How the ranks of a job are grouped by host, and shared memory for this rank's group. Use from one thread
+/// at a time, except where it says otherwise.
 class HostMemory {
  public:
-  /// Collective over all ranks of `transport`, which must outlive this. With `share` the ranks of a host
-  /// share memory where the system lets them (memfd_create, and /proc/PID/fd of a peer) and their numbers
-  /// follow one another; else, and where `share` is false, every rank is a group by itself. Throws
-  /// CollectiveError.
+  /// Collective over all ranks of `transport`, which must outlive this. With `share`, the ranks of a host
+  /// share memory if the system lets them (memfd_create, and /proc/PID/fd of a peer) and their numbers are
+  /// consecutive. Otherwise every rank is a group by itself. Throws CollectiveError.
   HostMemory(MpiTransport& transport, bool share);
-  /// The same, but `together(rank, other)` says who shares; for tests of several hosts on one.
+  /// The same, but `together(rank, other)` decides who shares; for tests of several hosts on one.
   HostMemory(MpiTransport& transport, const std::function<bool(int, int)>& together);
 
   std::span<const RankGroup> groups() const { return groups_; }  ///< in rank order
@@ -58,18 +58,18 @@ class HostMemory {
   int local_rank() const { return transport_.rank() - group().first; }
   int local_size() const { return group().size; }
   bool shared() const { return local_size() > 1; }
-  /// Why ranks of one host do not share memory, for a message; empty where they do, or where none asked for
-  /// it.
+  /// Why ranks of one host do not share memory, for a message; empty if they do, or if it was not asked for.
   const std::string& why_not() const { return why_not_; }
   MpiTransport& transport() const { return transport_; }
 
-  /// Collective over the group: zero-filled memory of `bytes` bytes, the same on all its ranks. Pages lie
-  /// where they are touched first. Throws Error (config) when the system has no such memory; CollectiveError.
+  /// Collective over the group: `bytes` bytes of zero-filled memory that all its ranks share. Pages are
+  /// placed where they are first touched. Throws Error (config) when the system has no such memory;
+  /// CollectiveError.
   SharedBlock allocate(std::size_t bytes);
 
-  /// Collective over the group: returns when all its ranks have called it; what they wrote before is seen
+  /// Collective over the group: returns when all its ranks have called it. What they wrote before is visible
   /// after it. Throws CollectiveError.
-  void meet();
+  void barrier();
 
  private:
   struct Control;
@@ -82,7 +82,7 @@ class HostMemory {
   std::size_t own_group_ = 0;
   std::string why_not_;
   SharedBlock controls_;
-  std::uint64_t meetings_ = 0;
+  std::uint64_t barriers_ = 0;
 };
 
 }  // namespace lockstep

@@ -3,11 +3,9 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cassert>
 #include <optional>
 #include <utility>
-
-#include "collectives/add_tree.hpp"
 
 namespace lockstep {
 namespace {
@@ -15,12 +13,6 @@ namespace {
 constexpr int first_tag = 2;
 /// A shard that is larger leaves the caches anyway.
 constexpr std::int64_t cached_bytes = std::int64_t{64} << 20;
-
-/// The leaves of a group of ranks.
-Range leaves_of(const RankGroup& group, std::int64_t leaves, int world_size) {
-  return {rank_range(leaves, group.first, world_size).begin,
-          rank_range(leaves, group.first + group.size - 1, world_size).end};
-}
 
 }  // namespace
 
@@ -30,17 +22,20 @@ struct alignas(128) HostReduction::Published {
   std::atomic<std::int64_t> progress;
 };
 
-HostReduction::HostReduction(HostMemory& host, std::int64_t leaves, std::vector<Range> shards,
-                             std::int64_t elements, std::int64_t bucket, Rounding rounding)
+HostReduction::HostReduction(HostMemory& host, ReductionShape shape, std::int64_t bucket)
     : host_(host),
       rank_(host.transport().rank()),
-      shards_(std::move(shards)),
-      elements_(elements),
+      shape_(std::move(shape)),
       bucket_(bucket),
-      rounding_(rounding),
+      plan_(host, shape_.leaves),
+      format_(shape_.rounding),
       published_(host.allocate(sizeof(Published) * static_cast<std::size_t>(host.local_size()))) {
-  find_memory(leaves);
-  plan_sums(leaves);
+  assert(bucket_ > 0);
+  assert(std::ssize(shape_.shards) == host.transport().world_size() &&
+         in_order(shape_.shards, shape_.elements));
+  assert(shape_.rounding.end >= 0 && shape_.rounding.end <= shape_.elements);
+  find_memory();
+  find_terms();
   done_.resize(static_cast<std::size_t>(bucket_count(rank_)));
   arrived_.resize(done_.size());
 }
@@ -50,144 +45,73 @@ HostReduction::~HostReduction() {
   if (thread_.joinable()) thread_.join();
 }
 
-void HostReduction::find_memory(std::int64_t leaves) {
+void HostReduction::find_memory() {
   const int world_size = host_.transport().world_size();
   const auto& group = host_.group();
   std::vector<LeafWalk> walks;
   std::int64_t buffers = 0;
   for (int rank = group.first; rank < group.first + group.size; ++rank) {
-    walks.push_back(walk_over(leaves, rank_range(leaves, rank, world_size)));
+    walks.push_back(walk_over(shape_.leaves, rank_range(shape_.leaves, rank, world_size)));
     buffers += walks.back().slots();
   }
-  memory_ = host_.allocate(sizeof(float) * static_cast<std::size_t>(buffers * elements_));
+  memory_ = host_.allocate(sizeof(float) * static_cast<std::size_t>(buffers * shape_.elements));
   auto* next = reinterpret_cast<float*>(memory_.data());
   for (int local = 0; local < group.size; ++local) {
-    for (const auto& held : walks[local].held()) group_pieces_.push_back(next + held.slot * elements_);
-    for (int slot = 0; slot < walks[local].slots(); ++slot, next += elements_) {
+    for (const auto& held : walks[local].held())
+      group_partial_sums_.push_back(next + held.slot * shape_.elements);
+    for (int slot = 0; slot < walks[local].slots(); ++slot, next += shape_.elements) {
       if (local == host_.local_rank()) buffers_.push_back(next);
     }
   }
 }
 
-void HostReduction::plan_sums(std::int64_t leaves) {
-  const int world_size = host_.transport().world_size();
-  const auto& group = host_.group();
-  const auto shard = shards_[rank_];
-  TreeWalk all(leaves), within(leaves);  // over this shard's pieces; over the group's
-  const auto push = [&](const TreeNode& node, const float* piece) {
-    for (const auto& merge : all.push(node, static_cast<std::int32_t>(pieces_.size())))
-      merges_.push_back(merge);
-    pieces_.push_back(piece);
-  };
-  for (const auto& other : host_.groups()) {
-    if (other.first != group.first) {
-      const auto nodes = cover(leaves, leaves_of(other, leaves, world_size));
-      if (!nodes.empty())
-        sources_.push_back({stand_in(other, rank_ - group.first), pieces_.size(), nodes.size()});
-      remote_pieces_ += std::ssize(nodes);
-      for (const auto& node : nodes) push(node, nullptr);
-      for (int rank = other.first; rank < other.first + other.size; ++rank) {
-        if (stand_in(group, rank - other.first) == rank_) transfers_.push_back({rank});
-      }
-      continue;
-    }
-    std::size_t piece = 0;
-    for (int rank = group.first; rank < group.first + group.size; ++rank) {
-      for (const auto& node : cover(leaves, rank_range(leaves, rank, world_size))) {
-        push(node, group_pieces_[piece] + shard.begin);
-        // A merge takes the left neighbour's place; what is not merged begins a node of its own.
-        outputs_.push_back({piece, piece + 1, {}});
-        for (const auto& merge : within.push(node, static_cast<std::int32_t>(piece))) {
-          auto right = std::move(outputs_.back());
-          outputs_.pop_back();
-          auto& left = outputs_.back();
-          left.end = right.end;
-          left.merges.insert(left.merges.end(), right.merges.begin(), right.merges.end());
-          left.merges.push_back(merge);
-        }
-        ++piece;
-      }
-    }
+void HostReduction::find_terms() {
+  const auto shard = shape_.shards[rank_];
+  received_.resize(static_cast<std::size_t>(plan_.received_count * shard.size()));
+  const float* next = received_.data();
+  for (const int term : plan_.terms) {
+    terms_.push_back(term == HostReductionPlan::received ? std::exchange(next, next + shard.size())
+                                                         : group_partial_sums_[term] + shard.begin);
   }
-  for (auto& output : outputs_) {
-    for (auto& merge : output.merges) {
-      merge.left -= static_cast<std::int32_t>(output.begin);
-      merge.right -= static_cast<std::int32_t>(output.begin);
-    }
+  for (const int owner : plan_.receivers) transfers_.push_back({owner});
+  if (!format_.encodes()) return;
+  received_messages_.resize(received_.size() * sizeof(float));
+  for (auto& transfer : transfers_) {
+    transfer.messages.resize(plan_.outputs.size() * sizeof(float) *
+                             static_cast<std::size_t>(shape_.shards[transfer.owner].size()));
   }
-  // Own transfers begin with the next group, so that not all send to the first one first.
-  std::ranges::rotate(transfers_,
-                      std::ranges::find_if(transfers_, [&](const auto& t) { return t.owner > rank_; }));
-  received_.resize(static_cast<std::size_t>(remote_pieces_ * shard.size()));
-  if (rounding_.end > 0) {
-    received_messages_.resize(received_.size() * sizeof(float));
-    for (auto& transfer : transfers_)
-      transfer.messages.resize(outputs_.size() * sizeof(float) *
-                               static_cast<std::size_t>(shards_[transfer.owner].size()));
-  }
-  const auto* next = received_.data();
-  for (auto& piece : pieces_) {
-    if (piece) continue;
-    piece = next;
-    next += shard.size();
-  }
-}
-
-Range HostReduction::rounded_part(Range bucket) const {
-  return {bucket.begin, std::clamp(rounding_.end, bucket.begin, bucket.end)};
-}
-
-std::int64_t HostReduction::message_bytes(Range bucket) const {
-  return 4 * bucket.size() - 2 * rounded_part(bucket).size();
-}
-
-void HostReduction::encode(const float* values, Range bucket, std::byte* message) const {
-  const auto rounded = rounded_part(bucket).size();
-  auto* codes = reinterpret_cast<std::uint16_t*>(message);
-  for (std::int64_t i = 0; i < rounded; ++i) codes[i] = encoded(values[i], rounding_.format);
-  std::memcpy(codes + rounded, values + rounded,
-              sizeof(float) * static_cast<std::size_t>(bucket.size() - rounded));
-}
-
-void HostReduction::decode(const std::byte* message, Range bucket, float* values) const {
-  const auto rounded = rounded_part(bucket).size();
-  const auto* codes = reinterpret_cast<const std::uint16_t*>(message);
-  for (std::int64_t i = 0; i < rounded; ++i) values[i] = decoded(codes[i], rounding_.format);
-  std::memcpy(values + rounded, codes + rounded,
-              sizeof(float) * static_cast<std::size_t>(bucket.size() - rounded));
-}
-
-/// `parts` and `sum` begin at the bucket.
-void HostReduction::add(std::vector<const float*> parts, std::span<const Merge> merges, float* sum,
-                        Range bucket, Stores stores) const {
-  const auto rounded = rounded_part(bucket).size();
-  add_tree(parts, merges, sum, rounded, rounding_.format);
-  for (auto& part : parts) part += rounded;
-  add_tree(parts, merges, sum + rounded, bucket.size() - rounded, GradientFormat::float32, stores);
 }
 
 Range HostReduction::bucket_of(int owner, std::int64_t index) const {
-  const auto& shard = shards_[owner];
+  const auto& shard = shape_.shards[owner];
   const auto end = shard.end - index * bucket_;
   return {std::max(shard.begin, end - bucket_), end};
 }
 
 std::int64_t HostReduction::bucket_count(int owner) const {
-  return (shards_[owner].size() + bucket_ - 1) / bucket_;
+  return (shape_.shards[owner].size() + bucket_ - 1) / bucket_;
 }
 
 HostReduction::Published& HostReduction::published(int local_rank) const {
+  assert(local_rank >= 0 && local_rank < host_.local_size());
   return reinterpret_cast<Published*>(published_.data())[local_rank];
 }
 
 void HostReduction::publish(std::int64_t from) {
-  published(host_.local_rank())
-      .progress.store(step_ * (elements_ + 1) + elements_ - from, std::memory_order_release);
+  assert(state_ == State::started && "publish() comes between start() and send()");
+  assert(from >= 0 && from <= published_from_ && "what is final stays final");
+  published_from_ = from;
+  auto& progress = published(host_.local_rank()).progress;
+  const auto now = step_ * (shape_.elements + 1) + shape_.elements - from;
+  assert(now >= progress.load(std::memory_order_relaxed) && "only this rank writes it, and it only grows");
+  progress.store(now, std::memory_order_release);
 }
 
 std::int64_t HostReduction::final_from(int local_rank) const {
   const auto progress = published(local_rank).progress.load(std::memory_order_acquire);
-  return elements_ - std::max<std::int64_t>(progress - step_ * (elements_ + 1), 0);
+  const auto elements = progress - step_ * (shape_.elements + 1);  // negative: of an earlier step
+  assert(elements <= shape_.elements && "nobody begins the next step before all have finished this one");
+  return shape_.elements - std::max<std::int64_t>(elements, 0);
 }
 
 std::int64_t HostReduction::final_from_in_group() const {
@@ -197,29 +121,43 @@ std::int64_t HostReduction::final_from_in_group() const {
 }
 
 void HostReduction::start(float* sum) {
+  assert(state_ == State::idle && "finish() ends a step before the next start()");
+  assert(sum != nullptr || shape_.shards[rank_].size() == 0);
+  state_ = State::started;
   sum_ = sum;
   ++step_;
   added_ = 0;
   std::ranges::fill(arrived_, 0);
   done_.assign(done_.size(), false);
   for (auto& transfer : transfers_) transfer.next = 0;
-  publish(elements_);
-  if (host_.groups().size() == 1) return;
-  hurry_ = false;
-  thread_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), exchange_thread_name);
-    try {
-      reduce();
-    } catch (...) {
-      failure_ = std::current_exception();
-    }
-  });
+  published_from_ = shape_.elements;
+  publish(shape_.elements);
+  if (!has_other_groups()) return;
+  main_thread_waits_ = false;
+  thread_ = std::thread([this] { run_exchange(); });
+}
+
+void HostReduction::run_exchange() {
+  pthread_setname_np(pthread_self(), exchange_thread_name);
+  try {
+    reduce();
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
+}
+
+void HostReduction::send([[maybe_unused]] std::span<float* const> partial_sums) {
+  assert(std::ranges::all_of(partial_sums, [&](const float* partial_sum) {
+    return std::ranges::find(group_partial_sums_, partial_sum) != group_partial_sums_.end();
+  }));
+  publish(0);
+  state_ = State::sent;
 }
 
 void HostReduction::finish() {
-  publish(0);
+  assert(state_ == State::sent && "finish() follows send()");
   if (thread_.joinable()) {
-    hurry_ = true;
+    main_thread_waits_ = true;
     const auto begin = Clock::now();
     thread_.join();
     host_.transport().note_waited(Clock::now() - begin);
@@ -227,7 +165,8 @@ void HostReduction::finish() {
   } else {
     reduce();
   }
-  host_.meet();
+  host_.barrier();
+  state_ = State::idle;
 }
 
 std::byte* HostReduction::message_of(const void* values) {
@@ -238,11 +177,11 @@ std::byte* HostReduction::message_of(const void* values) {
 void HostReduction::post_receives(PendingMessages& messages) {
   for (std::int64_t index = 0; index < bucket_count(rank_); ++index) {
     const auto bucket = bucket_of(rank_, index);
-    for (const auto& source : sources_) {
+    for (const auto& source : plan_.sources) {
       for (std::size_t i = 0; i < source.count; ++i) {
-        void* to = const_cast<float*>(pieces_[source.first + i]) + (bucket.begin - shards_[rank_].begin);
-        if (rounding_.end > 0) to = message_of(to);
-        messages.receive(source.rank, to, message_bytes(bucket),
+        void* to = const_cast<float*>(terms_[source.first + i]) + (bucket.begin - shape_.shards[rank_].begin);
+        if (format_.encodes()) to = message_of(to);
+        messages.receive(source.rank, to, format_.message_bytes(bucket),
                          first_tag + static_cast<int>(index * source.count + i), index);
       }
     }
@@ -255,30 +194,33 @@ bool HostReduction::send_ready(PendingMessages& messages, std::int64_t ready) {
     if (transfer.next == bucket_count(transfer.owner)) continue;
     const auto bucket = bucket_of(transfer.owner, transfer.next);
     if (bucket.begin < ready) continue;
-    for (std::size_t i = 0; i < outputs_.size(); ++i) {
-      const auto& output = outputs_[i];
-      std::vector<const float*> parts;
-      for (auto piece = output.begin; piece < output.end; ++piece) {
-        parts.push_back(group_pieces_[piece] + bucket.begin);
-      }
-      float* const sum = group_pieces_[output.begin] + bucket.begin;  // nobody else reads this part of it
-      add(parts, output.merges, sum, bucket);
-      const void* message = sum;
-      if (rounding_.end > 0) {
-        const auto& shard = shards_[transfer.owner];
-        auto* encoded = transfer.messages.data() +
-                        sizeof(float) * static_cast<std::size_t>(static_cast<std::int64_t>(i) * shard.size() +
-                                                                 bucket.begin - shard.begin);
-        encode(sum, bucket, encoded);
-        message = encoded;
-      }
-      messages.send(transfer.owner, message, message_bytes(bucket),
-                    first_tag + static_cast<int>(transfer.next * outputs_.size() + i));
-    }
+    send_bucket(messages, transfer, bucket);
     ++transfer.next;
     sent = true;
   }
   return sent;
+}
+
+void HostReduction::send_bucket(PendingMessages& messages, Transfer& transfer, Range bucket) {
+  for (std::size_t i = 0; i < plan_.outputs.size(); ++i) {
+    const auto& output = plan_.outputs[i];
+    std::vector<const float*> partial_sums;
+    for (auto number = output.begin; number < output.end; ++number)
+      partial_sums.push_back(group_partial_sums_[number] + bucket.begin);
+    // In the place of the first of them, of which no other rank reads this part.
+    float* const sum = group_partial_sums_[output.begin] + bucket.begin;
+    format_.add(std::move(partial_sums), output.merges, sum, bucket);
+    const void* message = sum;
+    if (format_.encodes()) {
+      const auto& shard = shape_.shards[transfer.owner];
+      const auto offset = static_cast<std::int64_t>(i) * shard.size() + bucket.begin - shard.begin;
+      auto* const encoded = transfer.messages.data() + sizeof(float) * static_cast<std::size_t>(offset);
+      format_.encode(sum, bucket, encoded);
+      message = encoded;
+    }
+    messages.send(transfer.owner, message, format_.message_bytes(bucket),
+                  first_tag + static_cast<int>(transfer.next * plan_.outputs.size() + i));
+  }
 }
 
 bool HostReduction::add_ready(std::int64_t ready) {
@@ -286,22 +228,28 @@ bool HostReduction::add_ready(std::int64_t ready) {
   for (std::size_t index = 0; index < done_.size(); ++index) {
     const auto bucket = bucket_of(rank_, static_cast<std::int64_t>(index));
     if (bucket.begin < ready) break;
-    if (done_[index] || arrived_[index] < remote_pieces_) continue;
-    const auto offset = bucket.begin - shards_[rank_].begin;
-    std::vector<const float*> parts;
-    for (const float* piece : pieces_) parts.push_back(piece + offset);
-    for (const auto& source : sources_) {
-      for (auto piece = source.first; rounding_.end > 0 && piece < source.first + source.count; ++piece) {
-        auto* const values = const_cast<float*>(parts[piece]);
-        decode(message_of(values), bucket, values);
-      }
-    }
-    const bool large = 4 * shards_[rank_].size() > cached_bytes;
-    add(parts, merges_, sum_ + offset, bucket, large ? Stores::past_caches : Stores::cached);
+    assert(arrived_[index] <= plan_.received_count && "each message arrives once");
+    if (done_[index] || arrived_[index] < plan_.received_count) continue;
+    add_bucket(bucket);
     done_[index] = added = true;
     ++added_;
   }
   return added;
+}
+
+void HostReduction::add_bucket(Range bucket) {
+  const auto& shard = shape_.shards[rank_];
+  const auto offset = bucket.begin - shard.begin;
+  std::vector<const float*> terms;
+  for (std::size_t i = 0; i < terms_.size(); ++i) {
+    terms.push_back(terms_[i] + offset);
+    if (plan_.terms[i] != HostReductionPlan::received || !format_.encodes()) continue;
+    auto* const values = const_cast<float*>(terms.back());
+    format_.decode(message_of(values), bucket, values);
+  }
+  const bool large = 4 * shard.size() > cached_bytes;
+  format_.add(std::move(terms), plan_.merges, sum_ + offset, bucket,
+              large ? Stores::past_caches : Stores::cached);
 }
 
 void HostReduction::reduce() {
@@ -309,22 +257,22 @@ void HostReduction::reduce() {
   post_receives(messages);
   Patience patience(host_.transport());
   const auto arrived = [this](std::int64_t index) { ++arrived_[index]; };
-  auto ready = elements_;
+  auto ready = shape_.elements;
   std::optional<Clock::time_point> idle_since;
-  const bool beside =
-      host_.groups().size() > 1;  // in a thread of its own: it is not the main thread that waits
+  const bool overlapped = has_other_groups();  // in a thread of its own: it is not the main thread that waits
   for (;;) {
     const auto before = std::exchange(ready, final_from_in_group());
+    assert(ready <= before && "what is final stays final");
     bool progress = ready < before;
     progress |= send_ready(messages, ready);
     progress |= messages.poll(arrived);
     progress |= add_ready(ready);
     if (progress && idle_since) host_.transport().note_waited(Clock::now() - *std::exchange(idle_since, {}));
     if (abandoned_ || (added_ == std::ssize(done_) && messages.empty() && ready == 0)) return;
-    if (!progress && !beside && !idle_since) idle_since = Clock::now();
+    if (!progress && !overlapped && !idle_since) idle_since = Clock::now();
     if (progress) {
       patience.restart();
-    } else if (beside && !hurry_) {
+    } else if (overlapped && !main_thread_waits_) {
       patience.sleep([&] { return awaited(messages); });
     } else {
       patience.pause([&] { return awaited(messages); });

@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -67,7 +68,11 @@ void MpiTransport::post(std::span<const Outgoing> outgoing, std::span<const Inco
   request_peers_.clear();
   const auto in_parts = [&](auto messages, auto&& start) {
     std::size_t longest = 0;
-    for (const auto& message : messages) longest = std::max(longest, message.bytes);
+    for (const auto& message : messages) {
+      assert(message.peer >= 0 && message.peer < world_size_ && message.peer != rank_);
+      assert(message.data != nullptr || message.bytes == 0);
+      longest = std::max(longest, message.bytes);
+    }
     for (std::size_t offset = 0; offset < longest; offset += part_bytes) {
       for (const auto& message : messages) {
         if (offset >= message.bytes) continue;
@@ -141,6 +146,7 @@ void MpiTransport::fail_exchange(int mpi_error, const std::vector<int>& culprits
 }
 
 bool MpiTransport::same_host(int rank, int other) const {
+  assert(std::max(rank, other) < std::ssize(peers_));
   const auto &a = peers_[rank], &b = peers_[other];
   return std::strcmp(a.boot_id, b.boot_id) == 0 && std::strcmp(a.host, b.host) == 0 &&
          a.pid_namespace == b.pid_namespace;
@@ -212,9 +218,9 @@ std::string MpiTransport::describe_ranks(std::vector<int> ranks) const {
   return text;
 }
 
-void MpiTransport::add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
-                            std::int64_t count, GradientFormat format) {
-  lockstep::add_tree(pieces, merges, sum, count, format);
+void MpiTransport::add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges,
+                            float* sum, std::int64_t count, GradientFormat format) {
+  lockstep::add_tree(partial_sums, merges, sum, count, format);
 }
 
 void* MpiTransport::scratch(std::size_t bytes) {

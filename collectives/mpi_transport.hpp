@@ -16,43 +16,43 @@
 namespace lockstep {
 
 /// The memory is host memory. Every wait is bounded: a peer on this host that ends is noticed within about 50
-/// ms, and any other peer that does not answer, when the deadline of the call has passed. Use from one thread
-/// at a time.
+/// ms, any other peer that does not answer when the deadline of the call has passed. Use from one thread at a
+/// time.
 class MpiTransport final : public Transport {
  public:
-  /// Collective over `communicator`, of which it makes a copy of its own and whose error handler it sets to
-  /// MPI_ERRORS_RETURN; learns which process each rank is. `deadline` bounds every exchange, this one
-  /// included. Throws CollectiveError.
+  /// Collective over `communicator`, which it duplicates and whose error handler it sets to
+  /// MPI_ERRORS_RETURN; the ranks tell one another which process they are. `deadline` bounds every exchange,
+  /// this one included. Throws CollectiveError.
   MpiTransport(MPI_Comm communicator, std::chrono::milliseconds deadline);
   ~MpiTransport() override;
 
   int rank() const override { return rank_; }
   int world_size() const override { return world_size_; }
   void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override;
-  void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+  void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
                 std::int64_t count, GradientFormat format) override;
   void* scratch(std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
   void check_peers() override;
   std::string name() const override { return "mpi"; }
 
-  /// Returns when `done()` does; for what other processes change without a message, such as shared memory.
-  /// `awaited` tells the ranks that are waited for. Watched and bounded like an exchange. Throws
+  /// Polls `done()` until it is true: for what other processes change in shared memory. `awaited` returns the
+  /// ranks that are waited for. Bounded, and watched for peers that end, like an exchange. Throws
   /// CollectiveError.
   void wait_until(const std::function<bool()>& done, const std::function<std::vector<int>()>& awaited);
 
-  /// `listener` is told for which ranks this one waits, now and then while a wait is long (50 ms and more),
-  /// and with none when it is over; from the thread that waits.
+  /// During a long wait, `listener` is called about every 50 ms with the ranks that are waited for, and when
+  /// it is over with none; on the thread that waits.
   void tell_of_waiting(std::function<void(std::span<const int> ranks)> listener) {
     on_waiting_ = std::move(listener);
   }
 
-  /// Tells that listener, for waits in which this transport has no part.
+  /// Calls that listener, for waits outside this transport.
   void say_waiting_for(std::span<const int> ranks) {
     if (on_waiting_) on_waiting_(ranks);
   }
 
-  /// Adds to time_waited() what the main thread has waited without calling exchange().
+  /// Adds to time_waited() what the main thread has waited outside exchange().
   void note_waited(Clock::duration time) { time_waited_ += time; }
 
   /// True when both ranks run on one host, under one kernel, and see one another's processes.
@@ -62,8 +62,8 @@ class MpiTransport final : public Transport {
 
   /// Bounds every exchange from now on.
   void set_deadline(std::chrono::milliseconds deadline) { deadline_ = deadline; }
-  /// True when all ranks have called this within `patience`: then MPI_Finalize() will not wait for anybody.
-  /// Collective in intent, but it returns false, and loses the transport, where ranks do not come.
+  /// Like a barrier, but returns false if a rank does not arrive within `patience`; the transport is then
+  /// unusable. After true, MPI_Finalize() does not wait for anybody.
   bool all_leave_within(std::chrono::milliseconds patience);
 
   /// "rank 3 on node-3 (process 4711)".

@@ -1,4 +1,4 @@
-// The sum of all ranks' gradients along the fixed tree, between GPUs, beside the backward pass.
+// The sum of all ranks' gradients along the fixed tree, between GPUs, while they compute.
 #pragma once
 
 #include <cstdint>
@@ -7,65 +7,67 @@
 
 #include "collectives/gradient_format.hpp"
 #include "collectives/nccl_transport.hpp"
+#include "collectives/reduction.hpp"
 #include "collectives/tree.hpp"
 
 namespace lockstep {
 
-/// A reduce-scatter whose first part goes on while the GPU still computes. The same bits come out for any
-/// world size.
+/// A reduce-scatter that begins while the GPU still computes. The same bits come out for any world size.
 ///
-/// The flat buffer is cut into stretches, from its end, where backward begins. All ranks take part in the sum
-/// of every stretch, each adding an even part of it: were only its owners to, they alone would receive, while
-/// the others' links stand idle. When all stretches are added, what does not lie with its owner goes there.
-/// NCCL carries out groups of messages in the order in which they are given, which is the same on all ranks.
-class NcclReduction {
+/// The flat buffer is cut into buckets, from its end, where backward begins. Every rank adds an equal part of
+/// every bucket. If only the owners of a bucket's elements added it, they alone would receive, and the links
+/// of all other ranks would be idle. At the end, parts of the sum that do not lie with their owner are sent
+/// there. NCCL carries out groups of messages in the order in which they are given, which is the same on all
+/// ranks.
+class NcclReduction final : public Reduction {
  public:
-  /// The same arguments on all ranks but `sum`. `leaves`: micro-batches of a step. `shards`: for every rank
-  /// the elements of the flat buffer that it receives, the same on all ranks; may be empty. `elements`: of
-  /// the flat buffer. `sum`: device memory, float32 [this rank's shard]. `rounding`: which elements are
-  /// rounded to 16 bits at every node of the tree, and travel as such; the pieces must be so rounded already.
-  /// `shortest`: elements of a stretch at least. One at a time over a transport. Not collective. Throws Error
-  /// (out of memory).
-  NcclReduction(NcclTransport& transport, std::int64_t leaves, std::vector<Range> shards,
-                std::int64_t elements, float* sum, Rounding rounding = {},
-                std::int64_t shortest = std::int64_t{1} << 18);
+  /// `smallest_bucket`: elements. One at a time over a transport. Not collective. Throws Error (out of
+  /// memory).
+  NcclReduction(NcclTransport& transport, ReductionShape shape,
+                std::int64_t smallest_bucket = std::int64_t{1} << 18);
 
   /// Collective, before the first send(): NCCL connects two ranks at their first message, which takes memory
   /// and might wait for messages that are under way. Throws CollectiveError.
   void connect();
-  /// The legacy default stream has been given all that computes elements [from, elements) of this rank's
-  /// pieces; `from` only falls until send(). Not collective; any thread may call it.
-  void publish(std::int64_t from);
-  /// Collective: publishes the rest, and gives the GPU the whole sum. `pieces`: device memory, float32
-  /// [elements] for each node of cover(leaves, this rank's range), in that order; they must not change before
-  /// finish(). Throws CollectiveError, and Error (bug) when the number of pieces is not the tree's.
-  void send(std::span<float* const> pieces);
-  /// Collective: returns when `sum` is complete. Throws CollectiveError.
-  void finish();
+  void start(float* sum) override;
+  void publish(std::int64_t from) override;
+  /// Gives the GPU the whole sum, and returns when it has been given.
+  void send(std::span<float* const> partial_sums) override;
+  void finish() override;
 
  private:
-  struct Stretch {
+  struct Bucket {
     Range range;
     GradientFormat format;
     std::int64_t outbox;  ///< where this rank's part of it begins there
   };
 
-  void cut(Range range, GradientFormat format, std::int64_t shortest);
-  void sum_part(const Stretch& stretch, std::span<float* const> pieces);
-  void hand_out();
-  Range part_of(const Stretch& stretch, int rank) const;
+  enum class State { idle, started, sent };
+
+  void cut(Range range, GradientFormat format, std::int64_t smallest_bucket);
+  void reserve_memory();
+  void sum_part(const Bucket& bucket, std::span<float* const> own_partial_sums);
+  std::vector<const std::byte*> encoded_if_narrow(const Bucket& bucket, std::span<float* const> partial_sums);
+  std::vector<const std::byte*> exchange_parts(const Bucket& bucket, std::span<const std::byte* const> own);
+  void add_part(const Bucket& bucket, std::span<const std::byte* const> partial_sums);
+  void send_to_owners();
+  Range part_of(const Bucket& bucket, int rank) const;
 
   NcclTransport& transport_;
   const int rank_, world_size_;
-  std::vector<Range> shards_;
-  float* sum_;
-  std::vector<int> piece_ranks_;  ///< who holds each left-over node, from left to right over the tree
-  std::int64_t own_pieces_ = 0;
+  const ReductionShape shape_;
+  std::vector<int> partial_sum_ranks_;  ///< who holds each left-over node, from left to right over the tree
+  std::int64_t own_partial_sums_ = 0;
   std::vector<Merge> merges_;
-  std::vector<Stretch> stretches_;
-  std::size_t computed_ = 0;  ///< stretches of this step
+  std::vector<Bucket> buckets_;
   std::byte *received_ = nullptr, *encoded_ = nullptr;
   float* outbox_ = nullptr;  ///< this rank's parts of the sum, but for its own shard
+
+  // The step under way.
+  State state_ = State::idle;
+  float* sum_ = nullptr;
+  std::int64_t published_from_ = 0;
+  std::size_t computed_ = 0;  ///< buckets of which all kernels have been launched
 };
 
 }  // namespace lockstep

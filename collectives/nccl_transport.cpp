@@ -5,12 +5,14 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cassert>
 #include <exception>
 #include <future>
 #include <thread>
 #include <utility>
 
 #include "collectives/broadcast.hpp"
+#include "collectives/nccl_reduction.hpp"
 #include "collectives/pending_messages.hpp"
 #include "collectives/tree_sum_kernel.hpp"
 #include "common/log.hpp"
@@ -27,7 +29,7 @@ constexpr auto peer_end_patience = std::chrono::milliseconds(200);  // some chec
 
 NcclTransport::NcclTransport(MpiTransport& host, int device, std::chrono::milliseconds deadline)
     : GpuTransport(host, device), deadline_(deadline) {
-  check_cuda(cudaStreamCreateWithFlags(&beside_, cudaStreamNonBlocking), "make a stream");
+  check_cuda(cudaStreamCreateWithFlags(&comm_stream_, cudaStreamNonBlocking), "make a stream");
   await_all_ranks("the connection over NCCL");
   ncclUniqueId id{};
   if (rank() == 0) check_nccl(ncclGetUniqueId(&id));
@@ -46,9 +48,9 @@ NcclTransport::~NcclTransport() {
     check_nccl(ncclCommFinalize(communicator_));
     wait(no_stream);
     check_nccl(ncclCommDestroy(communicator_));
-    check_cuda(cudaFree(beside_memory_.data), "free memory");
+    check_cuda(cudaFree(async_memory_.data), "free memory");
     for (const auto mark : marks_) check_cuda(cudaEventDestroy(mark), "end an event");
-    check_cuda(cudaStreamDestroy(beside_), "end a stream");
+    check_cuda(cudaStreamDestroy(comm_stream_), "end a stream");
     release();
   } catch (const Error& error) {
     log_warning(error.what());
@@ -75,6 +77,8 @@ bool NcclTransport::start_exchange(std::span<const Outgoing> outgoing, std::span
   awaited_.clear();
   for (const auto& message : incoming) awaited_.push_back(message.peer);
   for (const auto& message : outgoing) awaited_.push_back(message.peer);
+  assert(std::ranges::all_of(awaited_,
+                             [&](int peer) { return peer >= 0 && peer < world_size() && peer != rank(); }));
   if (awaited_.empty()) return false;
   check_nccl(ncclGroupStart());
   auto result = ncclSuccess;
@@ -101,22 +105,23 @@ void NcclTransport::mark_computed(std::size_t mark) {
 }
 
 void NcclTransport::follow(std::size_t mark) {
-  check_cuda(cudaStreamWaitEvent(beside_, marks_[mark], 0), "wait for what is computed");
+  assert(mark < marks_.size() && "mark_computed() comes first");
+  check_cuda(cudaStreamWaitEvent(comm_stream_, marks_[mark], 0), "wait for what is computed");
 }
 
-void NcclTransport::exchange_beside(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
-  if (!start_exchange(outgoing, incoming, beside_)) return;
+void NcclTransport::exchange_async(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
+  if (!start_exchange(outgoing, incoming, comm_stream_)) return;
   wait(no_stream);  // until NCCL has given it to the GPU: it takes no other call before
 }
 
-void NcclTransport::encode_beside(const float* values, std::uint16_t* codes, GradientFormat format,
-                                  std::int64_t count) {
-  if (count > 0) check_cuda(launch_encode(values, codes, format, count, beside_), "encode gradients");
+void NcclTransport::encode_async(const float* values, std::uint16_t* codes, GradientFormat format,
+                                 std::int64_t count) {
+  if (count > 0) check_cuda(launch_encode(values, codes, format, count, comm_stream_), "encode gradients");
 }
 
-void NcclTransport::finish_beside() {
+void NcclTransport::finish_async() {
   await_all_ranks("the exchange over NCCL");
-  wait_for_peers(beside_);
+  wait_for_peers(comm_stream_);
 }
 
 void NcclTransport::wait_for_peers(CUstream_st* stream) {
@@ -202,12 +207,13 @@ void NcclTransport::abort() {
   done.wait_for(std::min<std::chrono::milliseconds>(deadline_, abort_patience));
 }
 
-void NcclTransport::add_tree_beside(std::span<const void* const> pieces, std::span<const Merge> merges,
-                                    float* sum, std::int64_t count, GradientFormat format) {
-  start_tree_sum(pieces, format, merges, sum, count, format, beside_);
+void NcclTransport::add_tree_async(std::span<const void* const> partial_sums, std::span<const Merge> merges,
+                                   float* sum, std::int64_t count, GradientFormat format) {
+  start_tree_sum(partial_sums, format, merges, sum, count, format, comm_stream_);
 }
 
 bool NcclTransport::gather_in_place(void* buffer, std::span<const Range> byte_ranges) {
+  assert(std::ssize(byte_ranges) == world_size());
   await_all_ranks("the gathering over NCCL");
   if (awaited_.empty()) return true;
   auto* const bytes = static_cast<std::byte*>(buffer) + byte_ranges[0].begin;
@@ -236,6 +242,13 @@ bool NcclTransport::gather_in_place(void* buffer, std::span<const Range> byte_ra
   return true;
 }
 
-void* NcclTransport::memory_beside(std::size_t bytes) { return at_least(bytes, beside_memory_); }
+std::unique_ptr<Reduction> NcclTransport::make_reduction(ReductionShape shape) {
+  auto reduction = std::make_unique<NcclReduction>(*this, std::move(shape));
+  barrier(host_);  // a rank without memory for it has left: here it is missed at once
+  reduction->connect();
+  return reduction;
+}
+
+void* NcclTransport::async_memory(std::size_t bytes) { return at_least(bytes, async_memory_); }
 
 }  // namespace lockstep

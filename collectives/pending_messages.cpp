@@ -3,7 +3,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
+#include <limits>
 #include <thread>
 
 namespace lockstep {
@@ -58,11 +60,13 @@ bool Patience::look_after_peers(const std::function<std::vector<int>()>& awaited
 }
 
 void PendingMessages::add(int mpi_error, const Message& message) {
+  assert(message.peer >= 0 && message.peer < transport_.world_size() && message.peer != transport_.rank());
   messages_.push_back(message);
   if (mpi_error != MPI_SUCCESS) transport_.fail_exchange(mpi_error, {message.peer});
 }
 
 void PendingMessages::send(int peer, const void* data, std::size_t bytes, int tag) {
+  assert(tag >= 2 && bytes <= std::numeric_limits<int>::max());
   transport_.note_sent(1, static_cast<std::int64_t>(bytes));
   const int error = MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, peer, tag, transport_.communicator_,
                               &requests_.emplace_back(MPI_REQUEST_NULL));
@@ -70,6 +74,7 @@ void PendingMessages::send(int peer, const void* data, std::size_t bytes, int ta
 }
 
 void PendingMessages::receive(int peer, void* data, std::size_t bytes, int tag, std::int64_t label) {
+  assert(tag >= 2 && label >= 0 && bytes <= std::numeric_limits<int>::max());
   const int error = MPI_Irecv(data, static_cast<int>(bytes), MPI_BYTE, peer, tag, transport_.communicator_,
                               &requests_.emplace_back(MPI_REQUEST_NULL));
   add(error, {peer, label});

@@ -1,4 +1,4 @@
-// Messages of which each is dealt with as it arrives, and patience that ends.
+// Messages that are handled as they arrive, and waits that end at a deadline.
 #pragma once
 
 #include <chrono>
@@ -10,8 +10,8 @@
 
 namespace lockstep {
 
-/// One wait for other ranks: gives the core away, looks now and then whether they still live, and throws when
-/// the transport's deadline has passed.
+/// One wait for other ranks: yields the core, checks now and then that the other ranks still live, and throws
+/// when the transport's deadline has passed.
 class Patience {
  public:
   static constexpr auto peer_check_interval = std::chrono::milliseconds(50);
@@ -23,10 +23,10 @@ class Patience {
 
   /// There was progress: the deadline counts from now.
   void restart();
-  /// After a look in vain; `awaited` tells for whom, in an error. True when this gave the core away, and not
-  /// just spun. Throws CollectiveError.
+  /// Call after polling without success. It spins at first, and yields the core later; returns true if it
+  /// yielded. `awaited` returns the ranks that are waited for. Throws CollectiveError.
   bool pause(const std::function<std::vector<int>()>& awaited);
-  /// The same, but sleeps, for a thread beside one that computes on this core.
+  /// The same, but sleeps: for a thread that shares its core with one that computes.
   void sleep(const std::function<std::vector<int>()>& awaited);
 
  private:
@@ -39,21 +39,21 @@ class Patience {
   bool told_ = false;
 };
 
-/// Sends and receives under way over a transport. Messages between two ranks are told apart by their tag, 2
-/// and above, not by their order. Every one must be done before this is destroyed, or the transport has
+/// Sends and receives in flight over a transport. Messages between two ranks are told apart by their tag, 2
+/// and above, not by their order. All must have completed before this is destroyed, unless the transport has
 /// failed.
 class PendingMessages {
  public:
   explicit PendingMessages(MpiTransport& transport) : transport_(transport) {}
 
   void send(int peer, const void* data, std::size_t bytes, int tag);
-  /// `label` is what poll() tells of its arrival.
+  /// poll() reports its completion by `label`, 0 or more.
   void receive(int peer, void* data, std::size_t bytes, int tag, std::int64_t label);
-  /// Calls `arrived(label)` for every receive that has completed since; true when any message has. Throws
-  /// CollectiveError.
+  /// Calls `arrived(label)` for every receive that has completed since the last call. Returns true if any
+  /// message has completed. Throws CollectiveError.
   bool poll(const std::function<void(std::int64_t label)>& arrived);
   bool empty() const { return requests_.empty(); }
-  /// The peers of what is still under way.
+  /// The peers of the messages in flight.
   std::vector<int> peers() const;
 
  private:

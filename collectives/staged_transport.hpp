@@ -9,16 +9,16 @@
 
 namespace lockstep {
 
-/// The memory is device memory of one GPU, which other ranks may use too: for tests with several ranks on a
-/// machine with one card, which NCCL refuses. What is sent is copied to host memory first, what is received
-/// from there; nothing goes on beside the computing. Waits, deadlines and counts of what is sent are the
-/// host transport's.
+/// The memory is device memory of one GPU, which ranks may share: for tests with several ranks on a machine
+/// with one card, which NCCL refuses. Messages are copied to host memory before they are sent and from it
+/// after they are received; nothing overlaps with computing. Waits, deadlines and counts of messages are
+/// those of the host transport.
 class StagedTransport final : public GpuTransport {
  public:
   /// `host` must outlive this transport. `device` is this rank's GPU; it becomes the thread's current one.
   /// Not collective. Throws Error with ExitCode::config when the GPU cannot be used.
   StagedTransport(MpiTransport& host, int device) : GpuTransport(host, device) {}
-  /// After a failure, or while an exception passes, it leaves the memory to the end of the process.
+  /// After a failure, or during stack unwinding, it frees nothing.
   ~StagedTransport() override;
 
   void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override;

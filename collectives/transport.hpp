@@ -1,9 +1,11 @@
-// The one virtual interface of the project: how bytes move between ranks, and where sums are computed.
+// The first virtual interface of the project (the second is Reduction): how bytes move between ranks, and
+// where sums are computed.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -13,6 +15,9 @@
 #include "common/error.hpp"
 
 namespace lockstep {
+
+class Reduction;
+struct ReductionShape;
 
 /// A peer died, stopped answering or reported an error while this rank waited for it.
 class CollectiveError : public Error {
@@ -36,10 +41,10 @@ struct Incoming {
   std::size_t bytes;
 };
 
-/// Moves bytes between the ranks of one job and adds in the memory that the bytes live in (host memory for
-/// MPI, device memory for NCCL). It knows nothing of gradients. No function of it adds in an order of its
-/// own. After a CollectiveError the transport is lost: messages may still be under way into the buffers, and
-/// MPI_Finalize can wait for ever for the peer. Leave the process by _exit().
+/// Moves bytes between the ranks of one job, and adds in the memory where the bytes are (host memory for MPI,
+/// device memory for NCCL). It knows nothing of gradients, and never chooses an order of addition. After a
+/// CollectiveError the transport is unusable: messages may still be in flight into the buffers, and
+/// MPI_Finalize could wait for the peer forever. Leave the process by _exit().
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -56,43 +61,46 @@ class Transport {
   /// passes.
   virtual void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) = 0;
 
-  /// sum[i] = what `merges` (as merge_schedule() orders them) make of pieces[0][i], pieces[1][i], ...; arrays
-  /// of `count` float32, of whose values the pieces' are of `format` already, and every sum is rounded to it.
-  /// Reads every piece once and writes `sum`, which may be one of the pieces; the others are not changed. Not
-  /// collective.
-  virtual void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+  /// sum[i] = what `merges` (as merge_schedule() orders them) make of partial_sums[0][i], partial_sums[1][i],
+  /// ...; arrays of `count` float32, of whose values the partial sums' are of `format` already, and every sum
+  /// is rounded to it. Reads every partial sum once and writes `sum`, which may be one of the partial sums;
+  /// the others are not changed. Not collective.
+  virtual void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
                         std::int64_t count, GradientFormat format) = 0;
 
-  /// Returns when the device has done all that this rank has given it to compute: what comes then is waiting
-  /// for other ranks. Not collective.
+  /// Waits until the device has finished what this rank has given it to compute, so that what follows counts
+  /// as waiting for other ranks. Not collective.
   virtual void finish_computing() {}
 
-  /// Collective: all_gather() in the transport's own way; false when it has none, and messages must do.
+  /// Collective: all_gather() in the transport's own way. Returns false if it has none; then messages are
+  /// sent.
   virtual bool gather_in_place([[maybe_unused]] void* buffer,
                                [[maybe_unused]] std::span<const Range> byte_ranges) {
     return false;
   }
 
-  /// Scratch memory that exchange() and add_tree() accept, at least `bytes` long; the same block grows from
-  /// call to call, so what an earlier call returned is no longer valid.
+  /// Collective: the reduction of gradients in this transport's memory, over it; see reduction.hpp.
+  virtual std::unique_ptr<Reduction> make_reduction(ReductionShape shape);
+
+  /// Scratch memory that exchange() and add_tree() accept, at least `bytes` long. There is one block, which
+  /// grows from call to call: what an earlier call returned is no longer valid.
   virtual void* scratch(std::size_t bytes) = 0;
 
-  /// Copies `bytes` bytes; either side may be host memory or memory of the transport. Done when it returns.
-  /// Not collective.
+  /// Copies `bytes` bytes; either side may be host memory or memory of the transport. Complete when it
+  /// returns. Not collective.
   virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
 
-  /// Throws CollectiveError when a peer is already known to be gone, and returns at once otherwise. Not
-  /// collective.
+  /// Throws CollectiveError if a peer is known to be gone. Never waits. Not collective.
   virtual void check_peers() = 0;
 
   /// For messages: "mpi", "nccl", "staged".
   virtual std::string name() const = 0;
 
-  /// How long this rank has stood still in exchanges since the transport was made: for peers that were not
-  /// there yet, and for bytes on their way.
+  /// How long this rank has been blocked in exchanges since the transport was made: by peers that were late,
+  /// and by bytes in flight.
   Clock::duration time_waited() const { return time_waited_; }
 
-  /// What this rank has sent since the transport was made, not counting what shared memory saved.
+  /// What this rank has sent since the transport was made; what went through shared memory is not counted.
   struct Sent {
     std::int64_t messages = 0, bytes = 0;
     void add(const Sent& from, const Sent& to) {  // what was sent between two moments
@@ -103,7 +111,7 @@ class Transport {
   const Sent& sent() const { return sent_; }
 
  protected:
-  /// Of so many messages, none of them empty, each has `bytes`.
+  /// Counts so many messages of `bytes` each, none of them empty.
   void note_sent(std::int64_t messages, std::int64_t bytes) {
     sent_.messages += messages;
     sent_.bytes += messages * bytes;

@@ -1,12 +1,15 @@
+// tests/performance/any_order_tree.cpp replaces this file at link time.
 #include "collectives/tree.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 #include "common/error.hpp"
 
 namespace lockstep {
 
 Range rank_range(std::int64_t count, int rank, int world_size) {
+  assert(count >= 0 && rank >= 0 && rank < world_size);
   return {count * rank / world_size, count * (rank + 1) / world_size};
 }
 
@@ -19,6 +22,7 @@ TreeNode TreeWalk::promoted(TreeNode node) const {
 }
 
 std::vector<Merge> TreeWalk::push(TreeNode node, std::int32_t slot) {
+  assert(node.level >= 0 && node.index >= 0 && (node.index << node.level) < leaves_);
   std::vector<Merge> merges;
   node = promoted(node);
   while (!held_.empty() && node.index % 2 == 1 && held_.back().node.level == node.level &&
@@ -33,6 +37,7 @@ std::vector<Merge> TreeWalk::push(TreeNode node, std::int32_t slot) {
 }
 
 LeafWalk::Step LeafWalk::push(std::int64_t leaf) {
+  assert(leaf >= 0);
   const auto slot = static_cast<std::int32_t>(std::ranges::find(used_, false) - used_.begin());
   Step step{slot, false, walk_.push({0, leaf}, slot)};
   if (step.merges.empty()) {
@@ -64,30 +69,31 @@ std::vector<TreeNode> cover(std::int64_t leaves, Range range) {
 std::vector<Merge> merge_schedule(std::int64_t leaves, int world_size) {
   TreeWalk walk(leaves);
   std::vector<Merge> schedule;
-  std::int32_t piece = 0;
+  std::int32_t partial_sum = 0;
   for (int rank = 0; rank < world_size; ++rank) {
     for (const auto& node : cover(leaves, rank_range(leaves, rank, world_size))) {
-      for (const auto& merge : walk.push(node, piece)) schedule.push_back(merge);
-      ++piece;
+      for (const auto& merge : walk.push(node, partial_sum)) schedule.push_back(merge);
+      ++partial_sum;
     }
   }
   return schedule;
 }
 
-std::vector<std::int32_t> additions_after(std::int64_t pieces, std::span<const Merge> merges) {
-  std::vector<std::int32_t> additions(pieces), stack;
+std::vector<std::int32_t> additions_after(std::int64_t partial_sums, std::span<const Merge> merges) {
+  std::vector<std::int32_t> additions(partial_sums), stack;
   auto merge = merges.begin();
-  for (std::int32_t piece = 0; piece < pieces; ++piece) {
-    stack.push_back(piece);
+  for (std::int32_t partial_sum = 0; partial_sum < partial_sums; ++partial_sum) {
+    stack.push_back(partial_sum);
     while (merge != merges.end() && stack.size() > 1 && *merge == Merge{stack.end()[-2], stack.back()}) {
-      ++additions[piece];
+      ++additions[partial_sum];
       ++merge;
       stack.pop_back();
     }
   }
   if (stack.size() == 1 && merge == merges.end()) return additions;
   throw Error(ExitCode::bug,
-              std::to_string(merges.size()) + " additions do not add " + std::to_string(pieces) + " pieces",
+              std::to_string(merges.size()) + " additions do not add " + std::to_string(partial_sums) +
+                  " partial sums",
               "they are not in the order of the tree");
 }
 

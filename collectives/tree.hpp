@@ -17,10 +17,21 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
-/// What `a` and `b` both have; empty where that is nothing.
+/// The intersection of `a` and `b`; empty if there is none.
 inline Range common_part(Range a, Range b) {
   const auto begin = std::max(a.begin, b.begin);
   return {begin, std::max(begin, std::min(a.end, b.end))};
+}
+
+/// True when the ranges follow one another within [0, end): they may be empty and leave gaps, but not
+/// overlap.
+inline bool in_order(std::span<const Range> ranges, std::int64_t end) {
+  std::int64_t last = 0;
+  for (const auto& range : ranges) {
+    if (range.begin < last || range.end < range.begin) return false;
+    last = range.end;
+  }
+  return last <= end;
 }
 
 /// The part of [0, count) that `rank` of `world_size` owns: contiguous, in rank order, sizes differ by at
@@ -36,16 +47,16 @@ struct TreeNode {
   bool operator==(const TreeNode&) const = default;
 };
 
-/// One addition: piece `left` becomes piece `left` + piece `right`; `right` is then free.
+/// One addition: partial sum `left` becomes partial sum `left` + partial sum `right`; `right` is then free.
 struct Merge {
   std::int32_t left;
   std::int32_t right;
   bool operator==(const Merge&) const = default;
 };
 
-/// Walks the tree from left to right as a streaming binary counter: give it neighbouring nodes in order and
-/// it says which additions have become possible. Works for the leaves of one rank and for the left-over nodes
-/// of all ranks alike.
+/// Walks the tree from left to right as a streaming binary counter: it is given neighbouring nodes in order,
+/// and returns which additions have become possible. The nodes may be the leaves of one rank, or the
+/// left-over nodes of all ranks.
 class TreeWalk {
  public:
   /// `leaves` >= 1.
@@ -93,14 +104,14 @@ class LeafWalk {
   std::vector<bool> used_;
 };
 
-/// What a rank's walk over all leaves of `range` comes to.
+/// The walk after all leaves of `range`.
 LeafWalk walk_over(std::int64_t leaves, Range range);
 
 /// The nodes that remain when one rank has added all it can of its `range`, from left to right.
 std::vector<TreeNode> cover(std::int64_t leaves, Range range);
 
 /// The rank that holds each left-over node of all ranks, from left to right over the tree.
-inline std::vector<int> ranks_of_pieces(std::int64_t leaves, int world_size) {
+inline std::vector<int> ranks_of_partial_sums(std::int64_t leaves, int world_size) {
   std::vector<int> ranks;
   for (int rank = 0; rank < world_size; ++rank)
     ranks.insert(ranks.end(), cover(leaves, rank_range(leaves, rank, world_size)).size(), rank);
@@ -108,12 +119,12 @@ inline std::vector<int> ranks_of_pieces(std::int64_t leaves, int world_size) {
 }
 
 /// The additions that turn all ranks' left-over nodes, numbered from left to right over the ranks in order,
-/// into the root, which ends in piece 0.
+/// into the root, which ends in partial sum 0.
 std::vector<Merge> merge_schedule(std::int64_t leaves, int world_size);
 
-/// The same additions as a stack machine carries them out that pushes the pieces 0, 1, ... in order: how many
-/// times its two topmost become their sum after each push. Throws Error (bug) when `merges` do not add all
-/// `pieces`, neighbours first to their left.
-std::vector<std::int32_t> additions_after(std::int64_t pieces, std::span<const Merge> merges);
+/// The same additions as a stack machine carries them out that pushes the partial sums 0, 1, ... in order:
+/// how many times its two topmost become their sum after each push. Throws Error (bug) when `merges` do not
+/// add all `partial_sums`, neighbours first to their left.
+std::vector<std::int32_t> additions_after(std::int64_t partial_sums, std::span<const Merge> merges);
 
 }  // namespace lockstep

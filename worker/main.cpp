@@ -20,6 +20,7 @@
 #include "common/printable.hpp"
 #include "configs/text.hpp"
 #include "worker/check/check.hpp"
+#include "worker/controller/controller.hpp"
 #include "worker/data/pack.hpp"
 #include "worker/ranks/agreement.hpp"
 #include "worker/ranks/gpu_choice.hpp"
@@ -57,25 +58,26 @@ int run(MpiTransport& host, const Request& request, Controller& controller) {
   host.tell_of_waiting(stamp_awaited);
   host.set_deadline(std::chrono::seconds(plan.config.reliability.collective_timeout_seconds));
   if (plan.task == Task::nothing) {
-    controller.show_finished();
+    controller.report().show_finished();
     return 0;
   }
   const auto aside = share_set_aside(host, plan.output);
-  const auto compute = choose_compute(host, plan.config, aside);
-  controller.note_places(gather_places(host, compute));
+  auto compute = choose_compute(host, plan.config, aside);
+  controller.report().note_places(gather_places(host, compute));
   HostMemory memory(host, plan.config.distributed.shared_memory);
   if (host.rank() == memory.group().first && !memory.why_not().empty())
     log_warning("gradients go through MPI on " + host_name() + " too, which is slower (" + memory.why_not() +
                 ")");
+  Job job{host, memory, std::move(compute)};
   try {
     leave_if_asked(host);
-    if (plan.task == Task::train) return train(memory, compute, controller, plan);
-    if (plan.task == Task::verify) return verify_run(memory, compute, controller, plan, request);
-    evaluate_run(memory, compute, controller, plan);
+    if (plan.task == Task::train) return train_run(job, controller.report(), plan);
+    if (plan.task == Task::verify) return verify_run(job, controller.report(), plan, request);
+    evaluate_run(job, controller.report(), plan);
     return 0;
   } catch (const Interrupted& interrupted) {
     leave_in_order_only();
-    controller.note_stopped_early(interrupted.signal);
+    controller.report().note_stopped_early(interrupted.signal);
     return 128 + interrupted.signal;
   }
 }
@@ -103,7 +105,7 @@ int run(MpiTransport& host, const Request& request) {
 
 /// mpirun takes the exit code that it sees first for the run's, and ends the other ranks: it shall be that of
 /// the rank that this one misses, which tells more than that somebody was missed. A signal ends the wait.
-void give_way_to_the_lost_one() {
+void let_the_missed_rank_exit_first() {
   poll(nullptr, 0, static_cast<int>(std::chrono::milliseconds(patience_with_peers).count()));
 }
 
@@ -155,7 +157,7 @@ int run_ranks(const Request& request) {
     return run(transport, request);
   } catch (const CollectiveError& error) {
     log_error(error.what());
-    give_way_to_the_lost_one();
+    let_the_missed_rank_exit_first();
     leave_at_once(error.exit_code());
   } catch (const GpuFailure& failure) {
     leave_without_gpu(rank, failure);
@@ -169,7 +171,7 @@ int run_ranks(const Request& request) {
     log_error(error.what());
     code = error.exit_code();
     if (code == ExitCode::out_of_memory) {  // of this rank alone
-      if (rank != 0) say_alone(rank, error);
+      if (rank != 0) say_on_this_rank(rank, error);
       leave_at_once(code);
     }
   } catch (const std::exception& error) {

@@ -1,19 +1,24 @@
-// The run: one loop, every stage in order.
+// The training run: one loop, every stage in order.
 #pragma once
 
-#include "collectives/host_memory.hpp"
-#include "worker/controller/controller.hpp"
-#include "worker/ranks/compute.hpp"
+#include <cstdint>
+
+#include "worker/run.hpp"
 
 namespace lockstep {
 
-/// Collective: trains `plan` from its newest checkpoint, or from the start, to its end. Returns the exit
-/// status of the process: 0, or 128 + the signal that stopped it in an orderly way. Throws Error, the same on
-/// all ranks, and CollectiveError. Task::verify computes plan.segment instead and writes nothing:
-/// Controller::comparison() gets all that a run would write.
-int train(HostMemory& memory, const Compute& compute, Controller& controller, Plan plan);
+/// Collective: takes steps until `run.last_step` are done, or until early stopping or a signal ends the run.
+/// Returns 0, or 128 + the signal, for which all has been saved. Throws Error, the same on all ranks, and
+/// CollectiveError.
+int train(Run& run);
 
-/// Collective: repeats the accuracies of the newest checkpoint of the run in plan.output. Throws as train().
-void evaluate_run(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan);
+/// Collective: trains `plan` from its newest checkpoint, or from the start, to its end, and leaves its
+/// result. Returns the exit status of the process: 0, or 128 + the signal that stopped it in an orderly way.
+/// Throws as train(), and Interrupted where a signal comes before the first step.
+int train_run(Job& job, RunReport& report, const Plan& plan);
+
+/// Collective: repeats the accuracies of the newest checkpoint of the run in plan.output. Throws Error,
+/// CollectiveError, Interrupted.
+void evaluate_run(Job& job, RunReport& report, Plan plan);
 
 }  // namespace lockstep

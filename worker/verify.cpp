@@ -7,11 +7,15 @@
 #include "common/log.hpp"
 #include "common/stored_json.hpp"
 #include "configs/print.hpp"
+#include "worker/checkpoint/checkpoint.hpp"
 #include "worker/controller/comparison.hpp"
+#include "worker/controller/conditions.hpp"
 #include "worker/data/sample_order.hpp"
+#include "worker/evaluation/outcome.hpp"
 #include "worker/files/checkpoint_folder.hpp"
 #include "worker/files/file.hpp"
 #include "worker/ranks/agreement.hpp"
+#include "worker/ranks/interruption.hpp"
 #include "worker/train.hpp"
 
 namespace lockstep {
@@ -151,7 +155,7 @@ std::string name_of(const Segment& segment) {
   return (segment.from.empty() ? "the start" : segment.from) + " to " + to;
 }
 
-void report(Controller& controller, const Segment& segment, const Comparison& comparison, double seconds) {
+void tell_of(RunReport& report, const Segment& segment, const Comparison& comparison, double seconds) {
   const auto differences = comparison.differences();
   const bool equal = differences.empty();
   nlohmann::ordered_json event = {{"from", segment.from},
@@ -178,45 +182,77 @@ void report(Controller& controller, const Segment& segment, const Comparison& co
             first.recorded.dump() + " and computed as " + first.recomputed.dump() + " (" +
             std::to_string(differences.size()) + " differences)";
   }
-  controller.tell("segment", event, text);
+  report.tell("segment", event, text);
+}
+
+/// Collective, once the steps of the segment are computed again: the state against what the run has kept of
+/// it, whose files are read too.
+void compare_end(Run& run) {
+  auto& mpi = run.job.mpi;
+  const auto& plan = run.plan;
+  const auto& workload = *run.workload;
+  auto* const comparison = run.report.comparison();  // of rank 0
+  const auto hashes = hash_state(mpi, run.state);
+  if (!plan.segment.to.empty()) {
+    if (comparison)
+      comparison->state(conditions_of(workload, run.job.compute, plan), run.state.step, run.state.decisions,
+                        hashes);
+    load_checkpoint(mpi, run.state, checkpoints_of(plan) + "/" + plan.segment.to);
+    return;
+  }
+  const auto outcome = outcome_of(run.job, workload, run.state, run.accuracy);
+  run.report.finish(workload, plan, run.state.step, hashes, outcome.accuracy, {}, {});
+  on_all_ranks(mpi, [&] {
+    if (comparison) comparison->exports(hash_exports(workload, plan.output, outcome, run.state.step));
+  });
+}
+
+/// Collective: computes the segment of `plan` again. Returns 0, or 128 + the signal that stopped it.
+int compute_again(Job& job, RunReport& report, const Plan& plan) {
+  const auto run = begin_run(job, report, plan, plan.segment.end);
+  if (const int status = train(*run); status != 0) return status;
+  try {
+    compare_end(*run);
+    return 0;
+  } catch (const Interrupted& interrupted) {
+    return stop(*run, interrupted.signal);
+  }
 }
 
 }  // namespace
 
-int verify_run(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan,
-               const Request& request) {
-  auto& host = memory.transport();
-  const bool speaks = host.rank() == 0;
+int verify_run(Job& job, RunReport& report, const Plan& plan, const Request& request) {
+  auto& mpi = job.mpi;
+  const bool speaks = mpi.rank() == 0;
   std::string text;
-  on_all_ranks(host, [&] {
+  on_all_ranks(mpi, [&] {
     if (speaks) text = to_text(parts_to_verify(plan, request));
   });
-  const auto parts = from_text(gather_texts(host, text).front());
+  const auto parts = from_text(gather_texts(mpi, text).front());
   std::int64_t unequal = 0;
   for (const auto& part : parts) {
-    require_device(part, compute);
+    require_device(part, job.compute);
     const auto start = Clock::now();
     std::unique_ptr<Comparison> comparison;
-    on_all_ranks(host, [&] {
+    on_all_ranks(mpi, [&] {
       if (speaks) comparison = std::make_unique<Comparison>(plan.output, part.segment);
     });
     if (speaks) compare_plans(*comparison, part, plan.config);
-    controller.compare_with(comparison.get());
-    const int status =
-        train(memory, compute, controller,
-              {part.config, Task::verify, plan.output, part.segment, plan.data, part.grown_from});
-    controller.compare_with(nullptr);
+    report.compare_with(comparison.get());
+    const int status = compute_again(
+        job, report, {part.config, Task::verify, plan.output, part.segment, plan.data, part.grown_from});
+    report.compare_with(nullptr);
     if (status != 0) return status;
     if (!speaks) continue;
     if (!comparison->differences().empty()) ++unequal;
-    report(controller, part.segment, *comparison, seconds_since(start));
+    tell_of(report, part.segment, *comparison, seconds_since(start));
   }
   if (speaks) {
-    controller.tell("verified", {{"run", plan.output}, {"segments", parts.size()}, {"unequal", unequal}},
-                    std::to_string(std::ssize(parts) - unequal) + " of " + std::to_string(parts.size()) +
-                        " segments are what the plan computes");
+    report.tell("verified", {{"run", plan.output}, {"segments", parts.size()}, {"unequal", unequal}},
+                std::to_string(std::ssize(parts) - unequal) + " of " + std::to_string(parts.size()) +
+                    " segments are what the plan computes");
   }
-  on_all_ranks(host, [&] {
+  on_all_ranks(mpi, [&] {
     if (unequal == 0) return;
     throw Error(ExitCode::io, plan.output + " is not what its plan computes",
                 std::to_string(unequal) + " of " + std::to_string(parts.size()) + " segments are not equal",

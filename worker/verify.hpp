@@ -1,9 +1,10 @@
 // Whether a run on disk is what its plan computes.
 #pragma once
 
-#include "collectives/host_memory.hpp"
-#include "worker/controller/controller.hpp"
-#include "worker/ranks/compute.hpp"
+#include "worker/controller/plan.hpp"
+#include "worker/controller/report.hpp"
+#include "worker/controller/request.hpp"
+#include "worker/ranks/job.hpp"
 
 namespace lockstep {
 
@@ -15,7 +16,6 @@ namespace lockstep {
 /// nothing. Says on rank 0 which are equal, and where one is not equal first. Returns the exit status: 0,
 /// ExitCode::io when any is not equal, 128 + a signal. Throws Error as train(), (io) for a damaged checkpoint
 /// or changed data, (config) when there is nothing to verify; CollectiveError.
-int verify_run(HostMemory& memory, const Compute& compute, Controller& controller, const Plan& plan,
-               const Request& request);
+int verify_run(Job& job, RunReport& report, const Plan& plan, const Request& request);
 
 }  // namespace lockstep

@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 """Bits flipped at random in one rank's gradients, on simulated hosts: whether the audit finds each within the expected
 number of steps and names the right rank and host; and many checks without a flip, which must raise no alarm.
 
 Run as root, with lockstep built; prints a line for each flip and the counts. test_audit_on_clusters.py runs a few.
 
-    audit_matrix.py --flips 50 --checks 10000
+    python -m tests.cluster.audit_matrix --flips 50 --checks 10000
 """
 
 import argparse
@@ -16,17 +15,25 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from cluster import Cluster
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
-from audits import ALL, FLIPPING, audit_of, flips, set_aside  # noqa: E402
-from launching import QUICKSTART, WORKER, result_of, set_options  # noqa: E402
+from tests.support.audits import ALL, FLIPPING, audit_of, flips, set_aside
+from tests.support.cluster import Cluster
+from tests.support.launching import QUICKSTART, WORKER, result_of, set_options
 
 STEPS, EVERY, MICRO_BATCHES, ELEMENTS = 30, 3, 8, 784 * 16 + 16 + 16 * 10 + 10
-SETTINGS = {"model.name": "mlp", "model.hidden_sizes": [16], "data.train_samples": 2048, "data.test_samples": 100,
-            "training.batch_size": 128, "training.gradient_accumulation_steps": 2, "training.micro_batch_size": 32,
-            "training.epochs": 10, "training.max_steps": STEPS, "training.evaluate_every_epochs": 0,
-            "checkpoint.every_epochs": 0, "reliability.audit_every": EVERY}
+SETTINGS = {
+    "model.name": "mlp",
+    "model.hidden_sizes": [16],
+    "data.train_samples": 2048,
+    "data.test_samples": 100,
+    "training.batch_size": 128,
+    "training.gradient_accumulation_steps": 2,
+    "training.micro_batch_size": 32,
+    "training.epochs": 10,
+    "training.max_steps": STEPS,
+    "training.evaluate_every_epochs": 0,
+    "checkpoint.every_epochs": 0,
+    "reliability.audit_every": EVERY,
+}
 NAMED = re.compile(r"error: rank (\d+) on (\w+): what it computes is wrong \(step (\d+), micro-batch (\d+),")
 
 
@@ -60,10 +67,18 @@ def random_case(draw, number, hosts):
         first_step, rank, micro_batch = draw.randrange(STEPS // 3), draw.randrange(ranks), ALL
         found_after = min(step for step, (_, *involved) in audits.items() if step >= first_step and rank in involved)
     host = [f"n{i + 1}" for i, count in enumerate(ranks_per_host) for _ in range(count)][rank]
-    words = f"{ranks} ranks, rank {rank} on {host}, bit {bit} of gradient {element}, " + \
-        (f"once in step {first_step + 1}" if once else f"always from step {first_step + 1} on")
-    return Case(ranks_per_host, rank, host, first_step, found_after, flips(rank, first_step, micro_batch, 32 * element + bit),
-                words)
+    words = f"{ranks} ranks, rank {rank} on {host}, bit {bit} of gradient {element}, " + (
+        f"once in step {first_step + 1}" if once else f"always from step {first_step + 1} on"
+    )
+    return Case(
+        ranks_per_host,
+        rank,
+        host,
+        first_step,
+        found_after,
+        flips(rank, first_step, micro_batch, 32 * element + bit),
+        words,
+    )
 
 
 def train(cluster, program, output, ranks_per_host, environment=(), **settings):
@@ -98,9 +113,18 @@ def mistake_in(cluster, case, output, clean):
 
 def false_alarms(cluster, checks, folder):
     """0 or 1: a run ends with its first alarm."""
-    outcome = train(cluster, WORKER, folder / "checks", (2,) + (0,) * (len(cluster.host_names) - 1),
-                    **{"reliability.audit_every": 1, "training.epochs": checks // 8 + 1, "training.max_steps": checks,
-                       "training.log_every_steps": 1000})
+    outcome = train(
+        cluster,
+        WORKER,
+        folder / "checks",
+        (2,) + (0,) * (len(cluster.host_names) - 1),
+        **{
+            "reliability.audit_every": 1,
+            "training.epochs": checks // 8 + 1,
+            "training.max_steps": checks,
+            "training.log_every_steps": 1000,
+        },
+    )
     assert outcome.exit_code in (0, 7), outcome.output
     return outcome.exit_code // 7
 
@@ -121,7 +145,9 @@ def main():
             found += not mistake
             print(f"{case.words}: {mistake or f'found in step {case.found_after + 1}'}", flush=True)
         alarms = false_alarms(cluster, options.checks, folder) if options.checks else 0
-    print(json.dumps({"flips": options.flips, "found_and_named": found, "clean_checks": options.checks, "alarms": alarms}))
+    print(
+        json.dumps({"flips": options.flips, "found_and_named": found, "clean_checks": options.checks, "alarms": alarms})
+    )
     sys.exit(found < options.flips or alarms > 0)
 
 

@@ -1,21 +1,18 @@
-"""Fixtures of the tests that need several hosts. Run as root; see cluster.py."""
-
-import os
+"""Fixtures of the tests that need several hosts. Run as root; see tests/support/cluster.py."""
 
 import pytest
-from cluster import Cluster, what_is_missing
-from launched import PROGRAMS
+
+from tests.cluster.launched import PROGRAMS
+from tests.support.cluster import Cluster, what_is_missing
+from tests.support.skipping import cannot_run
 
 SKIPPED = 77  # what ctest is told to take for "skipped" (SKIP_RETURN_CODE)
 
 
 def require(**services):
     """Skips the test, with the reason, where hosts cannot be simulated; where CI=true that is a failure."""
-    missing = what_is_missing(**services)
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(f"{missing}; CI must be able to run this test", pytrace=False)
-    if missing:
-        pytest.skip(missing)
+    if missing := what_is_missing(**services):
+        cannot_run(missing)
 
 
 @pytest.fixture(scope="session")

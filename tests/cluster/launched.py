@@ -1,4 +1,5 @@
-"""Launches of `lockstep train` and `lockstep submit` on simulated hosts, for the tests: starts them, and reads what they say."""
+"""Launches of `lockstep train` and `lockstep submit` on simulated
+hosts, for the tests: starts them, and reads what they say."""
 
 import contextlib
 import json
@@ -13,19 +14,37 @@ PROGRAMS = Path(os.environ.get("LOCKSTEP_BIN", REPOSITORY / "build" / "bin")).re
 LOCKSTEP = PROGRAMS / "lockstep"
 CONFIG = REPOSITORY / "configs" / "quickstart.toml"
 STEPS = 12
-TINY = {"model.name": "mlp", "model.hidden_sizes": [16], "data.train_samples": 2048, "data.test_samples": 400,
-        "training.batch_size": 128, "training.gradient_accumulation_steps": 2, "training.micro_batch_size": 32,
-        "training.max_steps": STEPS, "run.seed": 1}
+TINY = {
+    "model.name": "mlp",
+    "model.hidden_sizes": [16],
+    "data.train_samples": 2048,
+    "data.test_samples": 400,
+    "training.batch_size": 128,
+    "training.gradient_accumulation_steps": 2,
+    "training.micro_batch_size": 32,
+    "training.max_steps": STEPS,
+    "run.seed": 1,
+}
 RUN_SECONDS = 120
 # A job that is there to be ended before its time.
-LONG = {"training.max_steps": 400, "training.epochs": 50, "training.log_every_steps": 1,
-        "training.evaluate_every_epochs": 0, "checkpoint.every_epochs": 0}
+LONG = {
+    "training.max_steps": 400,
+    "training.epochs": 50,
+    "training.log_every_steps": 1,
+    "training.evaluate_every_epochs": 0,
+    "checkpoint.every_epochs": 0,
+}
 
 
 def alone(output, settings):
     """The result of one rank on this machine."""
-    done = subprocess.run([LOCKSTEP, "train", CONFIG, *options(settings), "--output", output, "--ranks", "1"],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_SECONDS)
+    done = subprocess.run(
+        [LOCKSTEP, "train", CONFIG, *options(settings), "--output", output, "--ranks", "1"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return result_of(output)
 
@@ -40,13 +59,16 @@ def result_of(output):
 
 def on_simulated_hosts(cluster):
     """What Open MPI must be told of simulated hosts; see Cluster.mpirun_command()."""
-    return {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "tcp,self", "OMPI_MCA_mpi_yield_when_idle": "1",
-            "OMPI_MCA_orte_tmpdir_base": cluster.directory / "tmp"}
+    return {
+        "OMPI_MCA_pml": "ob1",
+        "OMPI_MCA_btl": "tcp,self",
+        "OMPI_MCA_mpi_yield_when_idle": "1",
+        "OMPI_MCA_orte_tmpdir_base": cluster.directory / "tmp",
+    }
 
 
 def run(cluster, argv, **environment):
-    return cluster.run("head", argv, env=on_simulated_hosts(cluster) | environment, cwd=REPOSITORY,
-                       timeout=RUN_SECONDS)
+    return cluster.run("head", argv, env=on_simulated_hosts(cluster) | environment, cwd=REPOSITORY, timeout=RUN_SECONDS)
 
 
 def events_of(text, name):
@@ -67,8 +89,19 @@ def expect_equal(output, ranks, reference):
 
 def submit(cluster, output, *arguments, settings=None):
     """Submits, and returns the job's id and the path of its log, which holds * for the tasks of an array."""
-    argv = [LOCKSTEP, "submit", CONFIG, *options(settings or {}), "--output", output, "--nodes", "3",
-            "--ntasks-per-node", "1", *arguments]
+    argv = [
+        LOCKSTEP,
+        "submit",
+        CONFIG,
+        *options(settings or {}),
+        "--output",
+        output,
+        "--nodes",
+        "3",
+        "--ntasks-per-node",
+        "1",
+        *arguments,
+    ]
     outcome = run(cluster, argv)
     assert outcome.exit_code == 0, outcome.output
     [event] = events_of(outcome.output, "submitted")
@@ -95,8 +128,10 @@ def text_of(log):
 
 
 def wait_for_state(cluster, job, log, *states):
-    wait_until(lambda: field(cluster, job, "JobState") in states,
-               lambda: f"job {job} is {field(cluster, job, 'JobState')}\n{text_of(log)}")
+    wait_until(
+        lambda: field(cluster, job, "JobState") in states,
+        lambda: f"job {job} is {field(cluster, job, 'JobState')}\n{text_of(log)}",
+    )
 
 
 def wait_for_end(cluster, job, log):
@@ -109,7 +144,7 @@ def wait_for_event(log, name):
 
 
 def complete_lines(text):
-    return text[:text.rfind("\n") + 1]
+    return text[: text.rfind("\n") + 1]
 
 
 def workers_of(cluster):

@@ -1,14 +1,12 @@
-#!/usr/bin/env python3
 """Jobs on a simulated Slurm are preempted at random moments: whether each saves in order, requeues itself and goes on.
 
-    preemptions.py --signals 30 --seed 0      as root
+    python -m tests.cluster.preemptions --signals 30 --seed 0      as root
 
-Every other run ends again and again at its own time limit, with a notice that is drawn by chance. The others are told by a
-signal (SIGTERM, SIGUSR1, SIGUSR2) to the launcher, a sentinel or a rank, at a moment that is drawn by chance: during the
-start-up, or shortly after a step, an evaluation or a checkpoint. A job that was told by SIGTERM ends, since somebody may have
-wished that, and is submitted again. Each run must come to the state of one rank that nothing disturbs, having lost no step
-that was done when it was told.
-"""
+Every other run ends again and again at its own time limit, with a notice that is drawn by chance. The others are told
+by a signal (SIGTERM, SIGUSR1, SIGUSR2) to the launcher, a sentinel or a rank, at a moment that is drawn by chance:
+during the start-up, or shortly after a step, an evaluation or a checkpoint. A job that was told by SIGTERM ends, since
+somebody may have wished that, and is submitted again. Each run must come to the state of one rank that nothing
+disturbs, having lost no step that was done when it was told."""
 
 import argparse
 import contextlib
@@ -21,12 +19,27 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from cluster import Cluster
-from launched import (LONG, alone, complete_lines, events_of, expect_equal, field, processes_named, submit, text_of,
-                      wait_until)
+from tests.cluster.launched import (
+    LONG,
+    alone,
+    complete_lines,
+    events_of,
+    expect_equal,
+    field,
+    processes_named,
+    submit,
+    text_of,
+    wait_until,
+)
+from tests.support.cluster import Cluster
 
-SETTINGS = LONG | {"training.max_steps": 1200, "training.epochs": 200, "training.evaluate_every_epochs": 1,
-                   "checkpoint.every_steps": 7, "schedule.warmup_ratio": 0.1}
+SETTINGS = LONG | {
+    "training.max_steps": 1200,
+    "training.epochs": 200,
+    "training.evaluate_every_epochs": 1,
+    "checkpoint.every_steps": 7,
+    "schedule.warmup_ratio": 0.1,
+}
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 TARGETS = ("lockstep", "lockstep-watch", "lockstep-worker")
 MOMENTS = ("start-up", "start", "step", "evaluation", "checkpoint")
@@ -44,14 +57,15 @@ class Job:
         self.submit()
 
     def submit(self):
-        self.id, self.log = submit(self.cluster, self.output, *self.arguments,
-                                   settings=SETTINGS | RESTARTS_ARE_FOR_ANOTHER_TEST)
+        self.id, self.log = submit(
+            self.cluster, self.output, *self.arguments, settings=SETTINGS | RESTARTS_ARE_FOR_ANOTHER_TEST
+        )
         self.attempt, self._read = 0, 0
         self._ends_by = None  # the signal after which it is not requeued
 
     def said(self):
         """What this attempt has said so far."""
-        return complete_lines(text_of(self.log)[self._read:])
+        return complete_lines(text_of(self.log)[self._read :])
 
     def state(self):
         return field(self.cluster, self.id, "JobState")
@@ -77,7 +91,9 @@ class Job:
         return f"{number.name} to {target} in {moment}"
 
     def _wait(self, is_so):
-        wait_until(lambda: is_so() or self.state() in ENDED, lambda: f"job {self.id} is {self.state()}\n{self.said()[-4000:]}")
+        wait_until(
+            lambda: is_so() or self.state() in ENDED, lambda: f"job {self.id} is {self.state()}\n{self.said()[-4000:]}"
+        )
 
     def wait_for_end_of_attempt(self):
         """(what is wrong, whether the run is complete, what was saved in words)."""
@@ -161,8 +177,11 @@ def main():
         for number in range(options.signals):
             if tried.done() < options.signals:
                 tried.follow(number)
-    print(f"preempted {tried.done()}: " + ", ".join(f"{count} {what}" for what, count in tried.orderly.items())
-          + f", {tried.problems} wrong")
+    print(
+        f"preempted {tried.done()}: "
+        + ", ".join(f"{count} {what}" for what, count in tried.orderly.items())
+        + f", {tried.problems} wrong"
+    )
     return 1 if tried.problems else 0
 
 

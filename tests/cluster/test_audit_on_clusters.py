@@ -3,7 +3,8 @@
 import random
 
 import pytest
-from audit_matrix import clean_state, mistake_in, random_case
+
+from tests.cluster.audit_matrix import clean_state, mistake_in, random_case
 
 
 @pytest.fixture(scope="module")

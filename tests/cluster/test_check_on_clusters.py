@@ -7,10 +7,19 @@ import shutil
 import time
 
 import pytest
-from launched import CONFIG, REPOSITORY
 
-SMALL = ["--set", "data.train_samples=512", "--set", "data.test_samples=100", "--set", "model.name=mlp",
-         "--set", "model.hidden_sizes=[16]"]
+from tests.cluster.launched import CONFIG, REPOSITORY
+
+SMALL = [
+    "--set",
+    "data.train_samples=512",
+    "--set",
+    "data.test_samples=100",
+    "--set",
+    "model.name=mlp",
+    "--set",
+    "model.hidden_sizes=[16]",
+]
 MBIT = 10
 CHECK_SECONDS = 30
 
@@ -18,14 +27,17 @@ CHECK_SECONDS = 30
 @pytest.fixture(scope="module")
 def check(cluster, programs):
     """Runs a check with one rank on each host, and returns (exit code, {check: event}, all that it printed)."""
+
     def run(*arguments, worker="lockstep-worker", env=None):
         variables = {"LOCKSTEP_PROGRESS": "json"} | (env or {})
         exports = [word for name in variables for word in ("-x", name)]
         command = [programs / worker, "--check", *arguments]
-        outcome = cluster.mpirun(command, [1, 1, 1], flags=["--quiet", *exports], env=variables, cwd=REPOSITORY,
-                                 timeout=120)
+        outcome = cluster.mpirun(
+            command, [1, 1, 1], flags=["--quiet", *exports], env=variables, cwd=REPOSITORY, timeout=120
+        )
         events = [json.loads(line) for line in outcome.output.splitlines() if line.startswith("{")]
         return outcome.exit_code, {event["check"]: event for event in events if "check" in event}, outcome.output
+
     return run
 
 
@@ -39,8 +51,23 @@ def slowed(cluster, number):
     """The cable of a host carries 10 Mbit/s in both directions."""
     ends = [(f"n{number}", "eth0"), ("head", f"v{number}")]
     for host, device in ends:
-        on(cluster, host, "tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{MBIT}mbit", "burst", "32kb",
-           "latency", "200ms")
+        on(
+            cluster,
+            host,
+            "tc",
+            "qdisc",
+            "add",
+            "dev",
+            device,
+            "root",
+            "tbf",
+            "rate",
+            f"{MBIT}mbit",
+            "burst",
+            "32kb",
+            "latency",
+            "200ms",
+        )
     try:
         yield
     finally:
@@ -60,7 +87,8 @@ def test_three_sound_hosts_pass_in_time(cluster, check, tmp_path):
     assert failed(events) == set()
     links = events["network"]["links"]
     assert {(link["from"], link["to"]) for link in links} == {
-        (a, b) for a in cluster.host_names for b in cluster.host_names if a != b}
+        (a, b) for a in cluster.host_names for b in cluster.host_names if a != b
+    }
     assert all(link["bytes_per_second"] > 0 and 0 < link["round_trip_ms"] < 1000 for link in links)
     assert [abs(host["ahead_ms"]) < 1000 for host in events["clocks"]["hosts"]] == [True, True]
     assert [host["host"] for host in events["run folder"]["hosts"]] == cluster.host_names

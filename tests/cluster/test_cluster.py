@@ -1,5 +1,6 @@
 """That the simulated hosts are what they claim to be: separate, connected, and gone when they are done with."""
 
+import contextlib
 import os
 import re
 import select
@@ -10,8 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster import Cluster
-from conftest import require
+
+from tests.cluster.conftest import require
+from tests.support.cluster import Cluster
+from tests.support.launching import REPOSITORY
 
 RANK_LINE = re.compile(r"^rank (\d+) of (\d+) on (\w+) reached all$", re.MULTILINE)
 
@@ -35,10 +38,8 @@ def watch(process_ids):
     """pidfds: they tell of the end of exactly these processes, whoever gets their numbers later."""
     watches = []
     for process_id in process_ids:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it may have ended since it was listed
             watches.append(os.pidfd_open(process_id))
-        except ProcessLookupError:
-            pass  # ended since it was listed
     return watches
 
 
@@ -179,14 +180,19 @@ def test_when_the_cluster_closes_its_processes_and_files_are_gone():
 def test_a_kill_9_of_the_owner_leaves_no_process_and_no_file():
     require(slurm=True, ssh=True)
     owner_script = (
-        "import sys; from cluster import Cluster\n"
+        "import sys; from tests.support.cluster import Cluster\n"
         "with Cluster(hosts=3, slurm=True, ssh=True) as cluster:\n"
         "    job = cluster.start('n1', ['sleep', '1000'], timeout=1000)\n"
         "    print(cluster.directory, *cluster.process_ids(), job.pid, cluster._rack.pid, flush=True)\n"
         "    sys.stdin.read()\n"
     )
-    with subprocess.Popen([sys.executable, "-c", owner_script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          text=True, cwd=Path(__file__).parent) as owner:
+    with subprocess.Popen(
+        [sys.executable, "-c", owner_script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+    ) as owner:
         directory, *process_ids = owner.stdout.readline().split()
         assert Path(directory).is_dir()
         watches = watch(map(int, process_ids))

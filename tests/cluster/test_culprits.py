@@ -1,11 +1,12 @@
-"""`lockstep why` names the culprit of each class of fault; culprits.py tries more of them, measures how long it takes, and
-counts false alarms."""
+"""`lockstep why` names the culprit of each class of fault; culprits.py tries more of them, measures how long it takes,
+and counts false alarms."""
 
 import random
 
 import pytest
-from conftest import require
-from culprits import FAULTS, try_fault
+
+from tests.cluster.conftest import require
+from tests.cluster.culprits import FAULTS, try_fault
 
 SECONDS = 15  # 5 s and some for a machine that is busy; the median of culprits.py is what counts
 

@@ -4,7 +4,8 @@ import os
 import subprocess
 
 import pytest
-from launched import CONFIG, REPOSITORY, result_of
+
+from tests.cluster.launched import CONFIG, REPOSITORY, result_of
 
 STEPS = 20
 SETTINGS = {"training.max_steps": STEPS, "data.train_samples": 5120, "data.test_samples": 1000}
@@ -25,8 +26,14 @@ def reference(worker, tmp_path_factory):
     output = tmp_path_factory.mktemp("one-rank")
     as_root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     done = subprocess.run(
-        ["mpirun", "-np", "1", "--bind-to", "none", *training(worker, output)], env=os.environ | as_root,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=RUN_SECONDS)
+        ["mpirun", "-np", "1", "--bind-to", "none", *training(worker, output)],
+        env=os.environ | as_root,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=RUN_SECONDS,
+    )
     assert done.returncode == 0, done.stdout
     result = result_of(output)
     assert (result["ranks"], result["steps"]) == (1, STEPS)
@@ -56,6 +63,5 @@ def test_three_hosts_over_tcp_give_the_state_of_one_rank(cluster, worker, refere
 @pytest.mark.parametrize("ranks", [3, 5])
 def test_srun_on_a_three_node_slurm_gives_the_state_of_one_rank(slurm_cluster, worker, reference, tmp_path, ranks):
     output = tmp_path / "run"
-    outcome = slurm_cluster.srun(
-        training(worker, output), nodes=3, ntasks=ranks, cwd=REPOSITORY, timeout=RUN_SECONDS)
+    outcome = slurm_cluster.srun(training(worker, output), nodes=3, ntasks=ranks, cwd=REPOSITORY, timeout=RUN_SECONDS)
     expect_equal(outcome, output, ranks, reference)

@@ -11,11 +11,29 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cluster import Cluster
-from conftest import require
-from launched import (CONFIG, LOCKSTEP, LONG, alone, events_of, expect_equal, field, hosts_of_ranks, options, result_of,
-                      run, submit, text_of, wait_for_end, wait_for_event, wait_until, workers_of)
-from rack import NETWORK
+
+from tests.cluster.conftest import require
+from tests.cluster.launched import (
+    CONFIG,
+    LOCKSTEP,
+    LONG,
+    alone,
+    events_of,
+    expect_equal,
+    field,
+    hosts_of_ranks,
+    options,
+    result_of,
+    run,
+    submit,
+    text_of,
+    wait_for_end,
+    wait_for_event,
+    wait_until,
+    workers_of,
+)
+from tests.support.cluster import Cluster
+from tests.support.rack import NETWORK
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +52,21 @@ def hosts():
 
 # Over a remote shell
 
+
 def test_hosts_are_reached_by_any_remote_shell_even_with_a_tiny_dev_shm(hosts, reference, tmp_path):
     hosts.run("n1", ["mount", "-o", "remount,size=64k", "/dev/shm"])
-    argv = [LOCKSTEP, "train", CONFIG, *options({}), "--output", tmp_path / "run", "--hosts", "n1:2,n2,n3",
-            "--network", f"{NETWORK}.0/24"]
+    argv = [
+        LOCKSTEP,
+        "train",
+        CONFIG,
+        *options({}),
+        "--output",
+        tmp_path / "run",
+        "--hosts",
+        "n1:2,n2,n3",
+        "--network",
+        f"{NETWORK}.0/24",
+    ]
     outcome = run(hosts, argv, LOCKSTEP_RSH=hosts.directory / "enter")
     assert outcome.exit_code == 0, outcome.output
     assert hosts_of_ranks(outcome.output) == ["n1", "n1", "n2", "n3"]
@@ -53,11 +82,14 @@ def test_hosts_of_a_hostfile_are_reached_by_ssh(hosts, reference, tmp_path):
     expect_equal(tmp_path / "run", 3, reference)
 
 
-@pytest.mark.parametrize("arguments, remedy", [
-    (["--hosts", "n1:2,n2:1", "--ranks", "4"], "leave --ranks out"),
-    (["--hosts", "n1:2,n1:1"], "name it once: n1:3"),
-    (["--hosts", "n1", "--network", "eth0"], "--network 10.0.0.0/8"),
-])
+@pytest.mark.parametrize(
+    "arguments, remedy",
+    [
+        (["--hosts", "n1:2,n2:1", "--ranks", "4"], "leave --ranks out"),
+        (["--hosts", "n1:2,n1:1"], "name it once: n1:3"),
+        (["--hosts", "n1", "--network", "eth0"], "--network 10.0.0.0/8"),
+    ],
+)
 def test_hosts_that_do_not_fit_are_refused(hosts, arguments, remedy):
     outcome = run(hosts, [LOCKSTEP, "train", CONFIG, *arguments, "--dry-run"])
     assert outcome.exit_code == 2
@@ -72,26 +104,51 @@ def test_a_host_that_cannot_be_reached_ends_the_launch_and_is_named(hosts, tmp_p
 
 # Inside a Slurm job
 
+
 @pytest.mark.parametrize("starter", ["srun", "mpirun"])
 def test_inside_an_allocation_no_flags_are_needed(slurm_cluster, reference, tmp_path, starter):
     with_mpirun = ["--starter", starter] if starter == "mpirun" else []
-    argv = ["salloc", "--quiet", "--nodes=3", "--ntasks=4", LOCKSTEP, "train", CONFIG, *options({}),
-            "--output", tmp_path / "run", *with_mpirun]
+    argv = [
+        "salloc",
+        "--quiet",
+        "--nodes=3",
+        "--ntasks=4",
+        LOCKSTEP,
+        "train",
+        CONFIG,
+        *options({}),
+        "--output",
+        tmp_path / "run",
+        *with_mpirun,
+    ]
     outcome = run(slurm_cluster, argv)
     assert outcome.exit_code == 0, outcome.output
     assert set(hosts_of_ranks(outcome.output)) == {"n1", "n2", "n3"}
     expect_equal(tmp_path / "run", 4, reference)
 
 
-@pytest.mark.parametrize("arguments, remedy", [
-    (["--ranks", "5"], "#SBATCH --ntasks=5"),
-    (["--hosts", "n3:1"], "#SBATCH --nodelist=n3"),
-    (["--hosts", "n1:4"], "write n1:"),
-    (["--set", "distributed.device='cuda'"], "#SBATCH --gpus-per-node=8"),
-])
+@pytest.mark.parametrize(
+    "arguments, remedy",
+    [
+        (["--ranks", "5"], "#SBATCH --ntasks=5"),
+        (["--hosts", "n3:1"], "#SBATCH --nodelist=n3"),
+        (["--hosts", "n1:4"], "write n1:"),
+        (["--set", "distributed.device='cuda'"], "#SBATCH --gpus-per-node=8"),
+    ],
+)
 def test_what_slurm_has_not_granted_is_refused_with_the_line_to_change(slurm_cluster, arguments, remedy):
-    argv = ["salloc", "--quiet", "--nodes=2", "--nodelist=n1,n2", "--ntasks=4", LOCKSTEP, "train", CONFIG, *arguments,
-            "--dry-run"]
+    argv = [
+        "salloc",
+        "--quiet",
+        "--nodes=2",
+        "--nodelist=n1,n2",
+        "--ntasks=4",
+        LOCKSTEP,
+        "train",
+        CONFIG,
+        *arguments,
+        "--dry-run",
+    ]
     outcome = run(slurm_cluster, argv)
     assert outcome.exit_code == 2, outcome.output
     assert remedy in outcome.output
@@ -105,13 +162,41 @@ def test_a_launch_by_each_task_of_a_step_is_refused(slurm_cluster):
 
 # As a batch job
 
+
 def test_submit_prints_the_script(tmp_path):
-    argv = [LOCKSTEP, "submit", CONFIG, "--nodes", "4", "--gpus-per-node", "8", "--time", "2:00:00", "--partition", "gpu",
-            "--account", "vision", "--sbatch=--constraint=h100", "--output", tmp_path / "run", "--dry-run"]
+    argv = [
+        LOCKSTEP,
+        "submit",
+        CONFIG,
+        "--nodes",
+        "4",
+        "--gpus-per-node",
+        "8",
+        "--time",
+        "2:00:00",
+        "--partition",
+        "gpu",
+        "--account",
+        "vision",
+        "--sbatch=--constraint=h100",
+        "--output",
+        tmp_path / "run",
+        "--dry-run",
+    ]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for line in ("--nodes=4", "--ntasks-per-node=8", "--gpus-per-node=8", "--time=2:00:00", "--partition=gpu",
-                 "--account=vision", "--constraint=h100", "--requeue", "--signal=B:USR1@120", "--open-mode=append"):
+    for line in (
+        "--nodes=4",
+        "--ntasks-per-node=8",
+        "--gpus-per-node=8",
+        "--time=2:00:00",
+        "--partition=gpu",
+        "--account=vision",
+        "--constraint=h100",
+        "--requeue",
+        "--signal=B:USR1@120",
+        "--open-mode=append",
+    ):
         assert f"#SBATCH {line}\n" in done.stdout
     assert done.stdout.endswith(f"exec {LOCKSTEP} train {CONFIG} --output {tmp_path}/run\n")
     assert subprocess.run(["sh", "-n"], input=done.stdout, text=True).returncode == 0
@@ -126,6 +211,7 @@ def test_a_submitted_array_runs_to_the_end_with_a_seed_for_each_task(slurm_clust
 
 
 # Ended before its time
+
 
 @pytest.fixture(scope="module")
 def long_reference(tmp_path_factory):
@@ -161,7 +247,8 @@ def expect_continued(cluster, job, log, output, long_reference):
 
 
 def test_a_job_saves_before_its_time_limit_requeues_itself_and_ends_in_the_same_state(
-        slurm_cluster, long_reference, tmp_path):
+    slurm_cluster, long_reference, tmp_path
+):
     job, log = submit(slurm_cluster, tmp_path / "run", "--time", "1", "--signal-seconds", "55", settings=LONG)
     wait_for_event(log, "step")
     workers = workers_of(slurm_cluster)
@@ -171,20 +258,22 @@ def test_a_job_saves_before_its_time_limit_requeues_itself_and_ends_in_the_same_
     assert f"job {job} is requeued" in text_of(log)
 
 
-def test_a_job_that_another_displaces_saves_in_its_grace_time_and_goes_on(
-        slurm_cluster, long_reference, tmp_path):
+def test_a_job_that_another_displaces_saves_in_its_grace_time_and_goes_on(slurm_cluster, long_reference, tmp_path):
     slurm_cluster.run("head", ["scontrol", "update", "PartitionName=main", "GraceTime=30"])
     slurm_cluster.run("head", ["scontrol", "create", "PartitionName=urgent", "Nodes=ALL", "PriorityTier=10"])
     job, log = submit(slurm_cluster, tmp_path / "run", settings=LONG)
     wait_for_event(log, "step")
-    slurm_cluster.run("head", ["sbatch", "--partition=urgent", "--nodes=3", "--exclusive", "--wrap=true",
-                               f"--output={tmp_path}/urgent"])
+    slurm_cluster.run(
+        "head",
+        ["sbatch", "--partition=urgent", "--nodes=3", "--exclusive", "--wrap=true", f"--output={tmp_path}/urgent"],
+    )
     expect_continued(slurm_cluster, job, log, tmp_path / "run", long_reference)
 
 
 def test_a_job_that_somebody_ends_saves_and_is_not_requeued(slurm_cluster, tmp_path):
-    job, log = submit(slurm_cluster, tmp_path / "run", settings=LONG | {"training.max_steps": 100000,
-                                                                                 "training.epochs": 20000})
+    job, log = submit(
+        slurm_cluster, tmp_path / "run", settings=LONG | {"training.max_steps": 100000, "training.epochs": 20000}
+    )
     wait_for_event(log, "step")
     slurm_cluster.run("head", ["scancel", "--batch", "--signal=INT", job])
     text = wait_for_end(slurm_cluster, job, log)
@@ -193,8 +282,9 @@ def test_a_job_that_somebody_ends_saves_and_is_not_requeued(slurm_cluster, tmp_p
 
 
 def test_a_cancelled_job_is_not_requeued(slurm_cluster, tmp_path):
-    job, log = submit(slurm_cluster, tmp_path / "run", settings=LONG | {"training.max_steps": 100000,
-                                                                                 "training.epochs": 20000})
+    job, log = submit(
+        slurm_cluster, tmp_path / "run", settings=LONG | {"training.max_steps": 100000, "training.epochs": 20000}
+    )
     wait_for_event(log, "step")
     slurm_cluster.run("head", ["scancel", job])
     assert "is requeued" not in wait_for_end(slurm_cluster, job, log)

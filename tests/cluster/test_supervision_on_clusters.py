@@ -3,17 +3,38 @@
 import json
 
 import pytest
-from cluster import Cluster
-from conftest import require
-from launched import (CONFIG, LOCKSTEP, REPOSITORY, RUN_SECONDS, alone, events_of, expect_equal, on_simulated_hosts,
-                      options)
-from rack import NETWORK
+
+from tests.cluster.conftest import require
+from tests.cluster.launched import (
+    CONFIG,
+    LOCKSTEP,
+    REPOSITORY,
+    RUN_SECONDS,
+    alone,
+    events_of,
+    expect_equal,
+    on_simulated_hosts,
+    options,
+)
+from tests.support.cluster import Cluster
+from tests.support.rack import NETWORK
 
 # Steps of a tenth of a second, so that the fault comes in the middle.
-SETTINGS = {"model.name": "resnet20", "data.train_samples": 256, "training.batch_size": 64, "training.micro_batch_size": 8,
-            "training.gradient_accumulation_steps": 1, "training.max_steps": 16, "training.epochs": 100,
-            "checkpoint.every_steps": 2, "training.log_every_steps": 1, "training.evaluate_every_epochs": 0,
-            "averaging.model_ema": False, "data.test_samples": 64, "reliability.collective_timeout_seconds": 20}
+SETTINGS = {
+    "model.name": "resnet20",
+    "data.train_samples": 256,
+    "training.batch_size": 64,
+    "training.micro_batch_size": 8,
+    "training.gradient_accumulation_steps": 1,
+    "training.max_steps": 16,
+    "training.epochs": 100,
+    "checkpoint.every_steps": 2,
+    "training.log_every_steps": 1,
+    "training.evaluate_every_epochs": 0,
+    "averaging.model_ema": False,
+    "data.test_samples": 64,
+    "reliability.collective_timeout_seconds": 20,
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +57,21 @@ def test_a_lost_host_is_set_aside_and_the_run_ends_in_the_same_state(reference, 
     require(ssh=True)
     lines = []
     with Cluster(hosts=3, ssh=True) as cluster:
-        argv = [LOCKSTEP, "train", CONFIG, *options(SETTINGS), "--output", tmp_path / "run",
-                "--hosts", "n1:1,n2:1,n3:1", "--network", f"{NETWORK}.0/24"]
-        with cluster.start("head", argv, env=on_simulated_hosts(cluster), cwd=REPOSITORY,
-                           timeout=RUN_SECONDS) as process:
+        argv = [
+            LOCKSTEP,
+            "train",
+            CONFIG,
+            *options(SETTINGS),
+            "--output",
+            tmp_path / "run",
+            "--hosts",
+            "n1:1,n2:1,n3:1",
+            "--network",
+            f"{NETWORK}.0/24",
+        ]
+        with cluster.start(
+            "head", argv, env=on_simulated_hosts(cluster), cwd=REPOSITORY, timeout=RUN_SECONDS
+        ) as process:
             read_until(process.stdout, lines, "checkpoint", step=4)
             getattr(cluster, fault)("n2")
             lines += process.stdout

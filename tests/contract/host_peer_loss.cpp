@@ -28,12 +28,13 @@ int main(int argc, char** argv) {
   std::vector<float> sum(shards[rank].size());
   auto start = Clock::now();
   try {
-    HostReduction reduction(host, 2 * world_size, shards, elements, 1 << 16);
+    HostReduction reduction(host, {2 * world_size, shards, elements}, 1 << 16);
     for (int step = 0;; ++step) {
       start = Clock::now();
       reduction.start(sum.data());
       reduction.publish(elements / 2);
       if (step == 3 && rank == std::atoi(argv[2])) raise(std::atoi(argv[1]));
+      reduction.send({});
       reduction.finish();
     }
   } catch (const CollectiveError& error) {

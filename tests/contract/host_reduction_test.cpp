@@ -43,7 +43,7 @@ class HostReductionTest : public testing::Test {
                        bool even) {
     const auto shards = shards_of(elements, even);
     const auto shard = shards[rank];
-    HostReduction reduction(host, leaves, shards, elements, bucket);
+    HostReduction reduction(host, {leaves, shards, elements}, bucket);
     std::vector<float> sum(shard.size());
     for (std::uint64_t step = 0; step < 3; ++step) {
       const auto gradient = awkward_floats(step);
@@ -60,6 +60,9 @@ class HostReductionTest : public testing::Test {
           if (leaf + 1 == own.end && i % 97 == 0) reduction.publish(i);
         }
       }
+      std::vector<float*> partial_sums;
+      for (const auto& held : walk.held()) partial_sums.push_back(reduction.buffers()[held.slot]);
+      reduction.send(partial_sums);
       reduction.finish();
       for (auto i = shard.begin; i < shard.end; ++i) {
         const float expected = reference_sum(gradient, i, 0, leaves);
@@ -74,7 +77,7 @@ class HostReductionTest : public testing::Test {
     const auto shards = shards_of(elements, true);
     const auto shard = shards[rank];
     const Rounding rounding{format, 3000};
-    HostReduction reduction(host, leaves, shards, elements, bucket, rounding);
+    HostReduction reduction(host, {leaves, shards, elements, rounding}, bucket);
     std::vector<float> sum(shard.size());
     const auto gradient = moderate_floats();
     // The sum of a node from its leaves: the reduction starts where the ranks' own sums end.
@@ -86,6 +89,7 @@ class HostReductionTest : public testing::Test {
       for (std::int64_t i = 0; i < elements; ++i)
         reduction.buffers()[held.slot][i] = rounded_sum(gradient, rounding, i, begin, end);
     }
+    reduction.send({});
     reduction.finish();
     for (auto i = shard.begin; i < shard.end; ++i) {
       const float expected = rounded_sum(gradient, rounding, i, 0, leaves);
@@ -134,7 +138,7 @@ TEST_F(HostReductionTest, SharedMemoryIsZeroAtFirstAndSeenByTheWholeGroup) {
   const auto block = host.allocate(1000 * static_cast<std::size_t>(world_size));
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(block.data()[1000 * rank + i], std::byte{0});
   std::memset(block.data() + 1000 * rank, rank + 1, 1000);
-  host.meet();
+  host.barrier();
   for (int r = 0; r < world_size; ++r) ASSERT_EQ(block.data()[1000 * r + 999], std::byte(r + 1));
 }
 
@@ -154,19 +158,20 @@ TEST_F(HostReductionTest, SendsWhatTheDocumentSays) {
   const std::int64_t elements = 5003, leaves = 12;
   const auto shards = shards_of(elements, true);
   std::vector<float> sum(shards[rank].size());
-  HostReduction reduction(host, leaves, shards, elements, 512);
+  HostReduction reduction(host, {leaves, shards, elements}, 512);
   const auto before = transport.sent();
   reduction.start(sum.data());
+  reduction.send({});
   reduction.finish();
   const auto& group = host.group();
-  const auto pieces =
+  const auto partial_sums =
       std::ssize(cover(leaves, {rank_range(leaves, group.first, world_size).begin,
                                 rank_range(leaves, group.first + group.size - 1, world_size).end}));
   std::int64_t bytes = 0, messages = 0;
   for (int r = 0; r < world_size; ++r) {
     if (group.has(r) || stand_in(group, r % 2) != rank) continue;
-    bytes += 4 * pieces * shards[r].size();
-    messages += pieces * ((shards[r].size() + 511) / 512);
+    bytes += 4 * partial_sums * shards[r].size();
+    messages += partial_sums * ((shards[r].size() + 511) / 512);
   }
   EXPECT_EQ(transport.sent().bytes - before.bytes, bytes);
   EXPECT_EQ(transport.sent().messages - before.messages, messages);

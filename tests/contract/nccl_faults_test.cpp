@@ -103,14 +103,15 @@ TEST_F(NcclFaults, PeersThatAreSilentBesideTheComputingAreNamedAtTheDeadline) {
   NcclUnderTest under_test(long_deadline);
   under_test.nccl().set_deadline(short_deadline);
   const std::int64_t elements = 1000 * world_size;  // so that all ranks have a part of them
-  const auto piece = under_test.allocate(sizeof(float) * elements);
+  const auto partial_sum = under_test.allocate(sizeof(float) * elements);
   const auto sum = under_test.allocate(sizeof(float) * 1000);
   std::vector<Range> shards;
   for (int r = 0; r < world_size; ++r) shards.push_back({1000 * r, 1000 * (r + 1)});
-  NcclReduction reduction(under_test.nccl(), world_size, shards, elements, static_cast<float*>(sum.get()));
-  float* const pieces[] = {static_cast<float*>(piece.get())};
+  NcclReduction reduction(under_test.nccl(), {world_size, shards, elements});
+  float* const partial_sums[] = {static_cast<float*>(partial_sum.get())};
   reduction.connect();
-  reduction.send(pieces);
+  reduction.start(static_cast<float*>(sum.get()));
+  reduction.send(partial_sums);
   faults().silent_peers = true;
   const auto text = failure_of([&] { reduction.finish(); });
   expect_peers_named(text);
@@ -170,10 +171,10 @@ TEST_F(NcclFaults, HostMemoryInAnExchangeIsAnError) {
 TEST_F(NcclFaults, HostMemoryInASumIsAFaultOfTheGpu) {
   NcclUnderTest under_test(long_deadline);
   float left = 1, right = 2;
-  const float* const pieces[] = {&left, &right};
+  const float* const partial_sums[] = {&left, &right};
   const Merge merges[] = {{0, 1}};
   try {
-    under_test.transport().add_tree(pieces, merges, &left, 1, GradientFormat::float32);
+    under_test.transport().add_tree(partial_sums, merges, &left, 1, GradientFormat::float32);
     ADD_FAILURE() << "no error";
   } catch (const GpuFailure& failure) {
     EXPECT_EQ(failure.why(),
@@ -234,9 +235,9 @@ TEST_F(NcclFaults, MemoryThatIsRefusedToNcclIsAnErrorOfItsOwn) {
   }
 }
 
-// More pieces than one kernel adds, over arrays around a block's size; the sum takes the place of a piece,
-// and the other pieces and the element behind each must stay.
-TEST_F(NcclFaults, SumsOfManyPiecesOfAnySizeAreBitEqualToTheTree) {
+// More partial sums than one kernel adds, over arrays around a block's size; the sum takes the place of a
+// partial sum, and the other partial sums and the element behind each must stay.
+TEST_F(NcclFaults, SumsOfManyPartialSumsOfAnySizeAreBitEqualToTheTree) {
   constexpr std::int64_t leaves = 600;
   static_assert(leaves > 2 * TreeSum::capacity);
   const auto gradient = awkward_floats(11);
@@ -247,14 +248,14 @@ TEST_F(NcclFaults, SumsOfManyPiecesOfAnySizeAreBitEqualToTheTree) {
        {1, 2, tree_sum_threads - 1, tree_sum_threads, tree_sum_threads + 1, 3 * tree_sum_threads + 7}) {
     const auto memory = under_test.allocate(sizeof(float) * leaves * (count + 1));
     std::vector<float> values;
-    std::vector<float*> pieces;
+    std::vector<float*> partial_sums;
     for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
       for (std::int64_t i = 0; i <= count; ++i) values.push_back(gradient(leaf, i));
-      pieces.push_back(static_cast<float*>(memory.get()) + leaf * (count + 1));
+      partial_sums.push_back(static_cast<float*>(memory.get()) + leaf * (count + 1));
     }
     transport.copy(memory.get(), values.data(), sizeof(float) * values.size());
     const auto place = static_cast<std::size_t>(count % leaves);
-    transport.add_tree(pieces, merges, pieces[place], count, GradientFormat::float32);
+    transport.add_tree(partial_sums, merges, partial_sums[place], count, GradientFormat::float32);
     for (std::int64_t i = 0; i < count; ++i) {
       values[place * (count + 1) + i] = reference_sum(gradient, i, 0, leaves);
     }

@@ -14,30 +14,30 @@ class NcclReductionContract : public TransportContract<UnderTest> {
                        const std::vector<Range>& shards, Rounding rounding = {}) {
     const auto shard = shards[this->rank];
     Array<float> sum(*this->under_test, shard.size());
-    NcclReduction reduction(this->under_test->nccl(), leaves, shards, elements, sum.data(), rounding,
-                            elements / 5);
+    NcclReduction reduction(this->under_test->nccl(), {leaves, shards, elements, rounding}, elements / 5);
     reduction.connect();
     const auto own = walk_over(leaves, rank_range(leaves, this->rank, this->world_size));
     std::vector<Array<float>> arrays;
-    std::vector<float*> pieces;
-    for (std::size_t piece = 0; piece < own.held().size(); ++piece) {
+    std::vector<float*> partial_sums;
+    for (std::size_t partial_sum = 0; partial_sum < own.held().size(); ++partial_sum) {
       arrays.emplace_back(*this->under_test, elements);
-      pieces.push_back(arrays.back().data());
+      partial_sums.push_back(arrays.back().data());
     }
     for (std::int64_t step = 0; step < 3; ++step) {
       const Gradient of_step = [&](std::int64_t leaf, std::int64_t element) {
         return gradient(leaf + step * leaves, element);
       };
-      for (std::size_t piece = 0; piece < pieces.size(); ++piece) {
-        const auto& node = own.held()[piece].node;
+      for (std::size_t partial_sum = 0; partial_sum < partial_sums.size(); ++partial_sum) {
+        const auto& node = own.held()[partial_sum].node;
         const auto begin = node.index << node.level, end = std::min(leaves, (node.index + 1) << node.level);
         std::vector<float> values;
         for (std::int64_t i = 0; i < elements; ++i)
           values.push_back(rounded_sum(of_step, rounding, i, begin, end));
-        arrays[piece].set(values);
+        arrays[partial_sum].set(values);
       }
+      reduction.start(sum.data());
       for (auto i = elements; i > 0; i -= std::min<std::int64_t>(i, 97)) reduction.publish(i);
-      reduction.send(pieces);
+      reduction.send(partial_sums);
       reduction.finish();
       const auto found = sum.get();
       for (auto i = shard.begin; i < shard.end; ++i) {
@@ -70,15 +70,17 @@ TYPED_TEST_P(NcclReductionContract, RoundsEveryNodeToTheFormatInWhichGradientsTr
   }
 }
 
-TYPED_TEST_P(NcclReductionContract, RefusesTheWrongNumberOfPieces) {
+TYPED_TEST_P(NcclReductionContract, RefusesTheWrongNumberOfPartialSums) {
   const auto shards = this->even_shards(10);
   Array<float> sum(*this->under_test, 10);
-  NcclReduction reduction(this->under_test->nccl(), 16, shards, 10, sum.data());
-  const std::vector<float*> pieces(50, nullptr);
-  EXPECT_THROW(reduction.send(pieces), Error);
+  NcclReduction reduction(this->under_test->nccl(), {16, shards, 10});
+  reduction.start(sum.data());
+  const std::vector<float*> partial_sums(50, nullptr);
+  EXPECT_THROW(reduction.send(partial_sums), Error);
 }
 
 REGISTER_TYPED_TEST_SUITE_P(NcclReductionContract, GivesTheBitsOfTheTree,
-                            RoundsEveryNodeToTheFormatInWhichGradientsTravel, RefusesTheWrongNumberOfPieces);
+                            RoundsEveryNodeToTheFormatInWhichGradientsTravel,
+                            RefusesTheWrongNumberOfPartialSums);
 
 }  // namespace lockstep::contract

@@ -30,9 +30,9 @@ class DoomedTransport final : public Transport {
     if (signal_ != 0 && --exchanges_left_ == 0) raise(signal_);
     inner_.exchange(outgoing, incoming);
   }
-  void add_tree(std::span<const float* const> pieces, std::span<const Merge> merges, float* sum,
+  void add_tree(std::span<const float* const> partial_sums, std::span<const Merge> merges, float* sum,
                 std::int64_t count, GradientFormat format) override {
-    inner_.add_tree(pieces, merges, sum, count, format);
+    inner_.add_tree(partial_sums, merges, sum, count, format);
   }
   void* scratch(std::size_t bytes) override { return inner_.scratch(bytes); }
   void copy(void* to, const void* from, std::size_t bytes) override { inner_.copy(to, from, bytes); }
@@ -60,21 +60,21 @@ template <typename UnderTest>
   const int world_size = under_test.transport().world_size();
   // Dies in the second bucket of the third step.
   DoomedTransport transport(under_test.transport(), rank == std::atoi(argv[2]) ? std::atoi(argv[1]) : 0, 10);
-  const auto piece = under_test.allocate(sizeof(float) * count);
+  const auto partial_sum = under_test.allocate(sizeof(float) * count);
   const auto sum = under_test.allocate(sizeof(float) * count);
   const std::vector<float> zeros(count);
-  transport.copy(piece.get(), zeros.data(), sizeof(float) * count);
+  transport.copy(partial_sum.get(), zeros.data(), sizeof(float) * count);
   std::vector<Range> shards, byte_ranges;
   for (int r = 0; r < world_size; ++r) {
     shards.push_back(rank_range(count, r, world_size));
     byte_ranges.push_back({shards[r].begin * 4, shards[r].end * 4});
   }
-  float* const pieces[] = {static_cast<float*>(piece.get())};
+  float* const partial_sums[] = {static_cast<float*>(partial_sum.get())};
   auto start = Clock::now();
   try {
     for (;;) {
       start = Clock::now();
-      reduce_scatter(transport, world_size, pieces, shards,
+      reduce_scatter(transport, world_size, partial_sums, shards,
                      static_cast<float*>(sum.get()) + shards[rank].begin);
       all_gather(transport, sum.get(), byte_ranges);
     }

@@ -1,7 +1,8 @@
-"""Runs libFuzzer on the readers of bytes from outside: fuzzing.py [--seconds 60] [TARGET...]
+"""Runs libFuzzer on the readers of bytes from outside: python -m tests.fuzz.fuzzing [--seconds 60] [TARGET...]
 
 Builds build-fuzz with clang. What is found lies in build-fuzz/found: mend it, and keep the file in tests/fuzz/crashes.
 """
+
 import argparse
 import contextlib
 import os
@@ -12,7 +13,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import seeds
+from tests.fuzz import seeds
 
 ROOT = seeds.ROOT
 CRASHES = Path(__file__).parent / "crashes"
@@ -20,8 +21,10 @@ BUILD = ROOT / "build-fuzz"
 PROGRAM = BUILD / "bin/fuzz_readers"
 MEGABYTES, SECONDS = 1024, 10  # that a reader may take
 # AddressSanitizer keeps freed memory back, which is not the reader's.
-ENVIRONMENT = {"ASAN_OPTIONS": "quarantine_size_mb=16:detect_stack_use_after_return=0",
-               "UBSAN_OPTIONS": "print_stacktrace=1"}
+ENVIRONMENT = {
+    "ASAN_OPTIONS": "quarantine_size_mb=16:detect_stack_use_after_return=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
 
 
 def build():
@@ -46,12 +49,29 @@ def run(target, inputs, seconds, corpus, found):
     for folder in (corpus / target, found):
         folder.mkdir(parents=True, exist_ok=True)
     folders = [corpus / target, *(folder / target for folder in inputs if (folder / target).is_dir())]
-    command = [PROGRAM, target, f"-max_total_time={seconds}", f"-timeout={SECONDS}", f"-rss_limit_mb={MEGABYTES}",
-               f"-malloc_limit_mb={MEGABYTES}", "-max_len=8192", "-print_final_stats=1", "-verbosity=0",
-               f"-artifact_prefix={found}/{target}-", *folders]
+    command = [
+        PROGRAM,
+        target,
+        f"-max_total_time={seconds}",
+        f"-timeout={SECONDS}",
+        f"-rss_limit_mb={MEGABYTES}",
+        f"-malloc_limit_mb={MEGABYTES}",
+        "-max_len=8192",
+        "-print_final_stats=1",
+        "-verbosity=0",
+        f"-artifact_prefix={found}/{target}-",
+        *folders,
+    ]
     with memory() as environment:
-        result = subprocess.run(list(map(str, command)), cwd=found, capture_output=True, text=True, errors="replace",
-                                env=os.environ | ENVIRONMENT | environment, timeout=seconds + 300)
+        result = subprocess.run(
+            list(map(str, command)),
+            cwd=found,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=os.environ | ENVIRONMENT | environment,
+            timeout=seconds + 300,
+        )
     if result.returncode == 0:
         return None
     return f"{target}: exit code {result.returncode}\n{result.stderr[-6000:]}"
@@ -61,8 +81,10 @@ def fuzz(inputs, seconds, work, targets=()):
     """The failures of all targets, each run for so long, one on each core at a time."""
     build()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        runs = [pool.submit(run, target, inputs, seconds, work / "corpus", work / "found")
-                for target in targets or sorted(seeds.MADE)]
+        runs = [
+            pool.submit(run, target, inputs, seconds, work / "corpus", work / "found")
+            for target in targets or sorted(seeds.MADE)
+        ]
         return [failure for run_ in runs if (failure := run_.result())]
 
 

@@ -1,4 +1,6 @@
-"""Writes small sound inputs for each target, which fuzzers and fuzz_replay then change: seeds.py FOLDER."""
+"""Writes small sound inputs for each target, which fuzzers and
+fuzz_replay then change: python -m tests.fuzz.seeds FOLDER."""
+
 import gzip
 import io
 import json
@@ -7,13 +9,12 @@ import sys
 import tarfile
 from pathlib import Path
 
+from PIL import Image
+
+from tests.support.idx_files import idx
+from tests.support.image_files import encoded, picture
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/integration"))
-
-from idx_files import idx  # noqa: E402
-from image_files import encoded, picture  # noqa: E402
-from PIL import Image  # noqa: E402
-
 RECORD = struct.Struct("<16sq3Q3Q")
 
 
@@ -33,8 +34,13 @@ def packed(height, width, channels, labels, train, names=b""):
     """As docs/data_format.md says, but for the hash, which the target makes right."""
     records_at = (104 + len(names) + 7) // 8 * 8
     pixels_at = (records_at + 72 * len(labels) + 4095) // 4096 * 4096
-    header = b"lockpack" + struct.pack("<10Q", 1, height, width, channels, train, len(labels) - train, 2, len(names),
-                                       records_at, pixels_at) + bytes(16)
+    header = (
+        b"lockpack"
+        + struct.pack(
+            "<10Q", 1, height, width, channels, train, len(labels) - train, 2, len(names), records_at, pixels_at
+        )
+        + bytes(16)
+    )
     area = height * width
     sums = [128 * area if c < channels else 0 for c in range(3)]
     squares = [128 * 128 * area if c < channels else 0 for c in range(3)]
@@ -69,9 +75,9 @@ def tars():
     for format_ in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         yield tar(format_, members)
     deep = [("r/train", None), *(("r/" + name, content) for name, content in members)]
-    yield tar(tarfile.GNU_FORMAT, deep + [("r/train/a/" + "x" * 120 + ".png", b"w")])
-    yield tar(tarfile.PAX_FORMAT, deep + [("r/train/a/" + "ä" * 80 + ".png", b"w")])
-    yield tar(tarfile.GNU_FORMAT, members + [("train/a/l.png", "../b/1.png")])
+    yield tar(tarfile.GNU_FORMAT, [*deep, ("r/train/a/" + "x" * 120 + ".png", b"w")])
+    yield tar(tarfile.PAX_FORMAT, [*deep, ("r/train/a/" + "ä" * 80 + ".png", b"w")])
+    yield tar(tarfile.GNU_FORMAT, [*members, ("train/a/l.png", "../b/1.png")])
 
 
 def images():
@@ -103,7 +109,7 @@ def configurations():
 def overrides():
     yield b"training.batch_size=3\nmodel.name=resnet18\ndata.mean=[0.5,0.2]\nema,mixup"
     yield b"learning_rate=1e-3\ntemplate=fast\nschedule.milestones=[1,2]\nlearnin_rate"
-    yield b"optimizer.momentum='x'\nrun.output=\"a\\u00e4\"\ndata.path=\"\"\"x\"\"\"\ntraining.epoch"
+    yield b'optimizer.momentum=\'x\'\nrun.output="a\\u00e4"\ndata.path="""x"""\ntraining.epoch'
 
 
 def plans():
@@ -113,51 +119,129 @@ def plans():
 
 def imports():
     advanced = {"adam": {"beta1": 0.9}}
-    yield b"\0" + json.dumps({"hyperparameters": {"learning_rate": 0.001, "optimizer": "AdamW", "batch_size": 64.0,
-                                                  "optimizer_advanced": advanced},
-                              "model": {"name": "resnet18"}, "schedule": {"milestones": [1, 2]}}).encode()
-    yield b"\1" + json.dumps({"x": {"y": [1, 2, {"z": None}]}, "epochs": 3, "lr": 1e-3, "dataset": "/data",
-                              "scheduler": "CosineAnnealingLR", "swa": True, "gradient_clip": 1}).encode()
+    yield (
+        b"\0"
+        + json.dumps(
+            {
+                "hyperparameters": {
+                    "learning_rate": 0.001,
+                    "optimizer": "AdamW",
+                    "batch_size": 64.0,
+                    "optimizer_advanced": advanced,
+                },
+                "model": {"name": "resnet18"},
+                "schedule": {"milestones": [1, 2]},
+            }
+        ).encode()
+    )
+    yield (
+        b"\1"
+        + json.dumps(
+            {
+                "x": {"y": [1, 2, {"z": None}]},
+                "epochs": 3,
+                "lr": 1e-3,
+                "dataset": "/data",
+                "scheduler": "CosineAnnealingLR",
+                "swa": True,
+                "gradient_clip": 1,
+            }
+        ).encode()
+    )
 
 
 def statuses():
-    gpu = {"index": 0, "uuid": "GPU-1", "address": "0000:18:00", "host_gpus": ["GPU-1", "GPU-2"], "shown": "0",
-           "health": {"told": True, "temperature_celsius": 80.5, "throttling": ["thermal"], "xids": [79]}}
-    status = {"rank": 0, "host": "n1", "pid": 7, "beat": 9, "written": 1.5, "state": 0, "step": 4, "phase": "forward",
-              "phase_seconds": 2.5, "usual_seconds": 0.1, "awaits": [-1, 1], "ready": True, "cores": 0.5,
-              "step_ms": 30.0, "usual_step_ms": 10.0, "compute_ms": 4.0}
+    gpu = {
+        "index": 0,
+        "uuid": "GPU-1",
+        "address": "0000:18:00",
+        "host_gpus": ["GPU-1", "GPU-2"],
+        "shown": "0",
+        "health": {"told": True, "temperature_celsius": 80.5, "throttling": ["thermal"], "xids": [79]},
+    }
+    status = {
+        "rank": 0,
+        "host": "n1",
+        "pid": 7,
+        "beat": 9,
+        "written": 1.5,
+        "state": 0,
+        "step": 4,
+        "phase": "forward",
+        "phase_seconds": 2.5,
+        "usual_seconds": 0.1,
+        "awaits": [-1, 1],
+        "ready": True,
+        "cores": 0.5,
+        "step_ms": 30.0,
+        "usual_step_ms": 10.0,
+        "compute_ms": 4.0,
+    }
     later = status | {"beat": 12, "phase_seconds": 500.0}
     other = {"rank": 1, "host": "n2", "state": 2, "exit_code": 9, "signal": 0, "gpu": gpu, "gpu_failure": "lost"}
-    lines = [status, later, other, other, status | {"rank": 2, "state": 1, "on_disk": True},
-             later | {"rank": 2, "state": 2, "signal": 9, "out_of_memory": True}]
+    lines = [
+        status,
+        later,
+        other,
+        other,
+        status | {"rank": 2, "state": 1, "on_disk": True},
+        later | {"rank": 2, "state": 2, "signal": 9, "out_of_memory": True},
+    ]
     yield "\n".join(map(json.dumps, lines)).encode()
     yield "\n".join(json.dumps(line | {"awaits": [2]}) for line in lines).encode()
 
 
 def set_asides():
-    yield json.dumps({"hosts": [{"host": "n1", "rank": 3, "step": 5, "why": "computes wrong"}],
-                      "gpus": [{"host": "n1.cluster", "uuid": "GPU-1", "address": "0000:18:00", "rank": 0, "step": 2,
-                                "why": "lost", "host_gpus": ["GPU-1", "GPU-2"], "shown": "0,1", "shown_alone": False,
-                                "launched_as": "localhost"}]}).encode()
+    yield json.dumps(
+        {
+            "hosts": [{"host": "n1", "rank": 3, "step": 5, "why": "computes wrong"}],
+            "gpus": [
+                {
+                    "host": "n1.cluster",
+                    "uuid": "GPU-1",
+                    "address": "0000:18:00",
+                    "rank": 0,
+                    "step": 2,
+                    "why": "lost",
+                    "host_gpus": ["GPU-1", "GPU-2"],
+                    "shown": "0,1",
+                    "shown_alone": False,
+                    "launched_as": "localhost",
+                }
+            ],
+        }
+    ).encode()
 
 
 def manifests():
-    yield json.dumps({"arrays": {"weights": "0" * 32}, "config": {"run": {"seed": 1}}, "format": 1, "step": 4,
-                      "decisions": {"best": 0.5}, "manifest_hash": "0" * 32}).encode()
+    yield json.dumps(
+        {
+            "arrays": {"weights": "0" * 32},
+            "config": {"run": {"seed": 1}},
+            "format": 1,
+            "step": 4,
+            "decisions": {"best": 0.5},
+            "manifest_hash": "0" * 32,
+        }
+    ).encode()
     yield b'{"format":1,"step":null,"x":[[[{}]]]}'
 
 
 def safetensors():
-    header = json.dumps({"a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
-                         "b": {"dtype": "I64", "shape": [], "data_offsets": [16, 24]},
-                         "__metadata__": {"format": "pt"}}).encode()
+    header = json.dumps(
+        {
+            "a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+            "b": {"dtype": "I64", "shape": [], "data_offsets": [16, 24]},
+            "__metadata__": {"format": "pt"},
+        }
+    ).encode()
     yield bytes([24 << 1 | 1]) + header + bytes(24)
     yield b"\0" + struct.pack("<Q", len(header)) + header + bytes(24)
 
 
 def metrics():
     lines = [{"step": step, "epoch": 1, "loss": 0.5, "learning_rate": 1e-3} for step in range(1, 5)]
-    yield "".join(json.dumps(line) + "\n" for line in lines + [{"step": 4, "test_accuracy": 0.5}]).encode()
+    yield "".join(json.dumps(line) + "\n" for line in [*lines, {"step": 4, "test_accuracy": 0.5}]).encode()
     yield json.dumps({"epochs": 3, "max_steps": 0, "steps": 12, "state_hash": "0" * 32}).encode()
 
 
@@ -183,18 +267,36 @@ def scontrol():
 
 def batch_jobs():
     yield b"\1name\0" + b"1-12:30:00\0gpu\0runs/1\0--constraint=h100\0train\0--x\0a b"
-    yield b"\6" + b"\0".join([b"{{output}}", b"90:00", b"", b"runs/$(id) 'x'", b"--comment=\"a\" # b"])
+    yield b"\6" + b"\0".join([b"{{output}}", b"90:00", b"", b"runs/$(id) 'x'", b'--comment="a" # b'])
 
 
 def visible_gpus():
     yield b"0,1, 7x,GPU-8f6c,MIG-1/2"
 
 
-MADE = {"batch_job": batch_jobs, "cifar": cifar, "hostfile": hostfiles, "hosts": hosts, "idx": idx_folders,
-        "image": images, "image_folder": image_folders, "import": imports, "manifest": manifests, "metrics": metrics,
-        "overrides": overrides, "packed": packed_files, "plan": plans, "safetensors": safetensors,
-        "scontrol": scontrol, "set_aside": set_asides, "slurm_variables": slurm_variables, "statuses": statuses,
-        "tar": tars, "toml": configurations, "visible_gpus": visible_gpus}
+MADE = {
+    "batch_job": batch_jobs,
+    "cifar": cifar,
+    "hostfile": hostfiles,
+    "hosts": hosts,
+    "idx": idx_folders,
+    "image": images,
+    "image_folder": image_folders,
+    "import": imports,
+    "manifest": manifests,
+    "metrics": metrics,
+    "overrides": overrides,
+    "packed": packed_files,
+    "plan": plans,
+    "safetensors": safetensors,
+    "scontrol": scontrol,
+    "set_aside": set_asides,
+    "slurm_variables": slurm_variables,
+    "statuses": statuses,
+    "tar": tars,
+    "toml": configurations,
+    "visible_gpus": visible_gpus,
+}
 
 
 # What walks a value does so recursively: too deep for the stack, as a whole and below each key that is looked at.
@@ -208,8 +310,12 @@ DEEPER_THAN_A_STACK = {
     "safetensors": [b"\1" + DEEP, b'\1{"a":{"dtype":"F32","shape":' + DEEP + b',"data_offsets":[0,0]}}'],
     "set_aside": [DEEP, b'{"hosts":[{"host":' + DEEP + b"}]}"],
     "statuses": [b"\n" + DEEP, b'\n{"rank":' + DEEP + b"}"],
-    "toml": [b"[data]\nmean = " + DEEP, b"a." * 100_000 + b"a = 1", b"[" + b"a." * 100_000 + b"a]",
-             b"a = " + b"{a = " * 40_000],
+    "toml": [
+        b"[data]\nmean = " + DEEP,
+        b"a." * 100_000 + b"a = 1",
+        b"[" + b"a." * 100_000 + b"a]",
+        b"a = " + b"{a = " * 40_000,
+    ],
 }
 
 

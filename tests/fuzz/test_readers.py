@@ -1,11 +1,12 @@
 """Nothing but lockstep::Error leaves a reader of bytes from outside, whatever they are. `make fuzz` looks further."""
+
 import os
 import subprocess
 from pathlib import Path
 
-import fuzzing
 import pytest
-import seeds
+
+from tests.fuzz import fuzzing, seeds
 
 REPLAY = Path(os.environ["LOCKSTEP_BIN"]) / "fuzz_replay"
 MUTATIONS = 1000  # of each target; a few seconds in all
@@ -20,8 +21,15 @@ def made(tmp_path_factory):
 
 def test_every_reader_survives_its_seeds_and_kept_crashes_and_changed_ones(made, tmp_path):
     with fuzzing.memory() as environment:
-        result = subprocess.run([REPLAY, str(MUTATIONS), made, fuzzing.CRASHES], cwd=tmp_path, capture_output=True,
-                                text=True, errors="replace", timeout=600, env=os.environ | environment)
+        result = subprocess.run(
+            [REPLAY, str(MUTATIONS), made, fuzzing.CRASHES],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=600,
+            env=os.environ | environment,
+        )
     assert result.returncode == 0, f"{result.stdout}{result.stderr[-4000:]}(fuzz_replay TARGET FILE repeats it)"
 
 

@@ -1,4 +1,5 @@
 """The programs, the data and bounded runs of check.py, out of build/ or of what prepare.sh has packed."""
+
 import contextlib
 import importlib.util
 import json
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from pictures import write_pictures
+from tests.gpu.pictures import write_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "build" / "gpu-bundle"
@@ -40,17 +41,28 @@ class Outcome(NamedTuple):
 def libraries():
     """Where a packed program finds what it was not linked with here: the bundle, then the wheels of torch."""
     spec = importlib.util.find_spec("torch")
-    torch = [Path(spec.origin).parent / "lib", *sorted(Path(spec.origin).parents[1].glob("nvidia/*/lib"))] if spec else []
+    torch = (
+        [Path(spec.origin).parent / "lib", *sorted(Path(spec.origin).parents[1].glob("nvidia/*/lib"))] if spec else []
+    )
     return [BUNDLE / "lib", *torch]
 
 
 def environment():
-    kept = os.environ | {"LOCKSTEP_PROGRESS": "json", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    kept = os.environ | {
+        "LOCKSTEP_PROGRESS": "json",
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    }
     if PROGRAMS.is_relative_to(BUNDLE):
         usr = BUNDLE / "usr"
         paths = ":".join(map(str, libraries()))
-        kept |= {"LD_LIBRARY_PATH": f"{paths}:{kept.get('LD_LIBRARY_PATH', '')}", "PATH": f"{usr / 'bin'}:{kept['PATH']}",
-                 "OPAL_PREFIX": str(usr), "OMPI_MCA_btl": "self,vader", "OMPI_MCA_pml": "ob1"}
+        kept |= {
+            "LD_LIBRARY_PATH": f"{paths}:{kept.get('LD_LIBRARY_PATH', '')}",
+            "PATH": f"{usr / 'bin'}:{kept['PATH']}",
+            "OPAL_PREFIX": str(usr),
+            "OMPI_MCA_btl": "self,vader",
+            "OMPI_MCA_pml": "ob1",
+        }
     return kept
 
 
@@ -93,9 +105,16 @@ class Card:
     @contextlib.contextmanager
     def started(self, argv):
         """A program that is ended with the block, or when the time is up."""
-        process = subprocess.Popen([str(word) for word in argv], env=environment(), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                                   start_new_session=True)
+        process = subprocess.Popen(
+            [str(word) for word in argv],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
         alarm = threading.Timer(max(self.seconds_left(), 0.1), end, [process])
         alarm.start()
         try:
@@ -128,8 +147,14 @@ class Card:
     def training(self, name, settings, ranks=1):
         """The command of a run of the worker, whose folder is self.folder / name."""
         start = mpirun(ranks) if ranks > 1 else []
-        return [*start, *self.program("lockstep-worker"), QUICKSTART, "--output", self.folder / name,
-                *with_settings(settings)]
+        return [
+            *start,
+            *self.program("lockstep-worker"),
+            QUICKSTART,
+            "--output",
+            self.folder / name,
+            *with_settings(settings),
+        ]
 
     def train(self, name, settings, ranks=1):
         """Trains to the end; what result.json says."""

@@ -1,6 +1,8 @@
-"""Everything that only a GPU can show, on a machine with one: in parts, each bounded and runnable alone, at most 8 minutes.
+"""Everything that only a GPU can show, on a machine with one:
+in parts, each bounded and runnable alone, at most 8 minutes.
 
-Each part ends with a line, PASS, FAIL or SKIP; figures go as JSON lines to figures.jsonl in $OUT, or build/gpu-check."""
+Each part ends with a line, PASS, FAIL or SKIP; figures go as JSON lines to figures.jsonl in $OUT or build/gpu-check."""
+
 import argparse
 import concurrent.futures
 import json
@@ -13,8 +15,8 @@ import time
 import traceback
 from pathlib import Path
 
-from card import PREFIX, PROGRAMS, QUICKSTART, ROOT, Card, Failed, hashes, mpirun, with_settings
-from features import FEATURES, SMALL, STAGED, TAUGHT
+from tests.gpu.card import PREFIX, PROGRAMS, QUICKSTART, ROOT, Card, Failed, hashes, mpirun, with_settings
+from tests.gpu.features import FEATURES, SMALL, STAGED, TAUGHT
 
 TOTAL_SECONDS = 480
 EXAMPLES = """Examples:
@@ -34,6 +36,7 @@ def part(seconds):
     def add(function):
         PARTS[function.__name__] = (seconds, function)
         return function
+
     return add
 
 
@@ -47,8 +50,11 @@ def environment(card):
     elif not PREFIX:
         raise Failed("nvidia-smi is not there (no driver of NVIDIA is installed)")
     build = card.require([*card.program("lockstep-worker"), "--version"]).stdout.strip()
-    missing = [line.split()[0] for line in card.run(["ldd", PROGRAMS / "lockstep-worker"]).stdout.splitlines()
-               if "not found" in line]
+    missing = [
+        line.split()[0]
+        for line in card.run(["ldd", PROGRAMS / "lockstep-worker"]).stdout.splitlines()
+        if "not found" in line
+    ]
     if missing:
         raise Failed(f"lockstep-worker lacks {', '.join(missing)} (install torch of PyPI with all it depends on)")
     card.note(gpus=said, build=build, cores=os.cpu_count())
@@ -74,8 +80,12 @@ def kernels(card):
 @part(60)
 def contract(card):
     """the contract of the transports, several ranks on one GPU"""
-    for program, ranks in (("nccl_gpu_contract_test", 1), ("staged_gpu_contract_test", 1), ("staged_gpu_contract_test", 2),
-                           ("staged_gpu_contract_test", 3)):
+    for program, ranks in (
+        ("nccl_gpu_contract_test", 1),
+        ("staged_gpu_contract_test", 1),
+        ("staged_gpu_contract_test", 2),
+        ("staged_gpu_contract_test", 3),
+    ):
         outcome = card.require([*mpirun(ranks), *card.program(program)])
         if "SKIPPED" in outcome.stdout or "PASSED" not in outcome.stdout:
             raise Failed(f"{program} on {ranks} ranks: {outcome.last_words()}")
@@ -111,7 +121,9 @@ def features(card):
 
     teacher = card.folder / "resnet20-1"  # a run folder
     wrong, seen = [], set()
-    tried = {name: settings for name, settings in FEATURES.items() if not (PREFIX and name == "int8")}  # it reads numbers back
+    tried = {
+        name: settings for name, settings in FEATURES.items() if not (PREFIX and name == "int8")
+    }  # it reads numbers back
     with concurrent.futures.ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) // 2))) as pool:
         done = list(pool.map(twice, tried.items()))
         done += pool.map(twice, [("taught", TAUGHT | {"distillation.teacher": str(teacher)})])
@@ -136,7 +148,7 @@ def memory(card):
     alone = hashes(card.train("alone", settings))
     said = {}
     for mib in (16000, 8000, 6000, 3000):
-        with card.started([sys.executable, ROOT / "tests" / "gpu" / "hold_memory.py", mib]) as holder:
+        with card.started([sys.executable, "-m", "tests.gpu.hold_memory", mib]) as holder:
             if holder.stdout.readline().strip() != "held":
                 raise Failed(f"the memory cannot be held: {holder.stderr.read()[-300:]}")
             name = f"beside-{mib}"
@@ -156,8 +168,16 @@ def ranks(card):
     """1, 2 and 3 ranks on one GPU, in float32 and with gradients of 16 bits"""
     formats = ["float32"] if PREFIX else ["float32", "bf16"]  # a stand-in for LibTorch's kernels does not round
     for gradients in formats:
-        settings = SMALL | STAGED | {"data.path": card.pictures(32), "distributed.gradient_format": gradients,
-                                     "optimizer.name": "lamb", "optimizer.learning_rate": 3e-3}
+        settings = (
+            SMALL
+            | STAGED
+            | {
+                "data.path": card.pictures(32),
+                "distributed.gradient_format": gradients,
+                "optimizer.name": "lamb",
+                "optimizer.learning_rate": 3e-3,
+            }
+        )
         over_nccl = hashes(card.train(f"{gradients}-nccl", settings | {"distributed.gpu_transport": "nccl"}))
         for count in (1, 2, 3):
             if hashes(card.train(f"{gradients}-{count}", settings, count)) != over_nccl:
@@ -168,8 +188,12 @@ def ranks(card):
 @part(50)
 def resume(card):
     """two kills and a resume, with the state of a run that nobody killed"""
-    settings = SMALL | {"data.path": card.pictures(32), "training.epochs": 2, "training.max_steps": 12,
-                        "checkpoint.every_steps": 2}
+    settings = SMALL | {
+        "data.path": card.pictures(32),
+        "training.epochs": 2,
+        "training.max_steps": 12,
+        "checkpoint.every_steps": 2,
+    }
     whole = hashes(card.train("whole", settings))
     command = card.training("killed", settings)
     shutil.rmtree(card.folder / "killed", ignore_errors=True)
@@ -189,11 +213,21 @@ def resume(card):
 
 
 def resnet50(card, micro_batch):
-    return SMALL | {"data.path": card.pictures(224), "model.name": "resnet50", "training.batch_size": 256,
-                    "training.micro_batch_size": micro_batch, "training.epochs": 10, "training.max_steps": 14,
-                    "training.evaluate_every_epochs": 0, "checkpoint.every_epochs": 0, "augmentation.crop_padding": 0,
-                    "augmentation.random_resized_crop": True, "precision.mixed_precision": "bf16",
-                    "averaging.recompute_batch_norm": False, "data.loader_threads": max(1, min(12, (os.cpu_count() or 2) - 2))}
+    return SMALL | {
+        "data.path": card.pictures(224),
+        "model.name": "resnet50",
+        "training.batch_size": 256,
+        "training.micro_batch_size": micro_batch,
+        "training.epochs": 10,
+        "training.max_steps": 14,
+        "training.evaluate_every_epochs": 0,
+        "checkpoint.every_epochs": 0,
+        "augmentation.crop_padding": 0,
+        "augmentation.random_resized_crop": True,
+        "precision.mixed_precision": "bf16",
+        "averaging.recompute_batch_norm": False,
+        "data.loader_threads": max(1, min(12, (os.cpu_count() or 2) - 2)),
+    }
 
 
 @part(80)
@@ -222,8 +256,10 @@ def peer(card):
     lines = [json.loads(line) for line in outcome.stdout.splitlines() if line.startswith("{")]
     for line in lines:
         card.note(**line)
-    return ", ".join(f"{line['batch']}{' benchmark' if line['benchmark'] else ''}: {line['images_per_second']:.0f} images/s"
-                     for line in lines)
+    return ", ".join(
+        f"{line['batch']}{' benchmark' if line['benchmark'] else ''}: {line['images_per_second']:.0f} images/s"
+        for line in lines
+    )
 
 
 @part(60)
@@ -254,11 +290,17 @@ def outcome_of(name, folder, figures, seconds):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="tests/gpu/check.sh", description=__doc__, epilog=EXAMPLES,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="tests/gpu/check.sh",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("parts", nargs="*", metavar="part", help="of those that --list names (default: all)")
     parser.add_argument("--list", action="store_true", help="name the parts, and end")
-    parser.add_argument("--patience", type=float, default=1, metavar="N", help="limits N times as long, for slow machines")
+    parser.add_argument(
+        "--patience", type=float, default=1, metavar="N", help="limits N times as long, for slow machines"
+    )
     wanted = parser.parse_args()
     if wanted.list:
         for name, (seconds, function) in PARTS.items():
@@ -273,11 +315,15 @@ def main():
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
         last = begin + TOTAL_SECONDS * wanted.patience
-        verdicts = [outcome_of(name, Path(folder), figures, min(PARTS[name][0] * wanted.patience, last - time.monotonic()))
-                    for name in wanted.parts or PARTS]
+        verdicts = [
+            outcome_of(name, Path(folder), figures, min(PARTS[name][0] * wanted.patience, last - time.monotonic()))
+            for name in wanted.parts or PARTS
+        ]
     failed = verdicts.count("FAIL")
-    print(f"{'FAIL' if failed else 'PASS'} all: {verdicts.count('PASS')} passed, {failed} failed, "
-          f"{verdicts.count('SKIP')} skipped in {time.monotonic() - begin:.0f} s; figures in {figures}")
+    print(
+        f"{'FAIL' if failed else 'PASS'} all: {verdicts.count('PASS')} passed, {failed} failed, "
+        f"{verdicts.count('SKIP')} skipped in {time.monotonic() - begin:.0f} s; figures in {figures}"
+    )
     return 1 if failed else 0
 
 

@@ -9,4 +9,4 @@ if [ ! -d build/bin ] && [ -f build/gpu-bundle.tar.gz ] && [ build/gpu-bundle.ta
 fi
 python=.venv/bin/python3
 [ -x "$python" ] || python=python3
-exec env PYTHONDONTWRITEBYTECODE=1 "$python" tests/gpu/check.py "$@"
+exec env PYTHONDONTWRITEBYTECODE=1 "$python" -m tests.gpu.check "$@"

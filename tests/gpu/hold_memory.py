@@ -1,9 +1,10 @@
-"""hold_memory.py MIB: takes all memory of the first GPU but so much, says "held", and keeps it until it is ended."""
+"""hold_memory MIB: takes all memory of the first GPU but so much, says "held", and keeps it until it is ended."""
+
 import ctypes
 import signal
 import sys
 
-from card import libraries
+from tests.gpu.card import libraries
 
 
 def cuda_runtime():

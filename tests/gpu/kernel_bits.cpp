@@ -1,11 +1,8 @@
 // Every kernel on the GPU beside the same work on the host, bit by bit, and how fast it is. A JSON object for
 // each on standard output. Exit status: 0, 1 when a bit differs, 2 when the GPU fails. With the argument
 // "bits" nothing is timed, for compute-sanitizer.
-#include <cuda_runtime_api.h>
-
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -17,6 +14,7 @@
 #include "collectives/tree.hpp"
 #include "collectives/tree_sum_kernel.hpp"
 #include "tests/contract/gradients.hpp"
+#include "tests/gpu/on_gpu.hpp"
 #include "worker/optim/update_loops.hpp"
 
 namespace lockstep {
@@ -28,39 +26,6 @@ constexpr std::int64_t piece_size = 4096;
 constexpr int launches_timed = 20;
 
 int differences = 0;
-
-/// `result`: a cudaError_t.
-void require(int result, const char* action) {
-  if (result == cudaSuccess) return;
-  std::fprintf(stderr, "the GPU failed to %s (%s)\n", action,
-               cudaGetErrorString(static_cast<cudaError_t>(result)));
-  std::exit(2);
-}
-
-/// A copy of host memory on the GPU.
-template <typename Value>
-class OnGpu {
- public:
-  explicit OnGpu(const std::vector<Value>& values) : size_(values.size()) {
-    require(cudaMalloc(reinterpret_cast<void**>(&data_), sizeof(Value) * size_), "allocate");
-    require(cudaMemcpy(data_, values.data(), sizeof(Value) * size_, cudaMemcpyDefault), "copy");
-  }
-  explicit OnGpu(std::int64_t size) : OnGpu(std::vector<Value>(static_cast<std::size_t>(size))) {}
-  ~OnGpu() { cudaFree(data_); }
-  OnGpu(OnGpu&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
-
-  Value* data() const { return data_; }
-  std::vector<Value> get() const {
-    require(cudaDeviceSynchronize(), "compute");
-    std::vector<Value> values(size_);
-    require(cudaMemcpy(values.data(), data_, sizeof(Value) * size_, cudaMemcpyDefault), "copy");
-    return values;
-  }
-
- private:
-  Value* data_ = nullptr;
-  std::size_t size_;
-};
 
 template <typename Value>
 bool same(Value a, Value b) {
@@ -185,23 +150,24 @@ void check_squares() {
 }
 
 /// As the transports launch it.
-void add_on_gpu(const std::vector<const void*>& pieces, GradientFormat stored, GradientFormat format,
+void add_on_gpu(const std::vector<const void*>& partial_sums, GradientFormat stored, GradientFormat format,
                 float* sum, float* rest, std::int64_t count) {
-  const auto leaves = std::ssize(pieces);
+  const auto leaves = std::ssize(partial_sums);
   const auto additions = additions_after(leaves, merge_schedule(leaves, static_cast<int>(leaves)));
   TreeSum launch;
   launch.stored = stored;
   launch.format = format;
   launch.rest = leaves > TreeSum::capacity ? rest : nullptr;
   std::int32_t held = 0;
-  for (std::size_t next = 0; next < pieces.size();) {
+  for (std::size_t next = 0; next < partial_sums.size();) {
     launch.held = held;
-    for (launch.size = 0; launch.size < TreeSum::capacity && next < pieces.size(); ++launch.size, ++next) {
-      launch.piece[launch.size] = pieces[next];
+    for (launch.size = 0; launch.size < TreeSum::capacity && next < partial_sums.size();
+         ++launch.size, ++next) {
+      launch.partial_sum[launch.size] = partial_sums[next];
       launch.additions[launch.size] = static_cast<std::uint8_t>(additions[next]);
       held += 1 - additions[next];
     }
-    launch.sum = next == pieces.size() ? sum : nullptr;
+    launch.sum = next == partial_sums.size() ? sum : nullptr;
     require(launch_tree_sum(launch, count, cudaStreamLegacy), "add gradients");
   }
 }
@@ -209,37 +175,37 @@ void add_on_gpu(const std::vector<const void*>& pieces, GradientFormat stored, G
 void check_tree_sums(GradientFormat format, const char* name) {
   constexpr std::int64_t count = 5003;
   for (const int leaves : {1, 2, 3, 8, 37, 256, 300, 600}) {
-    std::vector<std::vector<float>> pieces;
-    std::vector<const float*> host_pieces;
+    std::vector<std::vector<float>> partial_sums;
+    std::vector<const float*> host_partial_sums;
     std::vector<OnGpu<float>> floats_there;
     std::vector<OnGpu<std::uint16_t>> codes_there;
-    std::vector<const void*> wide, encoded_pieces;
+    std::vector<const void*> wide, encoded_partial_sums;
     for (int leaf = 0; leaf < leaves; ++leaf) {
       auto values = floats(count, leaf, leaf % 3 == 0);
       for (auto& value : values) value = rounded(value, format);
-      pieces.push_back(std::move(values));
-      floats_there.emplace_back(pieces.back());
+      partial_sums.push_back(std::move(values));
+      floats_there.emplace_back(partial_sums.back());
       wide.push_back(floats_there.back().data());
       if (format == GradientFormat::float32) continue;
       codes_there.emplace_back(count);
-      encoded_pieces.push_back(codes_there.back().data());
+      encoded_partial_sums.push_back(codes_there.back().data());
       require(launch_encode(floats_there.back().data(), codes_there.back().data(), format, count,
                             cudaStreamLegacy),
               "encode gradients");
       if (leaf % 64 != 0) continue;
       std::vector<std::uint16_t> codes;
-      for (const float value : pieces.back()) codes.push_back(encoded(value, format));
+      for (const float value : partial_sums.back()) codes.push_back(encoded(value, format));
       compare(std::string("encode ") + name, codes_there.back().get(), codes);
     }
-    for (const auto& piece : pieces) host_pieces.push_back(piece.data());
+    for (const auto& partial_sum : partial_sums) host_partial_sums.push_back(partial_sum.data());
     std::vector<float> sum(count);
-    add_tree(host_pieces, merge_schedule(leaves, leaves), sum.data(), count, format);
+    add_tree(host_partial_sums, merge_schedule(leaves, leaves), sum.data(), count, format);
     const OnGpu<float> sum_there(count), rest(TreeSum::depth * count);
     const auto what = std::string("tree sum ") + name + " of " + std::to_string(leaves);
     add_on_gpu(wide, GradientFormat::float32, format, sum_there.data(), rest.data(), count);
     compare(what, sum_there.get(), sum);
     if (format == GradientFormat::float32) continue;
-    add_on_gpu(encoded_pieces, format, format, sum_there.data(), rest.data(), count);
+    add_on_gpu(encoded_partial_sums, format, format, sum_there.data(), rest.data(), count);
     compare(what + " encoded", sum_there.get(), sum);
   }
 }
@@ -266,12 +232,12 @@ void time(const std::string& what, double bytes, const std::function<void()>& la
 
 void time_tree_sum(int leaves, std::int64_t count) {
   const OnGpu<float> all(count * (leaves + 1));
-  std::vector<const void*> pieces;
-  for (int leaf = 0; leaf < leaves; ++leaf) pieces.push_back(all.data() + leaf * count);
+  std::vector<const void*> partial_sums;
+  for (int leaf = 0; leaf < leaves; ++leaf) partial_sums.push_back(all.data() + leaf * count);
   time("tree sum of " + std::to_string(leaves) + " x " + std::to_string(count), 4.0 * count * (leaves + 1),
        [&] {
-         add_on_gpu(pieces, GradientFormat::float32, GradientFormat::float32, all.data() + leaves * count,
-                    nullptr, count);
+         add_on_gpu(partial_sums, GradientFormat::float32, GradientFormat::float32,
+                    all.data() + leaves * count, nullptr, count);
        });
 }
 

@@ -1,4 +1,5 @@
 """Small pictures to train on, where no data set is: noise in ten colours, one for each class. Plain Python alone."""
+
 import random
 import struct
 import zlib
@@ -10,8 +11,10 @@ SPREAD = 60  # of a level around its class's
 
 def png(rows):
     """The file of a picture of 8 bits a channel. rows: bytes of red, green, blue, ... of each line."""
+
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
     header = struct.pack(">IIBBBBB", len(rows[0]) // 3, len(rows), 8, 2, 0, 0, 0)
     lines = b"".join(b"\0" + row for row in rows)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 1)) + chunk(b"IEND", b"")
@@ -21,7 +24,7 @@ def picture(source, label):
     colour = [(label * step) % 196 for step in (53, 97, 131)]
     noise = source.randbytes(3 * SIDE * SIDE)
     levels = bytes(colour[i % 3] + noise[i] % SPREAD for i in range(len(noise)))
-    return png([levels[3 * SIDE * line:3 * SIDE * (line + 1)] for line in range(SIDE)])
+    return png([levels[3 * SIDE * line : 3 * SIDE * (line + 1)] for line in range(SIDE)])
 
 
 def write_pictures(folder, train, test):

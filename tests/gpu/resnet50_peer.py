@@ -1,13 +1,14 @@
-"""What PyTorch does with ResNet-50 on this GPU: training steps of synthetic images in bf16, deterministic as lockstep and with
-cudnn.benchmark. A JSON object a line; Ctrl-C or the end of --seconds leaves the rest out."""
+"""What PyTorch does with ResNet-50 on this GPU: training steps of synthetic images in bf16, deterministic as lockstep
+and with cudnn.benchmark. A JSON object a line; Ctrl-C or the end of --seconds leaves the rest out."""
+
 import argparse
 import json
 import os
 import time
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
-import torch  # noqa: E402
-import torchvision  # noqa: E402
+import torch
+import torchvision
 
 WARM_STEPS = 4
 IMAGES = 2048  # measured, of each kind
@@ -37,8 +38,11 @@ def measured(batch, benchmark):
         step()
     torch.cuda.synchronize()
     seconds = time.perf_counter() - start
-    return {"ms_per_step": seconds / steps * 1e3, "images_per_second": batch * steps / seconds,
-            "gib": torch.cuda.max_memory_allocated() / 2**30}
+    return {
+        "ms_per_step": seconds / steps * 1e3,
+        "images_per_second": batch * steps / seconds,
+        "gib": torch.cuda.max_memory_allocated() / 2**30,
+    }
 
 
 def main():

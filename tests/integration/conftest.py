@@ -3,15 +3,23 @@
 import os
 
 import pytest
-from idx_files import first_images, write_folder
-from launching import LOCKSTEP, WORKER
+
+from tests.support.idx_files import first_images, write_folder
+from tests.support.launching import LOCKSTEP, WORKER
+from tests.support.skipping import cannot_run
 
 TRAIN_SAMPLES, TEST_SAMPLES = 4096, 400
 # A step of 256 samples in 8 micro-batches, whatever the quickstart says.
 # A failure is to be seen, not mended by another start.
-STEP_OF_8 = {"reliability.max_restarts": 0, "training.batch_size": 128, "training.gradient_accumulation_steps": 2,
-             "training.micro_batch_size": 32, "training.epochs": 4, "optimizer.learning_rate": 0.2,
-             "precision.mixed_precision": "none"}  # whatever the CPU has
+STEP_OF_8 = {
+    "reliability.max_restarts": 0,
+    "training.batch_size": 128,
+    "training.gradient_accumulation_steps": 2,
+    "training.micro_batch_size": 32,
+    "training.epochs": 4,
+    "optimizer.learning_rate": 0.2,
+    "precision.mixed_precision": "none",
+}  # whatever the CPU has
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,13 +27,6 @@ def programs():
     for program in (LOCKSTEP, WORKER):
         if not program.is_file():
             pytest.fail(f"{program} is not there (build it first, or set LOCKSTEP_BIN)", pytrace=False)
-
-
-def cannot_run(reason):
-    """Skips the test with the reason; where CI=true that is a failure."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{reason}; CI must be able to run this test", pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture
@@ -44,13 +45,23 @@ def small_data(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mlp(small_data):
     """A step takes milliseconds."""
-    return STEP_OF_8 | {"data.path": str(small_data), "model.name": "mlp", "model.hidden_sizes": [16],
-                        "training.log_every_steps": 1}
+    return STEP_OF_8 | {
+        "data.path": str(small_data),
+        "model.name": "mlp",
+        "model.hidden_sizes": [16],
+        "training.log_every_steps": 1,
+    }
 
 
 @pytest.fixture(scope="session")
 def resnet(small_data):
     """With batch norm; a step of 64 samples in 8 micro-batches takes a tenth of a second."""
-    return STEP_OF_8 | {"data.path": str(small_data), "model.name": "resnet20", "training.batch_size": 32,
-                        "training.micro_batch_size": 8, "data.train_samples": 512, "data.test_samples": 100,
-                        "training.log_every_steps": 1}
+    return STEP_OF_8 | {
+        "data.path": str(small_data),
+        "model.name": "resnet20",
+        "training.batch_size": 32,
+        "training.micro_batch_size": 8,
+        "data.train_samples": 512,
+        "data.test_samples": 100,
+        "training.log_every_steps": 1,
+    }

@@ -1,10 +1,10 @@
 """The crash matrix: a small run with everything on is hurt at each of its points, and loses nothing.
 
 A point is an operation on a file of the run folder, a message, or the beginning of a phase, on one rank
-(tests/support/faults/points.hpp). At each: kill -9, kill -STOP, and what else can happen there: half a write, a full or a
-broken disk, a cut link. The run must end with the exit code that docs/errors.md gives it, leave no process behind, go on
-without faults on 1 to 4 ranks from the newest checkpoint that it had announced, and come to the state hash and the weights
-hash of the run that nothing disturbed.
+(tests/support/faults/points.hpp). At each: kill -9, kill -STOP, and what else can happen there: half a write, a full or
+a broken disk, a cut link. The run must end with the exit code that docs/errors.md gives it, leave no process behind, go
+on without faults on 1 to 4 ranks from the newest checkpoint that it had announced, and come to the state hash and the
+weights hash of the run that nothing disturbed.
 
 Trials come in an order in which the first few already have each kind of point with each fault.
 """
@@ -14,112 +14,80 @@ import json
 import os
 import random
 import re
-import shlex
 import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from signal import SIGKILL
 from typing import NamedTuple
 
-from idx_files import first_images, write_folder
-from launching import MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, Started, metrics_of, mpirun, result_of, \
-    run, set_options
+from tests.integration.crash_trials import EXIT_CODES, FAULTS, IN_WORDS, IO, SCENES, Trial, in_order, places_in
+from tests.support.idx_files import first_images, write_folder
+from tests.support.launching import (
+    MPI_ENVIRONMENT,
+    PROGRAMS,
+    QUICKSTART,
+    WORKER,
+    Started,
+    metrics_of,
+    mpirun,
+    result_of,
+    run,
+    set_options,
+)
 
 EXAMPLES = """Examples:
-  .venv/bin/python tests/integration/crash_matrix.py --points 100 --seed 7      a sample
-  .venv/bin/python tests/integration/crash_matrix.py --minutes 25 | tee log     as many as fit, the different ones first
-  .venv/bin/python tests/integration/crash_matrix.py --done log                 the others another time
-  .venv/bin/python tests/integration/crash_matrix.py --only 'rename .* kill'    all trials whose words have this in them
-  .venv/bin/python tests/integration/crash_matrix.py --list                     name them, and try none
-  .venv/bin/python tests/integration/crash_matrix.py --trial shared 0 'rename checkpoint/step-00000002 #1' kill 3
+  .venv/bin/python -m tests.integration.crash_matrix --points 100 --seed 7      a sample
+  .venv/bin/python -m tests.integration.crash_matrix --minutes 25 | tee log     as many as fit, the different ones first
+  .venv/bin/python -m tests.integration.crash_matrix --done log                 the others another time
+  .venv/bin/python -m tests.integration.crash_matrix --only 'rename .* kill'    all trials whose words have this in them
+  .venv/bin/python -m tests.integration.crash_matrix --list                     name them, and try none
+  .venv/bin/python -m tests.integration.crash_matrix --trial shared 0 'rename checkpoint/step-00000002 #1' kill 3
                                                                one again, resumed on 3 ranks, with what was said
 Exit status: 0 when all are equal, 1 otherwise."""
 
-COMMAND = ".venv/bin/python tests/integration/crash_matrix.py"
+COMMAND = ".venv/bin/python -m tests.integration.crash_matrix"
 PROGRAM = PROGRAMS / "worker_with_points"
 LIBRARY = PROGRAMS.parent / "lib" / "liblockstep_faults.so"
 TRAIN_SAMPLES, TEST_SAMPLES, LAST_STEP = 64, 40, 4
 # All arrays that a checkpoint can have, in tensors that are cut between ranks; a save after each step, two evaluations.
-SETTINGS = {"model.name": "small_cnn", "training.batch_size": 16, "training.gradient_accumulation_steps": 2,
-            "training.micro_batch_size": 4, "training.epochs": 2, "training.log_every_steps": 1,
-            "training.early_stopping": True, "training.restore_best": True, "optimizer.name": "adamw",
-            "optimizer.learning_rate": 0.001, "averaging.use_swa": True, "averaging.swa_start_epoch": 0,
-            "checkpoint.every_steps": 1, "run.trace": True}
+SETTINGS = {
+    "model.name": "small_cnn",
+    "training.batch_size": 16,
+    "training.gradient_accumulation_steps": 2,
+    "training.micro_batch_size": 4,
+    "training.epochs": 2,
+    "training.log_every_steps": 1,
+    "training.early_stopping": True,
+    "training.restore_best": True,
+    "optimizer.name": "adamw",
+    "optimizer.learning_rate": 0.001,
+    "averaging.use_swa": True,
+    "averaging.swa_start_epoch": 0,
+    "checkpoint.every_steps": 1,
+    "run.trace": True,
+}
 BACKING = "OMPI_MCA_btl_vader_backing_directory"  # Open MPI leaves the memory of killed ranks behind
 LINK_SECONDS = 3  # how long a rank waits for messages where links are cut
 START_SECONDS = 120  # and before it knows its configuration (deadline_at_start in worker/main.cpp)
 LEAVE_SECONDS = 20  # and until all have left after that, on a busy machine
 HANG_SECONDS = 180
 
-ANYTHING, READS, DISK = ("kill", "stop"), ("kill", "stop", "eio"), ("enospc", "eio")
-FAULTS = {"phase": (*ANYTHING, "cut"), "message": (*ANYTHING, "cut"), "call": ANYTHING,
-          "open-to-read": READS, "read": READS, "look": READS, "remove": READS,
-          "write": (*ANYTHING, "torn", *DISK), "open": ANYTHING + DISK, "mkdir": ANYTHING + DISK,
-          "reserve": ANYTHING + DISK, "resize": ANYTHING + DISK, "sync": ANYTHING + DISK, "rename": ANYTHING + DISK}
-# What is much the same, for a sample.
-KIND = {"mkdir": "open", "reserve": "open", "resize": "open", "open-to-read": "read", "look": "read"}
-KILLED, PEER_LOST, IO = 128 + SIGKILL, 3, 4
-EXIT_CODES = {"kill": (KILLED, PEER_LOST), "stop": (KILLED, PEER_LOST), "torn": (KILLED, PEER_LOST), "cut": (PEER_LOST, 0),
-              "enospc": (IO, 0), "eio": (IO, 0)}
-IN_WORDS = {"enospc": "No space left on device", "eio": "Input/output error"}
-
-
-class Scene(NamedTuple):
-    ranks: int
-    settings: dict
-    goes_on: bool  # from the middle of a run
-
-
-SCENES = {"shared": Scene(2, {}, False), "messages": Scene(3, {"distributed.shared_memory": False}, False),
-          "resumed": Scene(2, {}, True)}
-
-
-class Trial(NamedTuple):
-    scene: str
-    rank: int
-    point: str
-    fault: str
-    resume_ranks: int
-
-    def words(self):
-        return shlex.join(str(word) for word in self)
-
-    def kind(self):
-        operation = self.point.split()[0]
-        return KIND.get(operation, operation), self.fault
-
-    def place(self):
-        """The same for points that differ in their number, their step or their peer only."""
-        return self.scene, self.rank, re.sub(r"\d+", "N", self.point), self.fault
-
-
-def in_order(trials, seed):
-    """At random, but first one of each kind, then one for each place, then the rest."""
-    # Each by its own number: two runs differ by some messages, and that must not change the order of the rest.
-    trials = sorted(trials, key=lambda trial: random.Random(f"{seed}.{trial}").random())
-    kinds, places = Counter(), Counter()
-    keys = {}
-    for trial in trials:
-        places[trial.place()] += 1
-        kinds[trial.kind()] += 1
-        keys[trial] = min(2, kinds[trial.kind()]), places[trial.place()]
-    return sorted(trials, key=keys.get)
-
 
 class Matrix:
-    """The undisturbed run, its points, and trials of them, in `folder`. `program` is the worker to hurt; one that `tells`
-    shows what it said."""
+    """The undisturbed run, its points, and trials of them, in `folder`. `program` is the worker to hurt; one that
+    `tells` shows what it said."""
 
     def __init__(self, folder, program=PROGRAM, tells=False):
         for path in (program, LIBRARY):
             if not path.is_file():
                 sys.exit(f"{path} is not there (build it first, or set LOCKSTEP_BIN)")
         self._folder, self._program, self._tells = folder, program, tells
-        self._data = write_folder(folder / "data", first_images("train", TRAIN_SAMPLES), first_images("t10k", TEST_SAMPLES))
+        self._data = write_folder(
+            folder / "data", first_images("train", TRAIN_SAMPLES), first_images("t10k", TEST_SAMPLES)
+        )
         self._half = folder / "half"
         self._points, self._result = {}, None
 
@@ -127,7 +95,9 @@ class Matrix:
         """[(rank, point)] of a run that nothing disturbs, whose result is that of all scenes."""
         if scene not in self._points:
             output, log = self._start(scene, "undisturbed"), self._folder / "points"
-            outcome = run(self._command(self._program, scene, output, SCENES[scene].ranks), environment=environment(output, log))
+            outcome = run(
+                self._command(self._program, scene, output, SCENES[scene].ranks), environment=environment(output, log)
+            )
             assert outcome.exit_code == 0, outcome.output
             hashes = hashes_of(output)
             assert self._result in (None, hashes), f"{scene}: {hashes} instead of {self._result}"
@@ -140,10 +110,19 @@ class Matrix:
 
     def trials(self, seed):
         """All of them."""
+
         def ranks_after(*trial):
             return random.Random(f"{seed}.{trial}").randint(1, 4)
-        return in_order((Trial(scene, rank, point, fault, ranks_after(scene, rank, point, fault))
-                         for scene in SCENES for rank, point in self.points(scene) for fault in FAULTS[point.split()[0]]), seed)
+
+        return in_order(
+            (
+                Trial(scene, rank, point, fault, ranks_after(scene, rank, point, fault))
+                for scene in SCENES
+                for rank, point in self.points(scene)
+                for fault in FAULTS[point.split()[0]]
+            ),
+            seed,
+        )
 
     def attempt(self, trial):
         """What is wrong, "" if nothing is, or None if the run did not come to the point."""
@@ -168,8 +147,10 @@ class Matrix:
         more = {"FAULT_RANK": str(trial.rank), "FAULT_POINT": trial.point, "FAULT_KIND": trial.fault}
         settings = {"reliability.collective_timeout_seconds": LINK_SECONDS} if trial.fault == "cut" else {}
         command = self._command(self._program, trial.scene, output, SCENES[trial.scene].ranks, settings)
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as memory, \
-                Started(command, environment=environment(output, log) | more | {BACKING: memory}) as started:
+        with (
+            tempfile.TemporaryDirectory(dir="/dev/shm") as memory,
+            Started(command, environment=environment(output, log) | more | {BACKING: memory}) as started,
+        ):
             if trial.fault == "stop":
                 threading.Thread(target=kill_when_stopped, args=(started.process, log)).start()
             outcome = started.finish(HANG_SECONDS)
@@ -264,14 +245,6 @@ def newest_step(output):
     return max((int(name[5:]) for name in names if re.fullmatch(r"step-\d+", name)), default=0)
 
 
-def places_in(logs):
-    """Those that `logs` of earlier trials name."""
-    lines = [line for log in logs for line in log.read_text().splitlines()]
-    tried = [re.fullmatch(r"\d+/\d+ (.*): (?:equal|WRONG)", line) for line in lines]
-    words = [shlex.split(line[1]) for line in tried if line]
-    return {Trial(scene, int(rank), point, fault, int(ranks)).place() for scene, rank, point, fault, ranks in words}
-
-
 class Tried(NamedTuple):
     equal: int
     not_reached: list
@@ -295,16 +268,27 @@ def try_all(matrix, trials, minutes=None, program=PROGRAM):
             print(f"  again: {COMMAND}{options} --trial {trial.words()}\n  {problem}", flush=True)
         else:
             tried = tried._replace(equal=tried.equal + 1)
-    print(f"points tried {tried.equal + len(tried.problems)}, points equal {tried.equal}"
-          + (f" (not reached in another {len(tried.not_reached)})" if tried.not_reached else ""), flush=True)
+    print(
+        f"points tried {tried.equal + len(tried.problems)}, points equal {tried.equal}"
+        + (f" (not reached in another {len(tried.not_reached)})" if tried.not_reached else ""),
+        flush=True,
+    )
     return tried
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--points", type=int, metavar="N", help="try N trials of them")
-    parser.add_argument("--done", type=Path, nargs="+", default=[], metavar="LOG",
-                        help="leave out what is much the same as a trial in what earlier ones have printed")
+    parser.add_argument(
+        "--done",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="LOG",
+        help="leave out what is much the same as a trial in what earlier ones have printed",
+    )
     parser.add_argument("--seed", default="0", help="of the order, and of the numbers of ranks to go on on")
     parser.add_argument("--minutes", type=float, help="begin no trial after so many")
     parser.add_argument("--only", default="", metavar="REGEX", help="the trials in whose words this is found")
@@ -324,12 +308,12 @@ def main():
         else:
             trials = [trial for trial in matrix.trials(chosen.seed) if re.search(chosen.only, trial.words())]
             done = places_in(chosen.done)
-            trials = [trial for trial in trials if trial.place() not in done][:chosen.points]
+            trials = [trial for trial in trials if trial.place() not in done][: chosen.points]
         if chosen.list:
             print("\n".join(trial.words() for trial in trials))
             return 0
         tried = try_all(matrix, trials, chosen.minutes, chosen.program)
-    return 1 if tried.problems or tried.not_reached and tried.equal == 0 else 0
+    return 1 if tried.problems or (tried.not_reached and tried.equal == 0) else 0
 
 
 if __name__ == "__main__":

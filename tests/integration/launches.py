@@ -11,15 +11,23 @@ import tempfile
 import time
 from pathlib import Path
 
-from launching import MPI_ENVIRONMENT, Started, train_command
+from tests.support.launching import MPI_ENVIRONMENT, Started, train_command
+from tests.support.traces import looked_at
 
 EXAMPLES = """Examples:
-  .venv/bin/python tests/integration/launches.py --launches 50
+  .venv/bin/python -m tests.integration.launches --launches 50
 Exit status: 0 when nothing is left, 1 otherwise."""
 
-SETTINGS = {"model.name": "mlp", "model.hidden_sizes": [16], "data.train_samples": 512, "data.test_samples": 64,
-            "training.batch_size": 64, "training.epochs": 10000, "training.log_every_steps": 1,
-            "reliability.max_restarts": 0}
+SETTINGS = {
+    "model.name": "mlp",
+    "model.hidden_sizes": [16],
+    "data.train_samples": 512,
+    "data.test_samples": 64,
+    "training.batch_size": 64,
+    "training.epochs": 10000,
+    "training.log_every_steps": 1,
+    "reliability.max_restarts": 0,
+}
 SENTINEL = "lockstep-watch"
 RANKS = 2
 LEAVE_SECONDS = 20
@@ -57,42 +65,51 @@ def kill_all_but_one_sentinel(started):
             os.kill(pid, signal.SIGKILL)
 
 
-WAYS = [end_by_itself, terminate_the_launcher, kill_the_launcher, kill_mpirun, kill_a_rank, kill_a_sentinel,
-        kill_all_but_one_sentinel]
-
-
-def what_is_there():
-    """Files in shared memory, and ports that somebody listens on."""
-    ports = {line.split()[1] for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
-             if line.split()[3] == "0A"}
-    return {str(path) for path in Path("/dev/shm").rglob("*")} | {f"port {int(port.split(':')[1], 16)}" for port in ports}
+WAYS = [
+    end_by_itself,
+    terminate_the_launcher,
+    kill_the_launcher,
+    kill_mpirun,
+    kill_a_rank,
+    kill_a_sentinel,
+    kill_all_but_one_sentinel,
+]
 
 
 def left_by(way, folder, number=0):
-    """What is there that was not before a run that ended in this way; its processes are an AssertionError."""
-    before = what_is_there()
+    """Files and ports that are left of a run that ended in this way; its processes are an AssertionError."""
     settings = SETTINGS | ({"training.epochs": 1} if way is end_by_itself else {})
-    with Started(train_command(folder / f"{way.__name__}-{number}", RANKS, settings), environment=MPI_ENVIRONMENT) as started:
-        started.wait_for_event("step")
-        way(started)
-        started.finish()
-    deadline = time.monotonic() + LEAVE_SECONDS
-    while (left := what_is_there() - before) and time.monotonic() < deadline:
-        time.sleep(0.1)  # between two looks
-    return left
+    with looked_at() as place:
+        command = place.command(train_command(folder / f"{way.__name__}-{number}", RANKS, settings))
+        with Started(command, environment=MPI_ENVIRONMENT) as started:
+            started.wait_for_event("step")
+            place.note(started.processes())
+            way(started)
+            started.finish()
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while (left := place.left()) and time.monotonic() < deadline:
+            time.sleep(0.1)  # between two looks
+        return left
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--launches", type=int, default=50, metavar="N", help="how many, in turn in each way (default: 50)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--launches", type=int, default=50, metavar="N", help="how many, in turn in each way (default: 50)"
+    )
     wanted = parser.parse_args()
     found = 0
     with tempfile.TemporaryDirectory(prefix="launches-") as folder:
         for number in range(wanted.launches):
             way = WAYS[number % len(WAYS)]
             left = left_by(way, Path(folder), number)
-            print(f"{number + 1}/{wanted.launches} {way.__name__.replace('_', ' ')}: "
-                  f"{'leaves ' + ', '.join(sorted(left)) if left else 'leaves nothing'}", flush=True)
+            print(
+                f"{number + 1}/{wanted.launches} {way.__name__.replace('_', ' ')}: "
+                f"{'leaves ' + ', '.join(sorted(left)) if left else 'leaves nothing'}",
+                flush=True,
+            )
             found += bool(left)
     print(f"launches {wanted.launches}, of which {found} left something")
     return 1 if found else 0

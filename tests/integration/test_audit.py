@@ -3,8 +3,9 @@
 import socket
 
 import pytest
-from audits import ALL, FLIPPING, audit_of, flips, go_on, set_aside, train_on
-from launching import WORKER, checkpoints_of, result_of, train
+
+from tests.support.audits import ALL, FLIPPING, audit_of, flips, go_on, set_aside, train_on
+from tests.support.launching import WORKER, checkpoints_of, result_of, train
 
 CORRUPT, DIVERGED = 7, 6
 MICRO_BATCHES = 8
@@ -33,7 +34,10 @@ def expect_named(outcome, output, rank, step, micro_batch):
     """The rank that is wrong, and nobody else, in the message and for the next start."""
     assert outcome.exit_code == CORRUPT, outcome.output
     host = socket.gethostname()
-    assert f"error: rank {rank} on {host}: what it computes is wrong (step {step + 1}, micro-batch {micro_batch}," in outcome.stderr
+    assert (
+        f"error: rank {rank} on {host}: what it computes is wrong (step {step + 1}, micro-batch {micro_batch},"
+        in outcome.stderr
+    )
     assert set_aside(output) == [(host, rank, step + 1)]
 
 
@@ -79,8 +83,12 @@ def test_hosts_that_were_set_aside_before_stay_so(audited, tmp_path):
 
 
 def test_a_step_that_has_estimated_the_curvature_begins_again_from_the_checkpoint_before(audited, tmp_path):
-    sophia = audited | {"optimizer.name": "sophia", "optimizer.learning_rate": 1e-3, "optimizer.sophia_every_steps": 1,
-                        "checkpoint.every_steps": 4}
+    sophia = audited | {
+        "optimizer.name": "sophia",
+        "optimizer.learning_rate": 1e-3,
+        "optimizer.sophia_every_steps": 1,
+        "checkpoint.every_steps": 4,
+    }
     train(tmp_path / "clean", 2, sophia)
     _, owner, _ = audit_of(8, MICRO_BATCHES, 3)
     outcome = train_on(FLIPPING, tmp_path / "run", 3, sophia, **flips(owner, 8, ALL, FIRST_WEIGHT))
@@ -90,7 +98,9 @@ def test_a_step_that_has_estimated_the_curvature_begins_again_from_the_checkpoin
     assert result_of(tmp_path / "run")["state_hash"] == result_of(tmp_path / "clean")["state_hash"]
 
 
-@pytest.mark.parametrize("ranks, named", [(3, "rank 1 on {host}: the copy"), (2, "rank 0 on {host} or rank 1 on {host}: the copy")])
+@pytest.mark.parametrize(
+    "ranks, named", [(3, "rank 1 on {host}: the copy"), (2, "rank 0 on {host} or rank 1 on {host}: the copy")]
+)
 def test_a_copy_of_the_weights_that_differs_is_not_saved(settings, tmp_path, ranks, named):
     settings = settings | {"distributed.shared_memory": False, "checkpoint.every_steps": 5}
     outcome = train_on(FLIPPING, tmp_path, ranks, settings, LOCKSTEP_FLIP_WEIGHT="1")
@@ -100,8 +110,13 @@ def test_a_copy_of_the_weights_that_differs_is_not_saved(settings, tmp_path, ran
 
 
 def test_a_run_that_diverges_is_no_corruption(audited, tmp_path):
-    settings = audited | {"reliability.audit_every": 1, "optimizer.learning_rate": 100.0, "training.gradient_clip_norm": 0.0,
-                          "schedule.warmup_ratio": 0.0, "optimizer.momentum": 0.99}
+    settings = audited | {
+        "reliability.audit_every": 1,
+        "optimizer.learning_rate": 100.0,
+        "training.gradient_clip_norm": 0.0,
+        "schedule.warmup_ratio": 0.0,
+        "optimizer.momentum": 0.99,
+    }
     outcome = train_on(WORKER, tmp_path, 3, settings)
     assert outcome.exit_code == DIVERGED, outcome.output
     assert set_aside(tmp_path) == []

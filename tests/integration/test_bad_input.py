@@ -5,59 +5,59 @@ import shutil
 
 import pytest
 import torch
-from idx_files import SIDE, Part, file_names, idx, image_file, label_file
-from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, metrics_of, mpirun, run, set_options,
-                       train_command)
 from safetensors.torch import save_file
 
-CONFIG, IO, DIVERGED = 2, 4, 6
+from tests.integration.refusals import (
+    CONFIG,
+    COUNT,
+    DIVERGED,
+    IO,
+    STARTERS,
+    expect_error,
+    expect_refused,
+    start,
+    write_parts,
+)
+from tests.support.idx_files import SIDE, file_names, idx
+from tests.support.launching import (
+    LOCKSTEP,
+    MPI_ENVIRONMENT,
+    QUICKSTART,
+    WORKER,
+    metrics_of,
+    mpirun,
+    run,
+    train_command,
+)
+
 CONFIG_SECONDS = 3  # beyond what mpirun itself takes
-COUNT = 320
 IMAGES, LABELS = file_names("train")
-STARTERS = ("launcher", "mpirun")
-
-
-def start(starter, config, output, settings):
-    options = [config, *set_options(settings), "--output", output]
-    if starter == "launcher":
-        return run([LOCKSTEP, "train", *options, "--ranks", "2"])
-    return run(mpirun(3, [WORKER, *options]), environment=MPI_ENVIRONMENT)
-
-
-def expect_error(outcome, exit_code, words):
-    """With this code, and with all the words in one message that one rank says once."""
-    assert outcome.exit_code == exit_code, outcome.output
-    messages = [line for line in outcome.stderr.splitlines() if all(word in line for word in words)]
-    assert len(messages) == 1, outcome.output
-    assert "internal error" not in outcome.stderr and "terminate called" not in outcome.stderr
-
-
-def expect_refused(outcome, exit_code, words):
-    """As an error, before anything is said."""
-    expect_error(outcome, exit_code, words)
-    assert outcome.stdout == ""
 
 
 # name: (the file, or None for one that is not there; the words of the message after the file's name)
 CONFIGS = {
     "missing": (None, ["No such file", "check the path"]),
-    "empty batch": ("[training]\nbatch_size = 0\n",
-                    [":2:1: training.batch_size = 0 is out of range", "1 .. 1048576"]),
+    "empty batch": ("[training]\nbatch_size = 0\n", [":2:1: training.batch_size = 0 is out of range", "1 .. 1048576"]),
     "broken": ("[training\nbatch_size = 1\n", [":1:", "not valid TOML", "correct this place"]),
     "unclosed text": ('[model]\nname = "mlp\n', [":2:", "not valid TOML"]),
-    "unknown key": ("[optimizer]\n\nlearnin_rate = 1\n",
-                    [":3:1: unknown key optimizer.learnin_rate", "did you mean optimizer.learning_rate?"]),
+    "unknown key": (
+        "[optimizer]\n\nlearnin_rate = 1\n",
+        [":3:1: unknown key optimizer.learnin_rate", "did you mean optimizer.learning_rate?"],
+    ),
     "key of another tool": ("[optimizer]\nlr = 1\n", [":2:1: unknown key optimizer.lr", "optimizer.learning_rate"]),
     "unknown section": ("[trainin]\nepochs = 1\n", [":1:", "unknown section [trainin]", "did you mean [training]?"]),
     "wrong type": ('[training]\nbatch_size = "many"\n', [":2:1: training.batch_size", "whole number"]),
     "part of a sample": ("[training]\nbatch_size = 1.5\n", [":2:1: training.batch_size", "whole number"]),
     "out of range": ("[optimizer]\nmomentum = 1.5\n", [":2:1: optimizer.momentum = 1.5 is out of range", "0.99"]),
     "not one of": ('[model]\nname = "resnet19"\n', [":2:1:", "resnet19", "resnet18"]),
-    "contradiction": ("[training]\nbatch_size = 100\nmicro_batch_size = 32\n",
-                      [":3:1: training.micro_batch_size = 32 does not divide training.batch_size = 100", "take 25"]),
+    "contradiction": (
+        "[training]\nbatch_size = 100\nmicro_batch_size = 32\n",
+        [":3:1: training.micro_batch_size = 32 does not divide training.batch_size = 100", "take 25"],
+    ),
     "batch larger than the samples": (
         "[data]\ntrain_samples = 100\n[training]\nbatch_size = 128\n",
-        [":2:1: data.train_samples = 100 is less than one step takes", "smaller batch"]),
+        [":2:1: data.train_samples = 100 is less than one step takes", "smaller batch"],
+    ),
 }
 
 
@@ -83,7 +83,7 @@ def test_all_mistakes_are_named_at_once_each_with_its_place(tmp_path, starter):
     lines = [line for line in outcome.stderr.splitlines() if str(config) in line or "--set" in line]
     places = [*(f"{config}:{line}:1: " for line in (2, 3, 5)), "--set schedule.gamma=2: ", "--set model.nam=mlp: "]
     assert len(lines) == len(places), outcome.output
-    assert all(line.startswith(place) for line, place in zip(lines, places)), outcome.output
+    assert all(line.startswith(place) for line, place in zip(lines, places, strict=True)), outcome.output
 
 
 def seconds_of_mpirun_alone():
@@ -110,105 +110,12 @@ def test_the_launcher_refuses_a_configuration_before_it_starts_anything(tmp_path
     assert outcome.seconds < 1
 
 
-def write_parts(folder, **files):
-    """A sound data folder, with some of the files replaced: {"train_images": bytes before compression}."""
-    folder.mkdir()
-    part = Part(bytes(COUNT * SIDE * SIDE), bytes(number % 10 for number in range(COUNT)))
-    for prefix, key in (("train", "train"), ("t10k", "test")):
-        contents = {"images": image_file(part), "labels": label_file(part)}
-        for name, (kind, content) in zip(file_names(prefix), contents.items()):
-            (folder / name).write_bytes(gzip.compress(files.get(f"{key}_{kind}", content), 1))
-    return folder
-
-
-def cut(path, share):
-    path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
-
-
-def spoil_checksum(path):
-    content = bytearray(path.read_bytes())
-    content[-8] ^= 1
-    path.write_bytes(content)
-
-
-def labels(count, value=None, at=0):
-    """Labels 0 to 9 in turn, but for one."""
-    data = bytearray(number % 10 for number in range(count))
-    if value is not None:
-        data[at] = value
-    return idx([count], bytes(data))
-
-
-# name: (what makes the folder; exit code; the file or place that is named, and more words of the message)
-DATA = {
-    "the folder is missing": (lambda f: None, IO, [f"{IMAGES.removesuffix('.gz')}[.gz]", "data.path"]),
-    "a file is missing": (lambda f: (write_parts(f) / LABELS).unlink(), IO,
-                          [f"{LABELS.removesuffix('.gz')}[.gz]", "data.path"]),
-    "cut short": (lambda f: cut(write_parts(f) / LABELS, 0.6), IO, [LABELS, "fetch the file again"]),
-    "empty": (lambda f: cut(write_parts(f) / IMAGES, 0), IO, [IMAGES, "fetch the file again"]),
-    "wrong checksum": (lambda f: spoil_checksum(write_parts(f) / LABELS), IO, [LABELS, "fetch the file again"]),
-    "not gzip": (lambda f: (write_parts(f) / IMAGES).write_bytes(b"<html>not found</html>"), CONFIG,
-                 [IMAGES, "not an IDX file", "check data.path"]),
-    "a folder": (lambda f: replace_by_folder(write_parts(f) / IMAGES), IO, [IMAGES]),
-    "wrong magic": (lambda f: write_parts(f, train_labels=idx([COUNT], bytes(COUNT), magic=b"\0\0\x0d\x01")), CONFIG,
-                    [LABELS, "not an IDX file", "check data.path"]),
-    "labels in place of images": (lambda f: write_parts(f, train_images=labels(COUNT)), CONFIG,
-                                  [IMAGES, "not an IDX file", "3 dimensions"]),
-    "shorter than it says": (lambda f: write_parts(f, train_labels=labels(COUNT)[:-1]), IO,
-                             [LABELS, "ends before its header says", "fetch the file again"]),
-    "longer than it says": (lambda f: write_parts(f, train_labels=labels(COUNT) + b"\0"), CONFIG,
-                            [LABELS, "longer than its header says", "fetch the file again"]),
-    "an impossible size": (lambda f: write_parts(f, train_images=idx([2**32 - 1] * 3, b"")), CONFIG,
-                           [IMAGES, "impossible size"]),
-    "a training label too large": (lambda f: write_parts(f, train_labels=labels(COUNT, 11, at=7)), CONFIG,
-                                   ["label 11 is out of range", "training set", "sample 7", "check the label file"]),
-    "a test label too large": (lambda f: write_parts(f, test_labels=labels(COUNT, 10, at=9)), CONFIG,
-                               ["label 10 is out of range", "test set", "sample 9", "check the label file"]),
-    "fewer labels than images": (lambda f: write_parts(f, train_labels=labels(COUNT - 1)), CONFIG,
-                                 [LABELS, f"{COUNT} images but {COUNT - 1} labels", "fetch both again"]),
-    "test images of another size": (
-        lambda f: write_parts(f, test_images=idx([COUNT, 20, 20], bytes(COUNT * 400))), CONFIG,
-        ["training and test images differ in size", "fetch it again"]),
-}
-
-
-def replace_by_folder(path):
-    path.unlink()
-    path.mkdir()
-
-
-@pytest.mark.parametrize("starter", STARTERS)
-@pytest.mark.parametrize("name", DATA)
-def test_data_that_cannot_be_used_is_refused_with_its_file_and_a_remedy(tmp_path, mlp, starter, name):
-    make, exit_code, words = DATA[name]
-    make(tmp_path / "data")
-    settings = mlp | {"data.path": str(tmp_path / "data"), "training.max_steps": 1}
-    outcome = start(starter, QUICKSTART, tmp_path / "run", settings)
-    expect_refused(outcome, exit_code, words)
-    assert str(tmp_path / "data") in outcome.stderr
-
-
 def test_a_limit_of_open_files_is_raised_or_named(tmp_path, mlp):
     """With 32 of them mpirun would wait for ever."""
     command = train_command(tmp_path / "run", 2, mlp | {"training.max_steps": 1})
     expect_refused(run(["prlimit", "--nofile=32:32", *command]), CONFIG, ["only 32 files", "need 80", "ulimit -n 4096"])
     outcome = run(["prlimit", "--nofile=32:1024", *command])
     assert outcome.exit_code == 0, outcome.output
-
-
-@pytest.mark.parametrize("starter", STARTERS)
-def test_a_batch_larger_than_the_data_set_is_refused(tmp_path, mlp, starter):
-    """Only the ranks can see it, as the configuration does not say how many samples there are."""
-    settings = mlp | {"data.path": str(write_parts(tmp_path / "data")), "training.batch_size": 512}
-    outcome = start(starter, QUICKSTART, tmp_path / "run", settings)
-    expect_refused(outcome, CONFIG, [str(COUNT), "training.batch_size"])
-
-
-@pytest.mark.parametrize("starter", STARTERS)
-def test_a_mean_for_other_channels_than_the_images_have_is_refused(tmp_path, mlp, starter):
-    settings = mlp | {"data.mean": [0.1, 0.2, 0.3], "data.std": [1, 1, 1]}
-    expect_refused(start(starter, QUICKSTART, tmp_path / "run", settings), CONFIG,
-                   ["data.mean has 3 numbers", "1 channels", "one number per channel"])
 
 
 @pytest.mark.parametrize("starter", STARTERS)
@@ -230,8 +137,14 @@ def test_a_plan_that_cannot_be_read_is_refused(tmp_path, mlp, starter):
 
 @pytest.mark.parametrize("starter", STARTERS)
 def test_a_run_that_diverges_stops_and_names_a_remedy(tmp_path, mlp, starter):
-    settings = mlp | {"optimizer.learning_rate": 99.0, "training.gradient_clip_norm": 0, "schedule.warmup_ratio": 0,
-                      "optimizer.momentum": 0.99, "optimizer.weight_decay": 10.0, "checkpoint.every_steps": 1}
+    settings = mlp | {
+        "optimizer.learning_rate": 99.0,
+        "training.gradient_clip_norm": 0,
+        "schedule.warmup_ratio": 0,
+        "optimizer.momentum": 0.99,
+        "optimizer.weight_decay": 10.0,
+        "checkpoint.every_steps": 1,
+    }
     outcome = start(starter, QUICKSTART, tmp_path / "run", settings)
     assert outcome.exit_code == DIVERGED, outcome.output
     [line] = [line for line in outcome.stderr.splitlines() if "not finite" in line]
@@ -245,10 +158,26 @@ def test_a_run_that_diverges_stops_and_names_a_remedy(tmp_path, mlp, starter):
 def black(tmp_path, mlp, **settings):
     """Black images, and weights of the mlp that are far too large and meet none but zeros."""
     path = tmp_path / "large.safetensors"
-    save_file({"1.weight": torch.full((16, SIDE * SIDE), 3e38), "1.bias": torch.zeros(16), "3.weight": torch.ones(10, 16),
-               "3.bias": torch.zeros(10)}, path)
-    return mlp | {"data.path": str(write_parts(tmp_path / "data")), "data.mean": [0.0], "data.std": [1.0],
-                  "model.pretrained": str(path), "optimizer.weight_decay": 10.0} | settings
+    save_file(
+        {
+            "1.weight": torch.full((16, SIDE * SIDE), 3e38),
+            "1.bias": torch.zeros(16),
+            "3.weight": torch.ones(10, 16),
+            "3.bias": torch.zeros(10),
+        },
+        path,
+    )
+    return (
+        mlp
+        | {
+            "data.path": str(write_parts(tmp_path / "data")),
+            "data.mean": [0.0],
+            "data.std": [1.0],
+            "model.pretrained": str(path),
+            "optimizer.weight_decay": 10.0,
+        }
+        | settings
+    )
 
 
 def test_weights_that_overflow_after_the_last_loss_are_no_result_and_their_tensor_is_named(tmp_path, mlp):
@@ -258,8 +187,9 @@ def test_weights_that_overflow_after_the_last_loss_are_no_result_and_their_tenso
 
 
 def test_a_state_that_is_not_finite_is_not_saved(tmp_path, mlp):
-    settings = black(tmp_path, mlp, **{"training.max_steps": 2, "checkpoint.every_steps": 1,
-                                       "training.evaluate_every_epochs": 2})
+    settings = black(
+        tmp_path, mlp, **{"training.max_steps": 2, "checkpoint.every_steps": 1, "training.evaluate_every_epochs": 2}
+    )
     outcome = run(train_command(tmp_path / "run", 2, settings))
     assert outcome.exit_code == DIVERGED, outcome.output
     for words in ("the state after step 1 is not saved", "in weights.safetensors, 1.weight has values"):
@@ -302,8 +232,19 @@ def test_data_that_changed_since_the_checkpoint_is_refused(tmp_path, mlp, small_
 
 def test_ranks_with_different_arguments_are_refused(tmp_path):
     """A mistake of those who start the ranks themselves: only rank 0's arguments would count."""
-    outcome = run([*mpirun(1, [WORKER, QUICKSTART, "--output", tmp_path / "run"]),
-                   ":", "-np", "1", WORKER, QUICKSTART, "--output", tmp_path / "other"], environment=MPI_ENVIRONMENT)
+    outcome = run(
+        [
+            *mpirun(1, [WORKER, QUICKSTART, "--output", tmp_path / "run"]),
+            ":",
+            "-np",
+            "1",
+            WORKER,
+            QUICKSTART,
+            "--output",
+            tmp_path / "other",
+        ],
+        environment=MPI_ENVIRONMENT,
+    )
     expect_refused(outcome, CONFIG, ["the command line differs between ranks", "rank 1", "with the same arguments"])
     assert not (tmp_path / "run").exists()
 
@@ -316,4 +257,6 @@ def test_ranks_of_different_binaries_are_refused(tmp_path):
         file.write(b"another build")
     arguments = [QUICKSTART, "--output", tmp_path / "run"]
     outcome = run([*mpirun(1, [WORKER, *arguments]), ":", "-np", "1", other, *arguments], environment=MPI_ENVIRONMENT)
-    expect_refused(outcome, CONFIG, ["the build differs between ranks", "rank 1", "start all ranks with the same binary"])
+    expect_refused(
+        outcome, CONFIG, ["the build differs between ranks", "rank 1", "start all ranks with the same binary"]
+    )

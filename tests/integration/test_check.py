@@ -4,8 +4,19 @@ import os
 import subprocess
 
 import pytest
-from conftest import cannot_run
-from launching import AS_ROOT, LOCKSTEP, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, mpirun, run, set_options
+
+from tests.support.launching import (
+    AS_ROOT,
+    LOCKSTEP,
+    MPI_ENVIRONMENT,
+    PROGRAMS,
+    QUICKSTART,
+    WORKER,
+    mpirun,
+    run,
+    set_options,
+)
+from tests.support.skipping import cannot_run
 
 CHECKS = ["programs", "machines", "network", "clocks", "devices", "data", "model", "run folder", "numerics"]
 
@@ -37,8 +48,12 @@ def test_without_a_configuration_the_machine_is_looked_at(tmp_path):
     assert outcome.exit_code == 0, outcome.output
     results = results_of(outcome)
     assert list(results) == CHECKS
-    assert [name for name, result in results.items() if result == "skipped"] == ["network", "clocks", "data",
-                                                                                "run folder"]
+    assert [name for name, result in results.items() if result == "skipped"] == [
+        "network",
+        "clocks",
+        "data",
+        "run folder",
+    ]
     assert "one host" in finding(outcome, "network")["detail"]
     assert outcome.event("checked")["failures"] == 0
     bits = [rank["bits"] for rank in finding(outcome, "numerics")["ranks"]]
@@ -51,7 +66,9 @@ def test_with_a_configuration_data_and_run_folder_are_looked_at_and_nothing_is_l
     outcome = check_of(output, settings, ranks=3)
     assert outcome.exit_code == 0, outcome.output
     assert {result for name, result in results_of(outcome).items() if name not in ("network", "clocks")} <= {
-        "ok", "warning"}
+        "ok",
+        "warning",
+    }
     assert str(output) in finding(outcome, "run folder")["detail"]
     assert finding(outcome, "run folder")["needed_bytes"] > 3 * 3 * 4 * 784 * 16  # weights, momentum, average; kept
     assert "1024 and 100 images" in finding(outcome, "data")["detail"]

@@ -7,23 +7,32 @@ import subprocess
 
 import pytest
 import torch
-from checkpoint_hashes import manifest_hash
-from conftest import cannot_run
-from idx_files import SIDE, first_images
-from launching import checkpoints_of, metrics_of, result_of, run, train, train_command
 from safetensors.torch import load_file
+
+from tests.support.checkpoint_hashes import manifest_hash
+from tests.support.idx_files import SIDE, first_images
+from tests.support.launching import checkpoints_of, metrics_of, result_of, run, train, train_command
+from tests.support.skipping import cannot_run
 
 SAVED, LAST = 4, 8  # steps of the run that is damaged, and of the run when it has gone on
 # Each file, and what else a message may call its content.
-FILES = {"manifest.json": "manifest", "weights.safetensors": "weights", "optimizer.safetensors": "momentum",
-         "ema.safetensors": "ema"}
+FILES = {
+    "manifest.json": "manifest",
+    "weights.safetensors": "weights",
+    "optimizer.safetensors": "momentum",
+    "ema.safetensors": "ema",
+}
 
 
 @pytest.fixture(scope="module")
 def settings(mlp):
     """Ten steps are an epoch, so that all of these runs end within one."""
-    return mlp | {"checkpoint.every_steps": 2, "data.train_samples": 2560, "data.test_samples": 200,
-                  "training.max_steps": LAST}
+    return mlp | {
+        "checkpoint.every_steps": 2,
+        "data.train_samples": 2560,
+        "data.test_samples": 200,
+        "training.max_steps": LAST,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +76,9 @@ def cut(path, position):
 DAMAGE = {
     "flipped at its begin": lambda path: flip(path, 0),
     "flipped in its middle": lambda path: flip(path, 0.5),
-    "flipped in its last byte but one": lambda path: flip(path, 1 - 1.5 / path.stat().st_size),  # of optimisers: padding
+    "flipped in its last byte but one": lambda path: flip(
+        path, 1 - 1.5 / path.stat().st_size
+    ),  # of optimisers: padding
     "cut in the middle": lambda path: cut(path, 0.5),
     "empty": lambda path: cut(path, 0),
     "longer": lambda path: path.write_bytes(path.read_bytes() + b"more"),
@@ -92,8 +103,19 @@ def test_a_damaged_file_is_named_and_the_checkpoint_before_is_used(output, setti
     assert file in said or f"the hash of its {FILES[file]}" in said, said
 
 
-NO_MANIFESTS = ["", "garbage", "[]", "null", "17", "{}", '{"manifest_hash": 1}', '{"step": "x"}', "\xff\xfe",
-                "[" * 100000, '{"a":' + "[" * 100000 + "]" * 100000 + "}"]
+NO_MANIFESTS = [
+    "",
+    "garbage",
+    "[]",
+    "null",
+    "17",
+    "{}",
+    '{"manifest_hash": 1}',
+    '{"step": "x"}',
+    "\xff\xfe",
+    "[" * 100000,
+    '{"a":' + "[" * 100000 + "]" * 100000 + "}",
+]
 
 
 @pytest.mark.parametrize("manifest", NO_MANIFESTS, ids=lambda text: repr(text[:20]))
@@ -178,8 +200,9 @@ def stopped_on(settings, tmp_path_factory):
 
 @pytest.mark.parametrize("after", RANKS)
 @pytest.mark.parametrize("before", RANKS)
-def test_a_run_goes_on_within_an_epoch_on_any_number_of_ranks(stopped_on, settings, state_hash, tmp_path, before,
-                                                              after):
+def test_a_run_goes_on_within_an_epoch_on_any_number_of_ranks(
+    stopped_on, settings, state_hash, tmp_path, before, after
+):
     output = shutil.copytree(stopped_on[before], tmp_path / "run")
     expect_goes_on(output, after, settings, state_hash, first=5)
     assert {line["epoch"] for line in metrics_of(output)} == {1}
@@ -249,8 +272,14 @@ def test_safetensors_reads_the_weights_of_a_resnet_under_their_usual_names(resne
         assert tensors["layer3.0.conv1.weight"].shape == (64, 32, 3, 3)
         assert all(torch.isfinite(tensor.double()).all() for tensor in tensors.values())
         assert {int(value) for name, value in tensors.items() if "num_batches" in name} == {2}
-        assert sum(tensor.numel() for name, tensor in tensors.items()
-                   if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))) == 269_434
+        assert (
+            sum(
+                tensor.numel()
+                for name, tensor in tensors.items()
+                if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+            )
+            == 269_434
+        )
     assert set(load_file(folder / "optimizer.safetensors")) == {"momentum"}
     flip(folder / "weights.safetensors", 1 - 7.5 / (folder / "weights.safetensors").stat().st_size)  # of a counter
     outcome = run(train_command(tmp_path / "run", 2, resnet | {"training.max_steps": 3}))
@@ -264,8 +293,9 @@ def test_torch_computes_the_reported_accuracy_from_the_weights(stopped, settings
     test_part = first_images("t10k", settings["data.test_samples"])
     pixels = torch.frombuffer(bytearray(train_part.pixels), dtype=torch.uint8).double() / 255
     images = torch.frombuffer(bytearray(test_part.pixels), dtype=torch.uint8).double().view(-1, SIDE * SIDE) / 255
-    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(SIDE * SIDE, 16), torch.nn.ReLU(),
-                                torch.nn.Linear(16, 10)).double()
+    model = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(SIDE * SIDE, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10)
+    ).double()
     model.load_state_dict(load_file(newest(stopped, f"{file}.safetensors")))
     with torch.no_grad():
         answers = model((images - pixels.mean()) / pixels.std(correction=0)).argmax(1)

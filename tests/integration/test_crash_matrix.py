@@ -6,8 +6,9 @@ LOCKSTEP_TEST_SEED chooses another sample.
 import os
 
 import pytest
-from crash_matrix import Matrix, Trial, try_all
-from launching import PROGRAMS
+
+from tests.integration.crash_matrix import Matrix, Trial, try_all
+from tests.support.launching import PROGRAMS
 
 SEED = os.environ.get("LOCKSTEP_TEST_SEED", "20261125")
 # Of each kind of point with each fault one.
@@ -24,16 +25,23 @@ def test_a_run_that_is_hurt_at_any_point_ends_like_one_that_nothing_disturbs(tri
     trials, matrix = trials_and_matrix
     kinds = {trial.kind() for trial in trials}
     assert {operation for operation, _ in kinds} == KINDS
-    tried = try_all(matrix, trials[:len(kinds)])
+    tried = try_all(matrix, trials[: len(kinds)])
     assert not tried.problems
     assert len(tried.not_reached) <= 2, tried.not_reached
 
 
-@pytest.mark.parametrize("scene, rank, point", [
-    ("resumed", 0, "open-to-read checkpoint #1"), ("resumed", 0, "read checkpoint #1"),
-    ("resumed", 0, "open-to-read metrics.jsonl #1"), ("resumed", 0, "read plan.json #1"), ("shared", 1, "write trace/rank-1.json #1")])
+@pytest.mark.parametrize(
+    "scene, rank, point",
+    [
+        ("resumed", 0, "open-to-read checkpoint #1"),
+        ("resumed", 0, "read checkpoint #1"),
+        ("resumed", 0, "open-to-read metrics.jsonl #1"),
+        ("resumed", 0, "read plan.json #1"),
+        ("shared", 1, "write trace/rank-1.json #1"),
+    ],
+)
 def test_what_the_matrix_has_found_stays_mended(trials_and_matrix, scene, rank, point):
-    """A folder of checkpoints or a file of metrics that cannot be read is not an empty one; a trace is never the end."""
+    """A folder of checkpoints or a file of metrics that cannot be read is not an empty one, and a trace ends no run."""
     _, matrix = trials_and_matrix
     assert matrix.attempt(Trial(scene, rank, point, "eio", 2)) == ""
 

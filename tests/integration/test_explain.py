@@ -1,4 +1,5 @@
 """`lockstep explain` says of every row of the table what it is and what it is set to."""
+
 import json
 import os
 import pty
@@ -6,13 +7,29 @@ import re
 import subprocess
 
 import pytest
-from lockstep_program import LOCKSTEP, ROOT, lockstep
+
+from tests.support.lockstep_program import LOCKSTEP, ROOT, lockstep
 
 TABLE = (ROOT / "configs" / "parameters.def").read_text()
 ROWS = re.findall(r"^PARAMETER\((\w+), \w+, (\w+),", TABLE, re.MULTILINE)
 SECTIONS = re.findall(r"^BEGIN_SECTION\(\w+, (\w+), \"(.*)\"\)", TABLE, re.MULTILINE)
-FIELDS = {"name", "value", "origin", "what", "type", "range", "unit", "default", "raise", "lower", "search",
-          "changes_result", "rules", "aliases", "since"}
+FIELDS = {
+    "name",
+    "value",
+    "origin",
+    "what",
+    "type",
+    "range",
+    "unit",
+    "default",
+    "raise",
+    "lower",
+    "search",
+    "changes_result",
+    "rules",
+    "aliases",
+    "since",
+}
 
 
 def explained(*arguments):
@@ -85,11 +102,20 @@ def test_a_key_of_several_sections_is_refused_with_all_of_them():
     assert "run.name" in message and "model.name" in message and "write the section too" in message
 
 
-@pytest.mark.parametrize("name, meant", [
-    ("lr", "did you mean optimizer.learning_rate?"), ("batchsize", "did you mean training.batch_size?"),
-    ("training.epohcs", "did you mean training.epochs?"), ("optimizer.epochs", "did you mean training.epochs?"),
-    ("trainig", "did you mean training?"), ("xyzzy", "the sections are run, "), ("run.xyzzy", "its keys are name, "),
-    ("", "the sections are run, "), (".", "the sections are run, ")])
+@pytest.mark.parametrize(
+    "name, meant",
+    [
+        ("lr", "did you mean optimizer.learning_rate?"),
+        ("batchsize", "did you mean training.batch_size?"),
+        ("training.epohcs", "did you mean training.epochs?"),
+        ("optimizer.epochs", "did you mean training.epochs?"),
+        ("trainig", "did you mean training?"),
+        ("xyzzy", "the sections are run, "),
+        ("run.xyzzy", "its keys are name, "),
+        ("", "the sections are run, "),
+        (".", "the sections are run, "),
+    ],
+)
 def test_an_unknown_name_is_refused_with_what_may_be_meant(name, meant):
     message = refused(name)
     assert message.startswith("lockstep: unknown key or section") and meant in message
@@ -113,9 +139,19 @@ def test_rules_with_other_parameters_are_named_at_each_of_them():
         assert "training.micro_batch_size divides training.batch_size." in json.loads(explained(key))["rules"]
 
 
-@pytest.mark.parametrize("key, value", [
-    ("warmup_steps", "1000"), ("warmup_ratio", "0.1"), ("warmup_epochs", "5"), ("cooldown_epochs", "10"),
-    ("label_smoothing", "0.1"), ("gradient_clip_norm", "1"), ("cutmix_prob", "0.3"), ("mixup_alpha", "0.2")])
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("warmup_steps", "1000"),
+        ("warmup_ratio", "0.1"),
+        ("warmup_epochs", "5"),
+        ("cooldown_epochs", "10"),
+        ("label_smoothing", "0.1"),
+        ("gradient_clip_norm", "1"),
+        ("cutmix_prob", "0.3"),
+        ("mixup_alpha", "0.2"),
+    ],
+)
 def test_a_usual_value_that_is_not_the_default_is_in_the_advice(key, value):
     answer = json.loads(explained(key))
     assert answer["default"] == 0

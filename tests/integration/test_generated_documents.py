@@ -1,10 +1,12 @@
 """What is written from the table of parameters is what the repository holds, and serves those who use it."""
+
 import json
 import tomllib
 
 import jsonschema
 import pytest
-from lockstep_program import ROOT, lockstep
+
+from tests.support.lockstep_program import ROOT, lockstep
 
 GENERATED = {"docs/parameters.md": ["docs", "parameters"], "configs/parameters.schema.json": ["schema"]}
 

@@ -1,21 +1,35 @@
-"""The race detector of the ghost (tests/support/ghost_gpu) finds what nothing orders, whatever ran first, and nothing else."""
+"""The race detector of the ghost (tests/support/ghost_gpu) finds
+what nothing orders, whatever ran first, and nothing else."""
 
 import subprocess
 
 import pytest
-from ghost import IS_BUILT, RACE, a_ghost_is_built, on_ghost  # noqa: F401
-from launching import AS_ROOT, PROGRAMS, QUICKSTART, WORKER, mpirun, run, set_options
+
+from tests.support.ghost import IS_BUILT, RACE, a_ghost_is_built, on_ghost  # noqa: F401
+from tests.support.launching import AS_ROOT, PROGRAMS, QUICKSTART, WORKER, mpirun, run, set_options
 
 MISTAKES = PROGRAMS / "ghost_mistakes"
-NAMES = subprocess.run([MISTAKES], capture_output=True, text=True).stdout.split() if IS_BUILT and MISTAKES.is_file() else []
+NAMES = (
+    subprocess.run([MISTAKES], capture_output=True, text=True).stdout.split() if IS_BUILT and MISTAKES.is_file() else []
+)
 SEEDS = range(3)
 
-SETTINGS = {"model.name": "resnet20", "data.train_samples": 96, "data.test_samples": 20, "training.batch_size": 48,
-            "training.gradient_accumulation_steps": 1, "training.micro_batch_size": 8, "training.max_steps": 2,
-            "distributed.device": "cuda"}
+SETTINGS = {
+    "model.name": "resnet20",
+    "data.train_samples": 96,
+    "data.test_samples": 20,
+    "training.batch_size": 48,
+    "training.gradient_accumulation_steps": 1,
+    "training.micro_batch_size": 8,
+    "training.max_steps": 2,
+    "distributed.device": "cuda",
+}
 # A line that is missing or wrong in the source, and what the report must name.
-PLANTED = {"worker_not_following": "messages over NCCL", "worker_not_finishing": "lane_kernel",
-           "worker_marking_early": "messages over NCCL"}
+PLANTED = {
+    "worker_not_following": "messages over NCCL",
+    "worker_not_finishing": "lane_kernel",
+    "worker_marking_early": "messages over NCCL",
+}
 
 
 def test_there_are_mistakes_to_find():
@@ -25,7 +39,7 @@ def test_there_are_mistakes_to_find():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mistake_is_found_and_both_places_are_named(name):
     for seed in SEEDS:
-        outcome = run(on_ghost(MISTAKES, seed=seed) + [name, "wrong"])
+        outcome = run([*on_ghost(MISTAKES, seed=seed), name, "wrong"])
         assert outcome.exit_code == RACE, outcome.output
         if "race" in outcome.stderr:  # two mistakes show by what the memory holds
             assert "  one: " in outcome.stderr and "  other: " in outcome.stderr
@@ -35,15 +49,17 @@ def test_a_mistake_is_found_and_both_places_are_named(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_right_way_beside_the_mistake_is_passed(name):
     for seed in SEEDS:
-        outcome = run(on_ghost(MISTAKES, seed=seed) + [name, "right"])
+        outcome = run([*on_ghost(MISTAKES, seed=seed), name, "right"])
         assert outcome.exit_code == 0, outcome.output
 
 
 @pytest.mark.parametrize("worker", PLANTED)
 def test_a_mistake_planted_in_the_worker_is_found(small_data, tmp_path, worker):
     settings = SETTINGS | {"data.path": str(small_data)}
-    outcome = run(mpirun(2, [*on_ghost(PROGRAMS / worker), QUICKSTART, "--output", tmp_path / "run", *set_options(settings)]),
-                  environment=AS_ROOT)
+    outcome = run(
+        mpirun(2, [*on_ghost(PROGRAMS / worker), QUICKSTART, "--output", tmp_path / "run", *set_options(settings)]),
+        environment=AS_ROOT,
+    )
     assert outcome.exit_code == RACE, outcome.output
     assert "ghost: race" in outcome.stderr and PLANTED[worker] in outcome.stderr
 
@@ -51,6 +67,18 @@ def test_a_mistake_planted_in_the_worker_is_found(small_data, tmp_path, worker):
 def test_the_worker_without_them_is_passed(small_data, tmp_path):
     settings = SETTINGS | {"data.path": str(small_data)}
     for seed in SEEDS:
-        outcome = run(mpirun(2, [*on_ghost(WORKER, seed=seed), QUICKSTART, "--fresh", "--output", tmp_path / "run",
-                                 *set_options(settings)]), environment=AS_ROOT)
+        outcome = run(
+            mpirun(
+                2,
+                [
+                    *on_ghost(WORKER, seed=seed),
+                    QUICKSTART,
+                    "--fresh",
+                    "--output",
+                    tmp_path / "run",
+                    *set_options(settings),
+                ],
+            ),
+            environment=AS_ROOT,
+        )
         assert outcome.exit_code == 0, outcome.output

@@ -5,13 +5,26 @@ import os
 import shlex
 import subprocess
 
-import ghost
 import pytest
-from conftest import cannot_run
-from launching import REPOSITORY, WORKER
+
+from tests.support import ghost
+from tests.support.launching import REPOSITORY, WORKER
+from tests.support.skipping import cannot_run
 
 CHECK = REPOSITORY / "tests" / "gpu" / "check.sh"
-PARTS = ["environment", "kernels", "contract", "start", "features", "memory", "ranks", "resume", "speed", "peer", "sanitizer"]
+PARTS = [
+    "environment",
+    "kernels",
+    "contract",
+    "start",
+    "features",
+    "memory",
+    "ranks",
+    "resume",
+    "speed",
+    "peer",
+    "sanitizer",
+]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +35,9 @@ def prefix():
 
 
 def check(*parts, environment=None):
-    return subprocess.run([CHECK, *parts], capture_output=True, text=True, timeout=300, env=os.environ | (environment or {}))
+    return subprocess.run(
+        [CHECK, *parts], capture_output=True, text=True, timeout=300, env=os.environ | (environment or {})
+    )
 
 
 def test_the_parts_are_named_and_unknown_ones_refused():

@@ -1,10 +1,21 @@
-"""Starts on GPUs that are not there: LibTorch's own CUDA code and the worker, unmodified, on libraries that stand for the driver's."""
+"""Starts on GPUs that are not there: LibTorch's own CUDA code and
+the worker, unmodified, on libraries that stand for the driver's."""
 
 import json
 
 import pytest
-from ghost import a_ghost_is_built, ghost_environment, on_ghost  # noqa: F401
-from launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, checkpoints_of, mpirun, run, set_options
+
+from tests.support.ghost import a_ghost_is_built, ghost_environment, on_ghost  # noqa: F401
+from tests.support.launching import (
+    LOCKSTEP,
+    MPI_ENVIRONMENT,
+    QUICKSTART,
+    WORKER,
+    checkpoints_of,
+    mpirun,
+    run,
+    set_options,
+)
 
 AUTO = {"distributed.device": "auto"}
 CUDA = {"distributed.device": "cuda"}
@@ -50,15 +61,20 @@ def test_every_command_starts(settings, tmp_path, ranks):
     assert outcome.exit_code == 0, outcome.output
     for rank in outcome.event("map")["ranks"]:
         assert "compute capability" in rank["device"] and " SMs" in rank["device"] and rank["gpu"]
-    for argument in (["--verify", tmp_path / "run", "--from-start"], ["--eval", tmp_path / "run"],
-                     ["--check", QUICKSTART, "--output", tmp_path / "run", *set_options(settings)]):
+    for argument in (
+        ["--verify", tmp_path / "run", "--from-start"],
+        ["--eval", tmp_path / "run"],
+        ["--check", QUICKSTART, "--output", tmp_path / "run", *set_options(settings)],
+    ):
         outcome = run(mpirun(ranks, [*on_ghost(WORKER, gpus=2), *argument]), environment=MPI_ENVIRONMENT)
         assert outcome.exit_code == 0, (argument, outcome.output)
 
 
 def test_the_launcher_starts_a_rank_for_each_gpu(settings, tmp_path, devices):
-    outcome = run([LOCKSTEP, "train", QUICKSTART, "--output", tmp_path / "run", *set_options(settings | AUTO)],
-                  environment=ghost_environment(gpus=2) | devices)
+    outcome = run(
+        [LOCKSTEP, "train", QUICKSTART, "--output", tmp_path / "run", *set_options(settings | AUTO)],
+        environment=ghost_environment(gpus=2) | devices,
+    )
     assert outcome.exit_code == 0, outcome.output
     assert [rank["gpu"] != "" for rank in outcome.event("map")["ranks"]] == [True, True]
 
@@ -75,7 +91,11 @@ def test_auto_says_why_it_does_not_take_gpus_that_are_there(settings, tmp_path):
 def test_gpus_with_a_driver_that_is_too_old_are_refused(settings, tmp_path, devices, device):
     outcome = start(tmp_path / "run", 2, settings | {"distributed.device": device}, driver="old", environment=devices)
     assert outcome.exit_code == 2, outcome.output
-    assert "driver is too old: it knows CUDA up to 12.4" in outcome.stderr and "needs 13.0" in outcome.stderr and "apt-get" in outcome.stderr
+    assert (
+        "driver is too old: it knows CUDA up to 12.4" in outcome.stderr
+        and "needs 13.0" in outcome.stderr
+        and "apt-get" in outcome.stderr
+    )
 
 
 def test_gpus_without_a_driver_are_refused_where_they_are_there(settings, tmp_path, devices):
@@ -89,8 +109,10 @@ def test_gpus_without_a_driver_are_refused_where_they_are_there(settings, tmp_pa
 
 def test_gpus_of_other_jobs_do_not_keep_a_job_without_gpus_from_its_cpus(settings, tmp_path, withheld):
     reason = f"{withheld['LOCKSTEP_DEVICE_FILES']}/nvidia0: Permission denied"
-    outcome = run([LOCKSTEP, "train", QUICKSTART, "--output", tmp_path / "run", *set_options(settings | AUTO)],
-                  environment=ghost_environment(gpus=0) | withheld)
+    outcome = run(
+        [LOCKSTEP, "train", QUICKSTART, "--output", tmp_path / "run", *set_options(settings | AUTO)],
+        environment=ghost_environment(gpus=0) | withheld,
+    )
     assert outcome.exit_code == 0, outcome.output
     [line] = [line for line in outcome.stderr.splitlines() if "computes on CPUs" in line]
     assert reason in line and "--gres=gpu:1" in line and "group" in line
@@ -112,7 +134,9 @@ def test_memory_that_is_refused_ends_the_run_instead_of_changing_its_bits(settin
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.parametrize("fail", ["launch:40:2", "cudaMalloc:3:2", "cudaEventCreateWithFlags:1:2", "cudaStreamWaitEvent:2:2"])
+@pytest.mark.parametrize(
+    "fail", ["launch:40:2", "cudaMalloc:3:2", "cudaEventCreateWithFlags:1:2", "cudaStreamWaitEvent:2:2"]
+)
 def test_memory_that_is_refused_to_any_call_ends_the_run_as_that(settings, tmp_path, rank, fail):
     """CUDA loads code and libraries make their memory at a call of anything."""
     without_cache = {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"} if fail.startswith("cudaMalloc") else {}

@@ -11,8 +11,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from image_files import encoded, picture, write_folder
-from launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, last_lines, set_options, train
+
+from tests.support.image_files import encoded, picture, write_folder
+from tests.support.launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, last_lines, set_options, train
 
 SECONDS, BYTES = 20, 1 << 30  # a command that nothing disturbs takes at most 10
 DOCUMENTED = {0, 1, 2, 3, 4, 6, 7}
@@ -39,12 +40,16 @@ ANYTHING = {
 JSON = ANYTHING | {
     "deep lists": as_bytes("[" * DEEP + "]" * DEEP),
     "deep objects": as_bytes('{"epochs":' * DEEP + "1" + "}" * DEEP),
-    "deep below what is read": as_bytes("".join(f'"{key}":{"[" * DEEP}{"]" * DEEP},' for key in (
-        "epochs", "rank", "hosts", "gpus", "step", "model", "manifest_hash")).join(["{", '"x":1}'])),
+    "deep below what is read": as_bytes(
+        "".join(
+            f'"{key}":{"[" * DEEP}{"]" * DEEP},'
+            for key in ("epochs", "rank", "hosts", "gpus", "step", "model", "manifest_hash")
+        ).join(["{", '"x":1}'])
+    ),
     "numbers where objects are": as_bytes(
-        '{"model":3,"hosts":5,"gpus":[7],"epochs":{},"step":null,"rank":"x","awaits":2}'),
-    "numbers out of range": as_bytes(
-        '{"epochs":1e300,"rank":1e99,"step":-1e400,"state":77,"awaits":[1e30],"pid":1.5}'),
+        '{"model":3,"hosts":5,"gpus":[7],"epochs":{},"step":null,"rank":"x","awaits":2}'
+    ),
+    "numbers out of range": as_bytes('{"epochs":1e300,"rank":1e99,"step":-1e400,"state":77,"awaits":[1e30],"pid":1.5}'),
     "cut short": as_bytes('{"epochs":1,"rank":0,"host":"n'),
 }
 TOML = ANYTHING | {
@@ -53,9 +58,11 @@ TOML = ANYTHING | {
     "deep dotted keys": as_bytes("a." * DEEP + "a = 1\n"),
     "deep headers": as_bytes("[" + "a." * DEEP + "a]\nb = 1\n"),
     "wrong types": as_bytes(
-        "training = 3\nmodel = [1]\n[data]\npath = 7\nmean = [[1]]\n[optimizer]\nname = 1979-05-27\n"),
+        "training = 3\nmodel = [1]\n[data]\npath = 7\nmean = [[1]]\n[optimizer]\nname = 1979-05-27\n"
+    ),
     "numbers out of range": as_bytes(
-        "[training]\nepochs = 99999999999999999999\nbatch_size = -1\n[data]\nmean = [inf, nan]\n"),
+        "[training]\nepochs = 99999999999999999999\nbatch_size = -1\n[data]\nmean = [inf, nan]\n"
+    ),
     "cut short": as_bytes('[training]\nepochs = 1\n[run]\nname = "abc'),
 }
 HOSTFILES = ANYTHING | {
@@ -68,9 +75,15 @@ HOSTFILES = ANYTHING | {
 class Ending:
     def __init__(self, what, command, environment):
         begin = time.monotonic()
-        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, env=os.environ | environment, start_new_session=True,
-                                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES)))
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ | environment,
+            start_new_session=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES)),
+        )
         try:
             self.output = process.communicate(timeout=SECONDS)[0].decode(errors="replace")
         except subprocess.TimeoutExpired:
@@ -79,7 +92,7 @@ class Ending:
         self.what, self.exit_code, self.seconds = what, process.returncode, time.monotonic() - begin
 
     def fault(self):
-        """"" or what is wrong with it."""
+        """ "" or what is wrong with it."""
         sound = self.exit_code in DOCUMENTED and self.seconds < SECONDS and "internal error" not in self.output
         said = self.exit_code == 0 or self.output.strip()
         if sound and said:
@@ -93,9 +106,11 @@ def faults_of(commands, at_once=8):
 
     Several at a time: some wait for a FIFO, or for two beats of a sentinel.
     """
+
     def one(item):
         what, command = item
         return Ending(what, *command).fault() if isinstance(command, tuple) else Ending(what, command, {}).fault()
+
     with ThreadPoolExecutor(at_once) as pool:
         waiting_first = sorted(commands.items(), key=lambda item: "FIFO" not in item[0])
         return [fault for fault in pool.map(one, waiting_first) if fault]
@@ -122,8 +137,16 @@ def test_configurations_hostfiles_and_json_to_import_can_be_anything(tmp_path):
     for kind, path in put(JSON, tmp_path / "json").items():
         commands[f"import {kind}"] = [LOCKSTEP, "import", path, "--skip-unknown"]
     for kind, path in put(HOSTFILES, tmp_path / "hosts").items():
-        commands[f"--hostfile {kind}"] = [LOCKSTEP, "train", "--dry-run", "--hostfile", path, "--output",
-                                          tmp_path / "none", config(tmp_path)]
+        commands[f"--hostfile {kind}"] = [
+            LOCKSTEP,
+            "train",
+            "--dry-run",
+            "--hostfile",
+            path,
+            "--output",
+            tmp_path / "none",
+            config(tmp_path),
+        ]
     assert not (faults := faults_of(commands)), "\n".join(faults)
 
 
@@ -134,8 +157,17 @@ def config(folder):
 
 
 def test_options_can_be_anything(tmp_path):
-    values = ["[" * DEEP, "{a=" * 20_000, "'", os.fsdecode(b'"\xff'), "1e999", "nan", "\x1b[31m", "9" * 20,
-              "a." * 50_000]
+    values = [
+        "[" * DEEP,
+        "{a=" * 20_000,
+        "'",
+        os.fsdecode(b'"\xff'),
+        "1e999",
+        "nan",
+        "\x1b[31m",
+        "9" * 20,
+        "a." * 50_000,
+    ]
     commands = {}
     for number, value in enumerate(values):
         for key in ("data.mean", "training.epochs", "model.name"):
@@ -143,12 +175,22 @@ def test_options_can_be_anything(tmp_path):
         commands[f"name {number}"] = [LOCKSTEP, "explain", value]
         commands[f"--without {number}"] = [LOCKSTEP, "validate", config(tmp_path), "--without", value]
         commands[f"--hosts {number}"] = [LOCKSTEP, "train", config(tmp_path), "--dry-run", "--hosts", value]
-        commands[f"--time {number}"] = [LOCKSTEP, "submit", config(tmp_path), "--nodes", "1", "--dry-run", "--time",
-                                        value]
+        commands[f"--time {number}"] = [
+            LOCKSTEP,
+            "submit",
+            config(tmp_path),
+            "--nodes",
+            "1",
+            "--dry-run",
+            "--time",
+            value,
+        ]
         commands[f"run {number}"] = [LOCKSTEP, "why", value]
         commands[f"file {number}"] = [LOCKSTEP, "import", value]
-        commands[f"SLURM {number}"] = ([LOCKSTEP, "train", config(tmp_path), "--dry-run"], {
-            "SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": value[:5000], "SLURM_TASKS_PER_NODE": value})
+        commands[f"SLURM {number}"] = (
+            [LOCKSTEP, "train", config(tmp_path), "--dry-run"],
+            {"SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": value[:5000], "SLURM_TASKS_PER_NODE": value},
+        )
     assert not (faults := faults_of(commands)), "\n".join(faults)
 
 
@@ -157,6 +199,7 @@ def test_data_can_be_anything(tmp_path):
 
     def pack(what, data):
         commands[what] = [LOCKSTEP, "pack", data, tmp_path / f"out-{len(commands)}", "--set", "data.image_size=8"]
+
     for kind, path in put(ANYTHING, tmp_path / "data").items():
         pack(f"data.path is {kind}", path)
     for name in ("train-images-idx3-ubyte.gz", "data_batch_1.bin", "train"):
@@ -208,13 +251,19 @@ def test_why_can_read_anything_in_a_run_folder(tmp_path, finished):
 MANIFEST, WEIGHTS = (f"checkpoint/step-00000002/{name}" for name in ("manifest.json", "weights.safetensors"))
 # (what reads it, the file in the run's folder, what lies there)
 IN_A_RUN = [
-    ("resume", "metrics.jsonl", "numbers where objects are"), ("resume", "metrics.jsonl", "a FIFO"),
-    ("resume", "plan.json", "a large file"), ("resume", "status/set_aside.json", "numbers where objects are"),
-    ("resume", MANIFEST, "deep below what is read"), ("resume", WEIGHTS, "a folder"),
-    ("--eval", MANIFEST, "a FIFO"), ("--eval", "plan.json", "deep below what is read"),
-    ("--verify", "result.json", "deep below what is read"), ("--verify", "metrics.jsonl", "a large file"),
+    ("resume", "metrics.jsonl", "numbers where objects are"),
+    ("resume", "metrics.jsonl", "a FIFO"),
+    ("resume", "plan.json", "a large file"),
+    ("resume", "status/set_aside.json", "numbers where objects are"),
+    ("resume", MANIFEST, "deep below what is read"),
+    ("resume", WEIGHTS, "a folder"),
+    ("--eval", MANIFEST, "a FIFO"),
+    ("--eval", "plan.json", "deep below what is read"),
+    ("--verify", "result.json", "deep below what is read"),
+    ("--verify", "metrics.jsonl", "a large file"),
     ("--verify", "metrics.jsonl", "a FIFO"),
-    ("--verify", MANIFEST, "numbers where objects are")]
+    ("--verify", MANIFEST, "numbers where objects are"),
+]
 
 
 def test_a_run_goes_on_or_is_refused_whatever_lies_in_its_folder(tmp_path, finished, mlp):

@@ -1,22 +1,67 @@
 """`lockstep import` prints the hyper-parameters of a JSON file as a configuration that means the same."""
+
 import json
 import re
 
 import pytest
-from lockstep_program import lockstep
 
-FAST = {"learning_rate": 0.001, "batch_size": 64, "epochs": 30, "warmup_ratio": 0.05, "label_smoothing": 0.0,
-        "model_ema": False}
-BALANCED = {"learning_rate": 0.0005, "batch_size": 32, "epochs": 100, "warmup_ratio": 0.1, "label_smoothing": 0.1,
-            "model_ema": True, "model_ema_decay": 0.9999}
-ACCURATE = {"learning_rate": 0.0003, "batch_size": 16, "epochs": 200, "warmup_ratio": 0.15, "label_smoothing": 0.15,
-            "model_ema": True, "use_swa": True, "cutmix_prob": 0.3, "mixup_alpha": 0.2}
-NEW = {"warmup_ratio": 0.1, "warmup_method": "linear", "label_smoothing": 0.1, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8,
-       "momentum": 0.9, "nesterov": True, "min_lr": 1e-6, "cooldown_epochs": 10, "model_ema": True, "model_ema_decay": 0.9999,
-       "gradient_accumulation_steps": 1, "cutmix_prob": 0.0, "mixup_alpha": 0.0, "loss_scale": "dynamic"}
-NESTED = {"hyperparameters": {
-    "optimizer_advanced": {"adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}, "sgd": {"momentum": 0.9, "nesterov": True}},
-    "learning_rate_advanced": {"warmup_ratio": 0.1, "min_lr": 1e-6, "warmup_method": "linear"}}}
+from tests.support.lockstep_program import lockstep
+
+FAST = {
+    "learning_rate": 0.001,
+    "batch_size": 64,
+    "epochs": 30,
+    "warmup_ratio": 0.05,
+    "label_smoothing": 0.0,
+    "model_ema": False,
+}
+BALANCED = {
+    "learning_rate": 0.0005,
+    "batch_size": 32,
+    "epochs": 100,
+    "warmup_ratio": 0.1,
+    "label_smoothing": 0.1,
+    "model_ema": True,
+    "model_ema_decay": 0.9999,
+}
+ACCURATE = {
+    "learning_rate": 0.0003,
+    "batch_size": 16,
+    "epochs": 200,
+    "warmup_ratio": 0.15,
+    "label_smoothing": 0.15,
+    "model_ema": True,
+    "use_swa": True,
+    "cutmix_prob": 0.3,
+    "mixup_alpha": 0.2,
+}
+NEW = {
+    "warmup_ratio": 0.1,
+    "warmup_method": "linear",
+    "label_smoothing": 0.1,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-8,
+    "momentum": 0.9,
+    "nesterov": True,
+    "min_lr": 1e-6,
+    "cooldown_epochs": 10,
+    "model_ema": True,
+    "model_ema_decay": 0.9999,
+    "gradient_accumulation_steps": 1,
+    "cutmix_prob": 0.0,
+    "mixup_alpha": 0.0,
+    "loss_scale": "dynamic",
+}
+NESTED = {
+    "hyperparameters": {
+        "optimizer_advanced": {
+            "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+            "sgd": {"momentum": 0.9, "nesterov": True},
+        },
+        "learning_rate_advanced": {"warmup_ratio": 0.1, "min_lr": 1e-6, "warmup_method": "linear"},
+    }
+}
 
 
 def write(tmp_path, content):
@@ -34,8 +79,9 @@ def leaves(value):
             yield key, inner
 
 
-@pytest.mark.parametrize("content", [FAST, BALANCED, ACCURATE, NESTED, NEW],
-                         ids=["fast", "balanced", "accurate", "nested", "new"])
+@pytest.mark.parametrize(
+    "content", [FAST, BALANCED, ACCURATE, NESTED, NEW], ids=["fast", "balanced", "accurate", "nested", "new"]
+)
 def test_the_configurations_of_the_plan_mean_the_same_in_toml(content, tmp_path):
     result = lockstep("import", write(tmp_path, content))
     assert (result.returncode, result.stderr) == (0, "")
@@ -61,8 +107,10 @@ def test_renamed_keys_are_told_on_standard_error(tmp_path):
     result = lockstep("import", write(tmp_path, {"lr": 0.01, "epochs": 3, "optimizer": "AdamW"}))
     assert result.returncode == 0
     assert result.stderr.splitlines() == [
-        "lockstep: lr is optimizer.learning_rate here", "lockstep: optimizer is optimizer.name here",
-        'lockstep: optimizer = "AdamW" is optimizer.name = "adamw" here']
+        "lockstep: lr is optimizer.learning_rate here",
+        "lockstep: optimizer is optimizer.name here",
+        'lockstep: optimizer = "AdamW" is optimizer.name = "adamw" here',
+    ]
 
 
 def test_keys_without_counterpart_are_all_named_and_nothing_is_printed(tmp_path):
@@ -70,7 +118,9 @@ def test_keys_without_counterpart_are_all_named_and_nothing_is_printed(tmp_path)
     result = lockstep("import", path)
     assert (result.returncode, result.stdout) == (2, "")
     assert [line.split(": ")[:2] for line in result.stderr.splitlines()] == [
-        [str(path), "hyperparameters.plugh"], [str(path), "xyzzy"]]
+        [str(path), "hyperparameters.plugh"],
+        [str(path), "xyzzy"],
+    ]
     assert result.stderr.count("has no counterpart") == 2
 
 
@@ -92,14 +142,22 @@ def test_the_three_warm_ups_of_the_plan_together_are_refused(tmp_path):
     path = write(tmp_path, {**NEW, "warmup_steps": 1000, "warmup_epochs": 5})
     result = lockstep("import", path)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == (f"{path}: warmup_steps: the warm-up is given more than once (given are schedule.warmup_steps and "
-                             "schedule.warmup_ratio and schedule.warmup_epochs) keep one and set the others to 0\n")
+    assert result.stderr == (
+        f"{path}: warmup_steps: the warm-up is given more than once (given are schedule.warmup_steps and "
+        "schedule.warmup_ratio and schedule.warmup_epochs) keep one and set the others to 0\n"
+    )
 
 
-@pytest.mark.parametrize("content, message", [
-    ({"epochs": 0}, "epochs: training.epochs = 0 is out of range"),
-    ({"warmup_steps": 5, "warmup_epochs": 1}, "the warm-up is given more than once"),
-    ("{", "not valid JSON"), ("[]", "not an object of JSON"), ("epochs = 3", "not valid JSON")])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ({"epochs": 0}, "epochs: training.epochs = 0 is out of range"),
+        ({"warmup_steps": 5, "warmup_epochs": 1}, "the warm-up is given more than once"),
+        ("{", "not valid JSON"),
+        ("[]", "not an object of JSON"),
+        ("epochs = 3", "not valid JSON"),
+    ],
+)
 def test_what_is_wrong_is_refused(content, message, tmp_path):
     path = write(tmp_path, content)
     result = lockstep("import", path, "--skip-unknown")

@@ -3,13 +3,33 @@
 import tomllib
 
 import pytest
-from conftest import STEP_OF_8
-from launching import metrics_of, result_of, train
 
-PHASES = ("data", "forward", "backward", "exchange", "exposed", "update", "checkpoint", "evaluation", "other", "slowest")
+from tests.integration.conftest import STEP_OF_8
+from tests.support.launching import metrics_of, result_of, train
+
+PHASES = (
+    "data",
+    "forward",
+    "backward",
+    "exchange",
+    "exposed",
+    "update",
+    "checkpoint",
+    "evaluation",
+    "other",
+    "slowest",
+)
 TIMINGS = {"step_ms", "images_per_second", "slowest_rank"} | {f"{phase}_ms" for phase in PHASES}
-SAME = ("state_hash", "weights_hash", "test_accuracy", "test_loss", "ema_test_accuracy", "ema_test_loss",
-        "swa_test_accuracy", "swa_test_loss")
+SAME = (
+    "state_hash",
+    "weights_hash",
+    "test_accuracy",
+    "test_loss",
+    "ema_test_accuracy",
+    "ema_test_loss",
+    "swa_test_accuracy",
+    "swa_test_loss",
+)
 
 
 def figures_of(output):
@@ -37,8 +57,12 @@ class Everything:
     """The quickstart with all that could tell the ranks apart."""
 
     steps = 20
-    settings = STEP_OF_8 | {"training.max_steps": steps, "training.log_every_steps": 1,
-                            "training.gradient_clip_norm": 1.0, "data.test_samples": 300}
+    settings = STEP_OF_8 | {
+        "training.max_steps": steps,
+        "training.log_every_steps": 1,
+        "training.gradient_clip_norm": 1.0,
+        "data.test_samples": 300,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +129,14 @@ def test_the_micro_batches_need_not_be_a_multiple_of_the_ranks(small_data, tmp_p
     (batch, micro_batch, accumulated), micro_batches, rank_counts = SHAPES[shape]
     assert batch * accumulated // micro_batch == micro_batches
     settings = Everything.settings | {
-        "data.path": str(small_data), "data.train_samples": 960, "data.test_samples": 100, "training.max_steps": 5,
-        "training.batch_size": batch, "training.micro_batch_size": micro_batch,
-        "training.gradient_accumulation_steps": accumulated}
+        "data.path": str(small_data),
+        "data.train_samples": 960,
+        "data.test_samples": 100,
+        "training.max_steps": 5,
+        "training.batch_size": batch,
+        "training.micro_batch_size": micro_batch,
+        "training.gradient_accumulation_steps": accumulated,
+    }
     train(tmp_path / "1", 1, settings)
     for ranks in rank_counts:
         outcome = train(tmp_path / str(ranks), ranks, settings)
@@ -117,9 +146,17 @@ def test_the_micro_batches_need_not_be_a_multiple_of_the_ranks(small_data, tmp_p
 
 def test_adamw_with_a_stepped_schedule_gives_one_state(small_data, tmp_path):
     settings = Everything.settings | {
-        "data.path": str(small_data), "data.train_samples": 128, "data.test_samples": 100, "training.max_steps": 6,
-        "training.batch_size": 32, "training.micro_batch_size": 8, "optimizer.name": "adamw",
-        "optimizer.learning_rate": 0.002, "schedule.name": "step", "schedule.step_epochs": 2}
+        "data.path": str(small_data),
+        "data.train_samples": 128,
+        "data.test_samples": 100,
+        "training.max_steps": 6,
+        "training.batch_size": 32,
+        "training.micro_batch_size": 8,
+        "optimizer.name": "adamw",
+        "optimizer.learning_rate": 0.002,
+        "schedule.name": "step",
+        "schedule.step_epochs": 2,
+    }
     train(tmp_path / "1", 1, settings)
     rates = [line["learning_rate"] for line in metrics_of(tmp_path / "1") if "loss" in line]
     assert rates[-1] < max(rates)
@@ -130,8 +167,11 @@ def test_adamw_with_a_stepped_schedule_gives_one_state(small_data, tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_the_mlp_gives_one_state(mlp, tmp_path, optimizer):
-    settings = mlp | {"training.max_steps": 40, "optimizer.name": optimizer,
-                      "optimizer.learning_rate": 0.1 if optimizer == "sgd" else 0.003}
+    settings = mlp | {
+        "training.max_steps": 40,
+        "optimizer.name": optimizer,
+        "optimizer.learning_rate": 0.1 if optimizer == "sgd" else 0.003,
+    }
     train(tmp_path / "1", 1, settings)
     losses = losses_of(tmp_path / "1")
     assert losses[-1] < 0.75 * losses[0]

@@ -1,16 +1,28 @@
 """What augmentation, MixUp and CutMix do depends neither on the number of ranks nor on interruptions."""
 
 import pytest
-from idx_files import first_images, write_folder
-from launching import metrics_of, result_of, run, train, train_command
+
+from tests.support.idx_files import first_images, write_folder
+from tests.support.launching import metrics_of, result_of, run, train, train_command
 
 ALL_AT_ONCE = {
-    "augmentation.crop_padding": 2, "augmentation.flip_probability": 0.5, "augmentation.rand_augment": True,
-    "augmentation.brightness": 0.3, "augmentation.contrast": 0.3, "augmentation.random_erasing": 0.3,
-    "augmentation.mixup_alpha": 0.4, "augmentation.cutmix_prob": 0.5, "augmentation.repeated_augmentation": 2}
+    "augmentation.crop_padding": 2,
+    "augmentation.flip_probability": 0.5,
+    "augmentation.rand_augment": True,
+    "augmentation.brightness": 0.3,
+    "augmentation.contrast": 0.3,
+    "augmentation.random_erasing": 0.3,
+    "augmentation.mixup_alpha": 0.4,
+    "augmentation.cutmix_prob": 0.5,
+    "augmentation.repeated_augmentation": 2,
+}
 THE_OTHERS = {
-    "augmentation.crop_padding": 0, "augmentation.random_resized_crop": True,
-    "augmentation.resized_crop_min_scale": 0.3, "augmentation.trivial_augment": True, "augmentation.cutmix_prob": 1.0}
+    "augmentation.crop_padding": 0,
+    "augmentation.random_resized_crop": True,
+    "augmentation.resized_crop_min_scale": 0.3,
+    "augmentation.trivial_augment": True,
+    "augmentation.cutmix_prob": 1.0,
+}
 AUGMENTATIONS = {"all_at_once": ALL_AT_ONCE, "the_others": THE_OTHERS}
 
 
@@ -33,7 +45,9 @@ def test_any_number_of_ranks_gives_the_state_of_one(mlp, tmp_path, augmentation)
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
-def test_a_run_that_stops_and_goes_on_with_other_ranks_gives_the_state_of_one_that_does_not(mlp, tmp_path, augmentation):
+def test_a_run_that_stops_and_goes_on_with_other_ranks_gives_the_state_of_one_that_does_not(
+    mlp, tmp_path, augmentation
+):
     settings = settings_of(mlp, AUGMENTATIONS[augmentation])
     train(tmp_path / "whole", 1, settings)
     train(tmp_path / "parts", 3, settings | {"training.max_steps": 2})

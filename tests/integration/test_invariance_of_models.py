@@ -1,26 +1,49 @@
-"""The result does not depend on the number of ranks, nor on an interruption, with the masks of dropout and drop path on."""
+"""The result does not depend on the number of ranks, nor on an
+interruption, with the masks of dropout and drop path on."""
 
 import pytest
-from conftest import STEP_OF_8
-from launching import result_of, train
-from test_invariance import expect_same, figures_of
+
+from tests.integration.conftest import STEP_OF_8
+from tests.integration.test_invariance import expect_same, figures_of
+from tests.support.launching import result_of, train
 
 MODELS = {
     "small_cnn": {"model.name": "small_cnn", "model.dropout": 0.3},
-    "vit_tiny": {"model.name": "vit_tiny", "model.dropout": 0.1, "model.drop_path": 0.3, "optimizer.name": "adamw",
-                 "optimizer.learning_rate": 0.001, "training.batch_size": 8, "training.micro_batch_size": 2,
-                 "data.test_samples": 16},
-    "resnet20": {"model.name": "resnet20", "model.drop_path": 0.2, "model.zero_init_residual": True,
-                 "model.activation": "silu"},
+    "vit_tiny": {
+        "model.name": "vit_tiny",
+        "model.dropout": 0.1,
+        "model.drop_path": 0.3,
+        "optimizer.name": "adamw",
+        "optimizer.learning_rate": 0.001,
+        "training.batch_size": 8,
+        "training.micro_batch_size": 2,
+        "data.test_samples": 16,
+    },
+    "resnet20": {
+        "model.name": "resnet20",
+        "model.drop_path": 0.2,
+        "model.zero_init_residual": True,
+        "model.activation": "silu",
+    },
 }
 
 
 @pytest.fixture(scope="module", params=MODELS)
 def model(request, small_data, tmp_path_factory):
     """(settings of four steps, run folder of one rank)"""
-    settings = STEP_OF_8 | {"data.path": str(small_data), "data.train_samples": 512, "data.test_samples": 50,
-                            "training.batch_size": 32, "training.micro_batch_size": 8, "training.log_every_steps": 1,
-                            "training.max_steps": 4} | MODELS[request.param]
+    settings = (
+        STEP_OF_8
+        | {
+            "data.path": str(small_data),
+            "data.train_samples": 512,
+            "data.test_samples": 50,
+            "training.batch_size": 32,
+            "training.micro_batch_size": 8,
+            "training.log_every_steps": 1,
+            "training.max_steps": 4,
+        }
+        | MODELS[request.param]
+    )
     output = tmp_path_factory.mktemp("one-rank") / "run"
     train(output, 1, settings)
     return settings, output

@@ -9,8 +9,20 @@ import signal
 import time
 
 import pytest
-from launching import (MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, mpirun, result_of,
-                       set_options, train, train_command)
+
+from tests.support.launching import (
+    MPI_ENVIRONMENT,
+    QUICKSTART,
+    WORKER,
+    Started,
+    checkpoints_of,
+    metrics_of,
+    mpirun,
+    result_of,
+    set_options,
+    train,
+    train_command,
+)
 
 SEED = os.environ.get("LOCKSTEP_TEST_SEED", "20260711")
 KILLS = 12  # crash_matrix.py goes through all moments one by one
@@ -90,9 +102,14 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same_end(undisturbed,
 
 @pytest.fixture(scope="module")
 def saved_at_the_end_only(resnet, tmp_path_factory):
-    """(settings, state hash) of a run so long that it is not over when a signal arrives, or its ranks notice that mpirun is gone."""
-    settings = resnet | {"training.max_steps": 60, "training.epochs": 10, "checkpoint.every_epochs": 0,
-                         "training.evaluate_every_epochs": 0}
+    """(settings, state hash) of a run so long that it is not over when a signal arrives, or its ranks notice that
+    mpirun is gone."""
+    settings = resnet | {
+        "training.max_steps": 60,
+        "training.epochs": 10,
+        "checkpoint.every_epochs": 0,
+        "training.evaluate_every_epochs": 0,
+    }
     output = tmp_path_factory.mktemp("long") / "run"
     train(output, 2, settings)
     return settings, result_of(output)["state_hash"]

@@ -10,13 +10,15 @@ import urllib.request
 from datetime import datetime
 
 import pytest
-from launching import Started, metrics_of, result_of, run, train, train_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import metadata as hparams
 
-SAMPLE = re.compile(r'(\w+)(?:\{(.*)\})? (\S+)')
+from tests.support.launching import Started, metrics_of, result_of, run, train, train_command
+from tests.support.ports import reserved_port
+
+SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -27,9 +29,8 @@ def settings(mlp):
 
 @pytest.fixture
 def port():
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
+    with reserved_port() as port:
+        yield port
 
 
 def samples_at(port, token):
@@ -79,8 +80,13 @@ TOKEN = "tell-nobody-of-this"
 
 def test_prometheus_reads_the_run_while_it_goes_on(settings, tmp_path, port):
     (tmp_path / "token").write_text(TOKEN + "\n")
-    long = settings | {"training.max_steps": 0, "training.epochs": 1000, "averaging.model_ema": True,
-                       "run.prometheus_port": port, "run.prometheus_token_file": str(tmp_path / "token")}
+    long = settings | {
+        "training.max_steps": 0,
+        "training.epochs": 1000,
+        "averaging.model_ema": True,
+        "run.prometheus_port": port,
+        "run.prometheus_token_file": str(tmp_path / "token"),
+    }
     with Started(train_command(tmp_path / "mine", 2, long)) as started:
         started.wait_for_event("evaluation")
         idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]  # who never ask
@@ -96,13 +102,24 @@ def test_prometheus_reads_the_run_while_it_goes_on(settings, tmp_path, port):
         assert outcome.exit_code == 128 + signal.SIGTERM
     assert {dict(labels)["run"] for _, labels in samples} == {"mine"}
     samples = {(name, labels - {("run", "mine")}): value for (name, labels), value in samples.items()}
-    said = [path.read_text() for path in (tmp_path / "mine").rglob("*") if path.suffix in (".json", ".jsonl", ".toml", ".log")]
+    said = [
+        path.read_text()
+        for path in (tmp_path / "mine").rglob("*")
+        if path.suffix in (".json", ".jsonl", ".toml", ".log")
+    ]
     assert len(said) > 5 and not any(TOKEN in text for text in [*said, outcome.stdout, outcome.stderr])
     plain = {name: value for (name, labels), value in samples.items() if not labels}
     assert plain["lockstep_step"] >= event["step"] and plain["lockstep_checkpoint_step"] >= event["step"]
     assert plain["lockstep_world_size"] == 2 and plain["lockstep_epoch"] >= 1
-    assert {"lockstep_loss", "lockstep_learning_rate", "lockstep_images_per_second", "lockstep_gradient_norm",
-            "lockstep_skipped_steps", "lockstep_last_step", "lockstep_checkpoint_timestamp_seconds"} <= plain.keys()
+    assert {
+        "lockstep_loss",
+        "lockstep_learning_rate",
+        "lockstep_images_per_second",
+        "lockstep_gradient_norm",
+        "lockstep_skipped_steps",
+        "lockstep_last_step",
+        "lockstep_checkpoint_timestamp_seconds",
+    } <= plain.keys()
     assert plain["lockstep_step_duration_seconds_count"] >= event["step"]
     for rank in ("0", "1"):
         assert samples["lockstep_phase_seconds", frozenset([("rank", rank), ("phase", "backward")])] > 0
@@ -124,19 +141,39 @@ def test_a_token_that_cannot_be_read_ends_the_start_and_nothing_is_served_withou
     for content, words in ((None, "cannot read"), ("\n", "holds no token"), ("two words\n", "holds no token")):
         if content is not None:
             (tmp_path / "token").write_text(content)
-        outcome = run(train_command(tmp_path / "run", 1, settings | {
-            "run.prometheus_port": port, "run.prometheus_token_file": str(tmp_path / "token")}))
-        assert outcome.exit_code == 2 and words in outcome.stderr and str(tmp_path / "token") in outcome.stderr, outcome.output
+        outcome = run(
+            train_command(
+                tmp_path / "run",
+                1,
+                settings | {"run.prometheus_port": port, "run.prometheus_token_file": str(tmp_path / "token")},
+            )
+        )
+        assert outcome.exit_code == 2 and words in outcome.stderr and str(tmp_path / "token") in outcome.stderr, (
+            outcome.output
+        )
 
 
-TAGS = {"loss/train": "loss", "accuracy/train": "train_accuracy", "optimizer/learning_rate": "learning_rate",
-        "optimizer/gradient_norm": "gradient_norm", "speed/images_per_second": "images_per_second",
-        "time/backward_ms": "backward_ms", "accuracy/test": "test_accuracy", "accuracy/test_ema": "ema_test_accuracy"}
+TAGS = {
+    "loss/train": "loss",
+    "accuracy/train": "train_accuracy",
+    "optimizer/learning_rate": "learning_rate",
+    "optimizer/gradient_norm": "gradient_norm",
+    "speed/images_per_second": "images_per_second",
+    "time/backward_ms": "backward_ms",
+    "accuracy/test": "test_accuracy",
+    "accuracy/test_ema": "ema_test_accuracy",
+}
 
 
 def test_tensorboard_shows_every_step_once_across_a_kill_and_a_resume(settings, tmp_path):
-    settings = settings | {"run.tensorboard": True, "averaging.model_ema": True, "training.max_steps": 100,
-                           "training.epochs": 25, "checkpoint.every_steps": 5, "checkpoint.every_epochs": 0}
+    settings = settings | {
+        "run.tensorboard": True,
+        "averaging.model_ema": True,
+        "training.max_steps": 100,
+        "training.epochs": 25,
+        "checkpoint.every_steps": 5,
+        "checkpoint.every_epochs": 0,
+    }
     output = tmp_path / "runs" / "mine"
     with Started(train_command(output, 2, settings)) as started:
         started.wait_for_event("start")

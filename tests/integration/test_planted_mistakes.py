@@ -3,7 +3,8 @@ tests/performance/any_order_tree.cpp, which shows at once what the fixed order c
 same numbers take another way: over a double of NCCL and of the GPUs."""
 
 import pytest
-from launching import AS_ROOT, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, mpirun, result_of, run, set_options
+
+from tests.support.launching import AS_ROOT, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, mpirun, result_of, run, set_options
 
 SETTINGS = {"training.max_steps": 3, "data.test_samples": 100}
 
@@ -28,8 +29,9 @@ def test_a_planted_mistake_changes_the_state(program, small_data, tmp_path):
 def test_a_checkpoint_published_before_all_parts_are_written_is_passed_over(small_data, tmp_path, program, resumes):
     state_of(program, 2, small_data, tmp_path, **{"checkpoint.every_steps": 1})
     more = set_options(SETTINGS | {"data.path": str(small_data), "checkpoint.every_steps": 1, "training.max_steps": 4})
-    outcome = run(mpirun(3, [PROGRAMS / "lockstep-worker", QUICKSTART, "--output", tmp_path, *more]),
-                  environment=MPI_ENVIRONMENT)
+    outcome = run(
+        mpirun(3, [PROGRAMS / "lockstep-worker", QUICKSTART, "--output", tmp_path, *more]), environment=MPI_ENVIRONMENT
+    )
     assert (outcome.exit_code == 0) == resumes, outcome.output
     assert ("passing over checkpoint step-00000003" in outcome.stderr) != resumes, outcome.output
 

@@ -9,11 +9,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from launching import result_of, run, train, train_command
 from safetensors.torch import load_file, save_file
 
-CNN = {"model.name": "small_cnn", "training.batch_size": 32, "training.micro_batch_size": 8, "data.train_samples": 512,
-       "training.gradient_accumulation_steps": 1, "data.test_samples": 50, "training.log_every_steps": 1}
+from tests.support.launching import result_of, run, train, train_command
+
+CNN = {
+    "model.name": "small_cnn",
+    "training.batch_size": 32,
+    "training.micro_batch_size": 8,
+    "data.train_samples": 512,
+    "training.gradient_accumulation_steps": 1,
+    "data.test_samples": 50,
+    "training.log_every_steps": 1,
+}
 FROZEN = {"optimizer.learning_rate": 1e-30, "optimizer.weight_decay": 0, "training.max_steps": 1}
 
 
@@ -71,11 +79,18 @@ def test_weights_in_floating_point_are_a_start_for_int8_and_the_other_way_round(
 # What is wrong with the file: a change of its tensors, and what the message must say.
 WRONG = {
     "missing": (lambda tensors: tensors.pop("bn2.weight"), "bn2.weight is missing"),
-    "no last layer": (lambda tensors: [tensors.pop("fc.weight"), tensors.pop("fc.bias")], "fc.weight is missing; fc.bias"),
-    "other shape": (lambda tensors: tensors.update({"conv1.weight": torch.zeros(16, 3, 3, 3)}),
-                    "conv1.weight is [16, 3, 3, 3] instead of [16, 1, 3, 3]"),
-    "other type": (lambda tensors: tensors.update({"bn1.bias": torch.zeros(16, dtype=torch.int32)}),
-                   "bn1.bias is I32 instead of F32"),
+    "no last layer": (
+        lambda tensors: [tensors.pop("fc.weight"), tensors.pop("fc.bias")],
+        "fc.weight is missing; fc.bias",
+    ),
+    "other shape": (
+        lambda tensors: tensors.update({"conv1.weight": torch.zeros(16, 3, 3, 3)}),
+        "conv1.weight is [16, 3, 3, 3] instead of [16, 1, 3, 3]",
+    ),
+    "other type": (
+        lambda tensors: tensors.update({"bn1.bias": torch.zeros(16, dtype=torch.int32)}),
+        "bn1.bias is I32 instead of F32",
+    ),
     "too many": (lambda tensors: tensors.update({"conv4.weight": torch.zeros(2)}), "conv4.weight is not in the model"),
     "another model": (lambda tensors: [tensors.clear(), tensors.update({"x": torch.zeros(2)})], "more"),
 }
@@ -93,11 +108,14 @@ def test_a_file_of_another_model_is_refused_with_the_names_of_what_differs(setti
 
 
 # What is left of a file, and what the message must say.
-DAMAGED = {"nothing": (lambda content: b"", "too short"), "half": (lambda content: content[:len(content) // 2], "damaged"),
-           "header": (lambda content: content[:100], "longer than the file"),
-           "no header": (lambda content: bytes(8) + content[8:], "damaged"),
-           "text": (lambda content: b"<html>not found</html>" * 50, "is a web page"),
-           "no objects": (lambda content: b"\x06" + bytes(7) + b'{"a":1}'[:6] + b"}", "damaged")}
+DAMAGED = {
+    "nothing": (lambda content: b"", "too short"),
+    "half": (lambda content: content[: len(content) // 2], "damaged"),
+    "header": (lambda content: content[:100], "longer than the file"),
+    "no header": (lambda content: bytes(8) + content[8:], "damaged"),
+    "text": (lambda content: b"<html>not found</html>" * 50, "is a web page"),
+    "no objects": (lambda content: b"\x06" + bytes(7) + b'{"a":1}'[:6] + b"}", "damaged"),
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
@@ -122,8 +140,11 @@ def test_a_checkpoint_of_pytorch_is_refused_with_the_line_that_converts_it(setti
     """As people save it: of a wrapped network, half the file other things, two names for one tensor."""
     wrapped = {"module." + name: tensor for name, tensor in load_file(trained).items()}
     shared = wrapped | {"module.bn3.bias": wrapped["module.bn3.bias"].t()}
-    torch.save({"state_dict": shared, "epoch": 3, "optimizer": {"state": {0: torch.ones(3)}}}, tmp_path / "it's m.pt",
-               _use_new_zipfile_serialization=format == "zip")
+    torch.save(
+        {"state_dict": shared, "epoch": 3, "optimizer": {"state": {0: torch.ones(3)}}},
+        tmp_path / "it's m.pt",
+        _use_new_zipfile_serialization=format == "zip",
+    )
     outcome = outcome_of(settings, tmp_path / "it's m.pt", tmp_path / "refused")
     assert outcome.exit_code == 2 and "of PyTorch" in outcome.stderr, outcome.output
     path = converted(outcome)
@@ -134,19 +155,25 @@ def test_a_checkpoint_of_pytorch_is_refused_with_the_line_that_converts_it(setti
     outcome = outcome_of(settings, path, tmp_path / "run")
     assert outcome.exit_code == 0, outcome.output
     assert outcome.stderr.count('the prefix "module." of all its names is left out') == 1
-    assert torch.allclose(weights_of(tmp_path / "run")["conv2.weight"], wrapped["module.conv2.weight"], rtol=0, atol=1e-25)
+    assert torch.allclose(
+        weights_of(tmp_path / "run")["conv2.weight"], wrapped["module.conv2.weight"], rtol=0, atol=1e-25
+    )
 
 
 def test_weights_beside_others_are_refused_with_the_line_that_keeps_them_alone(settings, trained, tmp_path):
     tensors = load_file(trained)
-    save_file({prefix + name: tensor.clone() for name, tensor in tensors.items() for prefix in ("model.", "model_ema.")},
-              tmp_path / "both.safetensors")
+    save_file(
+        {prefix + name: tensor.clone() for name, tensor in tensors.items() for prefix in ("model.", "model_ema.")},
+        tmp_path / "both.safetensors",
+    )
     outcome = outcome_of(settings, tmp_path / "both.safetensors", tmp_path / "refused")
     assert outcome.exit_code == 2, outcome.output
     assert load_file(converted(outcome)).keys() == tensors.keys()
 
 
-def test_a_file_that_is_not_there_is_an_io_error_and_not_missed_once_the_run_has_a_checkpoint(settings, trained, tmp_path):
+def test_a_file_that_is_not_there_is_an_io_error_and_not_missed_once_the_run_has_a_checkpoint(
+    settings, trained, tmp_path
+):
     path = tmp_path / "weights.safetensors"
     outcome = outcome_of(settings, path, tmp_path / "never")
     assert outcome.exit_code == 4 and str(path) in outcome.stderr, outcome.output
@@ -158,8 +185,10 @@ def test_a_file_that_is_not_there_is_an_io_error_and_not_missed_once_the_run_has
     assert result_of(tmp_path / "parts")["state_hash"] == result_of(tmp_path / "whole")["state_hash"]
 
 
-@pytest.mark.parametrize("name, patch, suggestion", [("vit_tiny", 5, "set it to 4"), ("vit_tiny", 32, "set it to 28"),
-                                                      ("convnext_tiny", 4, "set it to 3 or less")])
+@pytest.mark.parametrize(
+    "name, patch, suggestion",
+    [("vit_tiny", 5, "set it to 4"), ("vit_tiny", 32, "set it to 28"), ("convnext_tiny", 4, "set it to 3 or less")],
+)
 def test_patches_that_do_not_fit_the_image_are_refused(settings, tmp_path, name, patch, suggestion):
     outcome = run(train_command(tmp_path / "run", 2, settings | {"model.name": name, "model.patch_size": patch}))
     assert outcome.exit_code == 2, outcome.output

@@ -1,26 +1,30 @@
-"""The programs as a user meets them: help, versions, what is printed where, and who may run them."""
+"""The programs as a user meets them: help, versions, what starts the ranks, and what they need."""
 
-import contextlib
-import fcntl
 import os
-import pty
 import re
-import shutil
-import stat
-import struct
-import socket
 import subprocess
 import sys
-import tempfile
-import termios
 from pathlib import Path
 
 import pytest
-from conftest import cannot_run
-from launching import (AS_ROOT, LOCKSTEP, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, Started, mpirun, result_of,
-                       run, set_options, train, train_command)
 
-NOBODY = 65534
+from tests.integration.test_programs_output import EVENTS
+from tests.support.launching import (
+    LOCKSTEP,
+    MPI_ENVIRONMENT,
+    QUICKSTART,
+    WORKER,
+    Started,
+    mpirun,
+    result_of,
+    run,
+    set_options,
+    train,
+    train_command,
+)
+from tests.support.skipping import cannot_run
+from tests.support.traces import ports_of
+
 STEPS = 12
 
 
@@ -37,8 +41,11 @@ def state_hash(settings, tmp_path_factory):
 
 
 COMMANDS = {
-    "lockstep": [LOCKSTEP], "train": [LOCKSTEP, "train"], "eval": [LOCKSTEP, "eval"],
-    "validate": [LOCKSTEP, "validate"], "worker": [WORKER],
+    "lockstep": [LOCKSTEP],
+    "train": [LOCKSTEP, "train"],
+    "eval": [LOCKSTEP, "eval"],
+    "validate": [LOCKSTEP, "validate"],
+    "worker": [WORKER],
 }
 
 
@@ -65,11 +72,20 @@ def test_version_names_all_that_the_bits_depend_on(program):
     outcome = run([program, "--version"])
     assert outcome.exit_code == 0
     assert re.match(r"lockstep \d+\.\d+\.\d+ \(", outcome.stdout)
-    assert "torch 2." in outcome.stdout and "x86-64" in outcome.stdout or "aarch64" in outcome.stdout
+    assert ("torch 2." in outcome.stdout and "x86-64" in outcome.stdout) or "aarch64" in outcome.stdout
 
 
-@pytest.mark.parametrize("arguments", [[], ["train"], ["no-such-command"], ["train", "--ranks", "0", "a.toml"],
-                                       ["train", "a.toml", "--no-such-option"], ["eval"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["train"],
+        ["no-such-command"],
+        ["train", "--ranks", "0", "a.toml"],
+        ["train", "a.toml", "--no-such-option"],
+        ["eval"],
+    ],
+)
 def test_a_wrong_command_line_ends_with_1_and_points_to_help(arguments):
     outcome = run([LOCKSTEP, *arguments])
     assert outcome.exit_code == 1
@@ -111,8 +127,14 @@ def test_what_dry_run_prints_works_when_pasted_into_a_shell(settings, state_hash
 
 
 OPEN_MPI_5 = Path(sys.prefix) / "open-mpi-5" / "bin"
-OF_AN_OUTER_MPIRUN = {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "0", "OMPI_UNIVERSE_SIZE": "4",
-                      "PMIX_NAMESPACE": "gone", "PMIX_RANK": "0", "PMI_RANK": "0"}
+OF_AN_OUTER_MPIRUN = {
+    "OMPI_COMM_WORLD_SIZE": "4",
+    "OMPI_COMM_WORLD_RANK": "0",
+    "OMPI_UNIVERSE_SIZE": "4",
+    "PMIX_NAMESPACE": "gone",
+    "PMIX_RANK": "0",
+    "PMI_RANK": "0",
+}
 
 
 def first_in_path(folder):
@@ -123,12 +145,16 @@ def test_open_mpi_5_starts_the_ranks_too_and_they_end_in_the_same_state(settings
     """In a shell that another mpirun has left its variables in."""
     if not (OPEN_MPI_5 / "mpirun").exists():
         cannot_run("Open MPI 5 is not there (./setup.sh tests installs it)")
-    outcome = run(train_command(tmp_path / "run", 2, settings), environment=first_in_path(OPEN_MPI_5) | OF_AN_OUTER_MPIRUN)
+    outcome = run(
+        train_command(tmp_path / "run", 2, settings), environment=first_in_path(OPEN_MPI_5) | OF_AN_OUTER_MPIRUN
+    )
     assert outcome.exit_code == 0, outcome.output
     assert {event["event"] for event in outcome.events} == EVENTS.keys()
     assert result_of(tmp_path / "run")["state_hash"] == state_hash
-    refused = run(train_command(tmp_path / "none", 2, settings | {"data.path": "/no/such/data"}),
-                  environment=first_in_path(OPEN_MPI_5))
+    refused = run(
+        train_command(tmp_path / "none", 2, settings | {"data.path": "/no/such/data"}),
+        environment=first_in_path(OPEN_MPI_5),
+    )
     assert (refused.exit_code, refused.stdout) == (4, ""), refused.output
     assert "/no/such/data" in refused.stderr and "prterun" not in refused.stderr, refused.output
 
@@ -148,8 +174,10 @@ def test_a_launcher_that_mpirun_starts_several_times_is_refused():
     assert "mpirun has started lockstep 2 times" in outcome.stderr and "leave mpirun out" in outcome.stderr
 
 
-@pytest.mark.parametrize("version, words", [("HYDRA build details: Version 4.1.1", "it is MPICH's"),
-                                            ("mpirun (Open MPI) 3.1.6", "is of Open MPI 3.1")])
+@pytest.mark.parametrize(
+    "version, words",
+    [("HYDRA build details: Version 4.1.1", "it is MPICH's"), ("mpirun (Open MPI) 3.1.6", "is of Open MPI 3.1")],
+)
 def test_an_mpirun_that_lockstep_does_not_know_is_refused_with_its_name(settings, tmp_path, version, words):
     outcome = run(train_command(tmp_path / "run", 2, settings), environment=mpirun_that(tmp_path / "bin", version))
     assert outcome.exit_code == 2, outcome.output
@@ -159,9 +187,14 @@ def test_an_mpirun_that_lockstep_does_not_know_is_refused_with_its_name(settings
 
 def test_a_start_that_hangs_is_ended_with_what_mpirun_said(settings, tmp_path):
     banner = "-" * 74
-    script = f"echo '{banner}' >&2; echo 'no route to n7' >&2; echo '{banner}' >&2; trap 'exit 1' TERM\nwhile :; do sleep 0.05; done"
-    outcome = run(train_command(tmp_path / "run", 2, settings),
-                  environment=mpirun_that(tmp_path / "bin", "mpirun (Open MPI) 4.1.4", script) | {"LOCKSTEP_START_SECONDS": "1"})
+    script = (
+        f"echo '{banner}' >&2; echo 'no route to n7' >&2; echo '{banner}' >&2; trap 'exit 1' TERM\n"
+        "while :; do sleep 0.05; done"
+    )
+    outcome = run(
+        train_command(tmp_path / "run", 2, settings),
+        environment=mpirun_that(tmp_path / "bin", "mpirun (Open MPI) 4.1.4", script) | {"LOCKSTEP_START_SECONDS": "1"},
+    )
     assert outcome.exit_code == 3, outcome.output
     assert "the ranks have not started within 1 s (" in outcome.stderr
     assert outcome.stderr.endswith("mpirun says:\n    no route to n7\n"), outcome.output
@@ -177,26 +210,14 @@ def test_names_of_hosts_with_a_line_in_them_are_reached(settings, state_hash, tm
     assert result_of(tmp_path / "run")["state_hash"] == state_hash
 
 
-def listening(pid):
-    """The addresses on which a process waits for connections, as in /proc/net/tcp."""
-    sockets = {}
-    for name in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A":
-                sockets[f"socket:[{fields[9]}]"] = fields[1]
-    targets = []
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it may be closed meanwhile
-            targets.append(os.readlink(path))
-    return [sockets[target] for target in targets if target in sockets]
-
-
-def test_a_run_goes_on_when_nobody_reads_what_it_prints_and_its_ranks_listen_on_no_network(settings, state_hash, tmp_path):
-    with Started(train_command(tmp_path / "run", 2, settings | {"checkpoint.every_steps": 1}),
-                 environment=OF_AN_OUTER_MPIRUN) as started:
+def test_a_run_goes_on_when_nobody_reads_what_it_prints_and_its_ranks_listen_on_no_network(
+    settings, state_hash, tmp_path
+):
+    with Started(
+        train_command(tmp_path / "run", 2, settings | {"checkpoint.every_steps": 1}), environment=OF_AN_OUTER_MPIRUN
+    ) as started:
         started.wait_for_event("map")
-        assert [listening(started.process_of_rank(rank)) for rank in (0, 1)] == [[], []]
+        assert [ports_of(started.process_of_rank(rank)) for rank in (0, 1)] == [[], []]
         started.process.stdout.close()
         assert started.process.wait(120) == 0, started.stderr()
         assert "nothing can be written to standard output any more (Broken pipe); the run goes on" in started.stderr()
@@ -205,154 +226,23 @@ def test_a_run_goes_on_when_nobody_reads_what_it_prints_and_its_ranks_listen_on_
 
 
 def test_an_argument_that_is_not_utf_8_is_refused(tmp_path):
-    for command in ([LOCKSTEP, "train", QUICKSTART, "--output"], [LOCKSTEP, "why"], [LOCKSTEP, "pack", "data"],
-                    [WORKER, QUICKSTART, "--output"]):
+    for command in (
+        [LOCKSTEP, "train", QUICKSTART, "--output"],
+        [LOCKSTEP, "why"],
+        [LOCKSTEP, "pack", "data"],
+        [WORKER, QUICKSTART, "--output"],
+    ):
         done = subprocess.run([*command, os.fsencode(tmp_path) + b"/caf\xe9"], capture_output=True, timeout=60)
         assert done.returncode == 2, done.stderr
         assert b"not UTF-8" in done.stderr and b"caf?" in done.stderr
 
 
-EVENTS = {
-    "map": {"ranks"},
-    "start": {"run", "step", "last_step", "ranks", "plan_hash"},
-    "step": {"step", "epoch", "loss", "learning_rate", "step_ms", "images_per_second"},
-    "evaluation": {"step", "epoch", "test_accuracy", "test_loss"},
-    "checkpoint": {"step", "state_hash"},
-    "result": {"state_hash", "weights_hash", "steps", "ranks", "test_accuracy"},
-}
-
-
-def test_in_a_pipe_every_line_is_a_json_object_and_nothing_else_is_printed(settings, tmp_path):
-    outcome = train(tmp_path / "run", 2, settings)
-    assert {event["event"] for event in outcome.events} == EVENTS.keys()
-    for event in outcome.events:
-        assert EVENTS[event["event"]] <= event.keys(), event
-    assert [event["step"] for event in outcome.events if event["event"] == "step"] == list(range(1, STEPS + 1))
-    assert "\r" not in outcome.stdout and "\x1b" not in outcome.stdout
-
-
-def test_step_lines_come_as_the_steps_are_done(settings, tmp_path):
-    endless = settings | {"training.max_steps": 1_000_000, "training.epochs": 1_000_000}
-    with Started(train_command(tmp_path / "run", 2, endless)) as started:
-        started.wait_for_event("step", step=3)
-        assert started.process.poll() is None
-
-
-def on_a_terminal(argv, columns, environment=None):
-    """(exit code, all that the program printed on a terminal of this width)"""
-    terminal, end = pty.openpty()
-    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=end, stderr=end,
-                               env=os.environ | {"TERM": "xterm"} | (environment or {}), start_new_session=True)
-    os.close(end)
-    text = b""
-    try:
-        while more := os.read(terminal, 1 << 16):
-            text += more
-    except OSError:
-        pass  # how a terminal says that its other end is closed
-    os.close(terminal)
-    return process.wait(30), text.decode()
-
-
-@pytest.mark.parametrize("columns", [60, 80, 120])
-def test_on_a_terminal_a_bar_of_its_width_shows_how_far_the_run_is(resnet, tmp_path, columns):
-    settings = resnet | {"training.max_steps": 6}
-    exit_code, text = on_a_terminal(train_command(tmp_path / "run", 2, settings), columns)
-    assert exit_code == 0, text
-    bars = [line for line in re.split("[\r\n]", text) if line.startswith("epoch ")]
-    assert len(bars) >= 2, text
-    last = bars[-1]
-    for shown in (r"epoch \d+/\d+", r"step +6/6", r"\d+ images/s", r"ETA +\d+:\d\d", r"loss +\d+\.\d+"):
-        assert re.search(shown, last), last
-    assert all(len(bar) < columns for bar in bars), bars
-    assert ("#" in last) == (columns >= 80)
-    assert '{"event"' not in text
-    for name, line in zip(("test accuracy", "state hash", "run folder"), text.splitlines()[-3:], strict=True):
-        assert line.startswith(name), text
-    assert result_of(tmp_path / "run")["state_hash"] in text
-
-
-def test_no_color_and_dumb_terminals_get_no_escapes(settings, tmp_path):
-    for number, environment in enumerate(({"NO_COLOR": "1"}, {"TERM": "dumb"})):
-        exit_code, text = on_a_terminal(train_command(tmp_path / str(number), 1, settings), 80, environment)
-        assert exit_code == 0 and "\x1b" not in text
-
-
-def test_a_person_reads_before_the_first_step_where_the_ranks_run(settings, tmp_path):
-    _, text = on_a_terminal(train_command(tmp_path / "run", 2, settings), 80)
-    before, _ = re.split(r"epoch \d", text, maxsplit=1)
-    assert re.search(rf"^{socket.gethostname()}: ranks 0-1, cores [-,0-9]+ \| cpu ", before, re.MULTILINE), text
-
-
-def test_a_finished_run_tells_a_person_that_nothing_is_left_to_do(settings, tmp_path):
-    train(tmp_path / "run", 1, settings)
-    exit_code, text = on_a_terminal(train_command(tmp_path / "run", 1, settings), 80)
-    assert exit_code == 0 and "nothing is left to do" in text
-
-
-def test_root_is_told_that_open_mpi_is_told_to_allow_it(root, settings, tmp_path):
-    """Also where the environment does not allow it already."""
-    without = [word for name in AS_ROOT for word in ("-u", name)]
-    outcome = run(["env", *without, *train_command(tmp_path / "run", 2, settings)])
-    assert outcome.exit_code == 0, outcome.output
-    assert "running as root" in outcome.stderr and "OMPI_ALLOW_RUN_AS_ROOT" in outcome.stderr
-
-
-@pytest.fixture
-def home_of_nobody(root):
-    """A folder of the user nobody, who must be able to reach the programs."""
-    if not shutil.which("setpriv"):
-        cannot_run("setpriv was not found (package util-linux)")
-    folder = Path(tempfile.mkdtemp(prefix="nobody-"))
-    os.chown(folder, NOBODY, NOBODY)
-    try:
-        for program in (LOCKSTEP, WORKER):
-            if run(as_nobody([program, "--version"])).exit_code != 0:
-                cannot_run(f"the user {NOBODY} cannot start {program}: open {PROGRAMS} and torch's folder to all")
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
-def as_nobody(argv):
-    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", *argv]
-
-
-def readable_by_all(settings, folder):
-    """The settings, and a copy of the configuration and of the data in a folder that everybody can read."""
-    shutil.copy(QUICKSTART, folder / "quickstart.toml")
-    data = shutil.copytree(settings["data.path"], folder / "data")
-    os.chmod(data, stat.S_IRWXU | stat.S_IROTH | stat.S_IXOTH)
-    return settings | {"data.path": str(data)}, folder / "quickstart.toml"
-
-
-def test_a_user_who_is_not_root_trains_too_and_gets_the_same_state(home_of_nobody, settings, state_hash):
-    settings, config = readable_by_all(settings, home_of_nobody)
-    command = train_command(home_of_nobody / "run", 2, settings, config=config)
-    environment = {"HOME": str(home_of_nobody), "TMPDIR": str(home_of_nobody)}
-    outcome = run(as_nobody(command), cwd=home_of_nobody, environment=environment)
-    assert outcome.exit_code == 0, outcome.output
-    assert "root" not in outcome.stderr
-    assert os.stat(home_of_nobody / "run" / "result.json").st_uid == NOBODY
-    assert result_of(home_of_nobody / "run")["state_hash"] == state_hash
-
-
-def test_a_folder_that_a_user_may_not_write_is_refused(home_of_nobody, settings):
-    settings, config = readable_by_all(settings, home_of_nobody)
-    os.chown(home_of_nobody, 0, 0)
-    os.chmod(home_of_nobody, 0o755)
-    outcome = run(as_nobody(train_command(home_of_nobody / "run", 2, settings, config=config)), cwd=home_of_nobody)
-    assert outcome.exit_code == 4, outcome.output
-    for words in (str(home_of_nobody / "run"), "Permission denied", "--output"):
-        assert words in outcome.stderr, outcome.output
-    assert not (home_of_nobody / "run").exists()
-
-
 def peak_mib(output, steps, settings):
     """Of the memory of a run of one rank."""
-    measure = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); " \
-              "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    measure = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
     command = [WORKER, QUICKSTART, "--output", output, *set_options(settings | {"training.max_steps": steps})]
     outcome = run([sys.executable, "-c", measure, *command], environment=MPI_ENVIRONMENT)
     assert outcome.exit_code == 0, outcome.output
@@ -361,7 +251,16 @@ def peak_mib(output, steps, settings):
 
 def test_memory_does_not_grow_from_step_to_step(small_data, tmp_path):
     """Micro-batches of 4 are what the allocator once answered with ever new memory."""
-    settings = {"data.path": str(small_data), "data.train_samples": 256, "data.test_samples": 64, "training.batch_size": 16,
-                "training.micro_batch_size": 4, "training.epochs": 1000, "training.evaluate_every_epochs": 0,
-                "checkpoint.every_epochs": 0, "model.name": "resnet20", "augmentation.crop_padding": 0}
+    settings = {
+        "data.path": str(small_data),
+        "data.train_samples": 256,
+        "data.test_samples": 64,
+        "training.batch_size": 16,
+        "training.micro_batch_size": 4,
+        "training.epochs": 1000,
+        "training.evaluate_every_epochs": 0,
+        "checkpoint.every_epochs": 0,
+        "model.name": "resnet20",
+        "augmentation.crop_padding": 0,
+    }
     assert peak_mib(tmp_path / "long", 150, settings) < peak_mib(tmp_path / "short", 20, settings) + 50

@@ -1,10 +1,12 @@
-"""Checkpoints are written beside the steps: what they hold is the step they are of, and an error on any rank is seen on all."""
+"""Checkpoints are written beside the steps: what they hold is
+the step they are of, and an error on any rank is seen on all."""
 
 import json
 import resource
 
 import pytest
-from launching import Started, checkpoints_of, train, train_command
+
+from tests.support.launching import Started, checkpoints_of, train, train_command
 
 
 def files_of(checkpoint):
@@ -18,10 +20,18 @@ def checkpoint_of(output, step):
 @pytest.fixture(scope="module")
 def everything(resnet):
     """Every array that a checkpoint can have, in channels-last tensors that are cut between ranks."""
-    return resnet | {"training.epochs": 2, "data.train_samples": 256, "averaging.use_swa": True,
-                     "averaging.swa_start_epoch": 0, "training.early_stopping": True, "training.restore_best": True,
-                     "optimizer.name": "adamw", "optimizer.learning_rate": 0.001, "checkpoint.every_steps": 1,
-                     "checkpoint.keep": 8}
+    return resnet | {
+        "training.epochs": 2,
+        "data.train_samples": 256,
+        "averaging.use_swa": True,
+        "averaging.swa_start_epoch": 0,
+        "training.early_stopping": True,
+        "training.restore_best": True,
+        "optimizer.name": "adamw",
+        "optimizer.learning_rate": 0.001,
+        "checkpoint.every_steps": 1,
+        "checkpoint.keep": 8,
+    }
 
 
 def test_a_checkpoint_has_the_same_bytes_from_any_number_of_ranks(everything, tmp_path):
@@ -30,8 +40,13 @@ def test_a_checkpoint_has_the_same_bytes_from_any_number_of_ranks(everything, tm
         train(tmp_path / str(ranks), ranks, everything)
         for checkpoint in (tmp_path / str(ranks) / "checkpoint").iterdir():
             found = files_of(checkpoint)
-            assert {"weights.safetensors", "ema.safetensors", "swa.safetensors", "best.safetensors",
-                    "optimizer.safetensors"} == found.keys()
+            assert {
+                "weights.safetensors",
+                "ema.safetensors",
+                "swa.safetensors",
+                "best.safetensors",
+                "optimizer.safetensors",
+            } == found.keys()
             assert first.setdefault(checkpoint.name, found) == found, f"{checkpoint.name} on {ranks} ranks"
     assert len(first) == 8
 
@@ -47,8 +62,12 @@ def test_saving_beside_the_steps_changes_no_bit_and_keeps_every_step_apart(mlp, 
 
 
 def test_a_checkpoint_is_reported_when_it_is_published_and_not_before(mlp, tmp_path):
-    settings = mlp | {"training.max_steps": 30, "checkpoint.every_steps": 3, "checkpoint.every_epochs": 0,
-                      "checkpoint.keep": 100}
+    settings = mlp | {
+        "training.max_steps": 30,
+        "checkpoint.every_steps": 3,
+        "checkpoint.every_epochs": 0,
+        "checkpoint.keep": 100,
+    }
     saved = []
     with Started(train_command(tmp_path / "run", 3, settings)) as started:
         while event := started.next_event():
@@ -69,8 +88,12 @@ def limit_files(process, size):
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_a_part_that_cannot_be_written_ends_all_ranks_and_nothing_is_published(mlp, tmp_path, rank):
-    settings = mlp | {"training.max_steps": 60, "training.epochs": 8, "checkpoint.every_steps": 4,
-                      "model.hidden_sizes": [64, 64]}
+    settings = mlp | {
+        "training.max_steps": 60,
+        "training.epochs": 8,
+        "checkpoint.every_steps": 4,
+        "model.hidden_sizes": [64, 64],
+    }
     output = tmp_path / "run"
     with Started(train_command(output, 3, settings)) as started:
         published = started.wait_for_event("checkpoint")["step"]
@@ -86,8 +109,12 @@ def test_a_part_that_cannot_be_written_ends_all_ranks_and_nothing_is_published(m
 
 
 def test_a_run_that_diverges_publishes_first_what_it_was_saving(mlp, tmp_path):
-    settings = mlp | {"training.max_steps": 30, "checkpoint.every_steps": 1, "optimizer.learning_rate": 100.0,
-                      "training.gradient_clip_norm": 0}
+    settings = mlp | {
+        "training.max_steps": 30,
+        "checkpoint.every_steps": 1,
+        "optimizer.learning_rate": 100.0,
+        "training.gradient_clip_norm": 0,
+    }
     with Started(train_command(tmp_path / "run", 2, settings)) as started:
         outcome = started.finish()
     assert outcome.exit_code == 6, outcome.output

@@ -1,18 +1,26 @@
 """`lockstep schema` accepts and refuses what `lockstep validate` does, but for the rules between values."""
+
 import json
 import re
 import tomllib
 
 import jsonschema
 import pytest
-from lockstep_program import ROOT, lockstep
+
+from tests.support.lockstep_program import ROOT, lockstep
 
 SCHEMA = json.loads(lockstep("schema").stdout)
-ROWS = [(section, key) for section, of_section in SCHEMA["properties"].items() if "properties" in of_section
-        for key in of_section["properties"]]
+ROWS = [
+    (section, key)
+    for section, of_section in SCHEMA["properties"].items()
+    if "properties" in of_section
+    for key in of_section["properties"]
+]
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
-REFUSED_ALONE = re.compile(r" is out of range \(| has the wrong type \(| is not one of the choices \(| is not finite \(|"
-                           r" is not a plain name \(| has control characters \(| is neither a number above 0 nor ")
+REFUSED_ALONE = re.compile(
+    r" is out of range \(| has the wrong type \(| is not one of the choices \(| is not finite \(|"
+    r" is not a plain name \(| has control characters \(| is neither a number above 0 nor "
+)
 
 
 def explained(section, key):
@@ -72,9 +80,39 @@ def test_schema_and_validation_agree_on_every_parameter(section, key, tmp_path):
         assert accepted != refused, f"{section}.{key} = {value!r}: schema {accepted}, validation {not refused}"
 
 
-@pytest.mark.parametrize("value", [
-    "dynamic", "Dynamic", "fast", 1024, 0.5, 0, -1, "1024", "0.5", "5e-1", "1.E+3", ".5", "1.", "0010", "0", "0.0", "-1", "+1",
-    "1e", "1e+", ".", "1.5.2", " 1", "1 ", "0x10", "inf", "nan", "dynamic1"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "dynamic",
+        "Dynamic",
+        "fast",
+        1024,
+        0.5,
+        0,
+        -1,
+        "1024",
+        "0.5",
+        "5e-1",
+        "1.E+3",
+        ".5",
+        "1.",
+        "0010",
+        "0",
+        "0.0",
+        "-1",
+        "+1",
+        "1e",
+        "1e+",
+        ".",
+        "1.5.2",
+        " 1",
+        "1 ",
+        "0x10",
+        "inf",
+        "nan",
+        "dynamic1",
+    ],
+)
 def test_schema_and_validation_agree_on_a_word_or_number(value, tmp_path):
     accepted = VALIDATOR.is_valid({"precision": {"loss_scale": value}})
     assert accepted != refused_alone("precision", "loss_scale", value, tmp_path / "one.toml")
@@ -89,10 +127,17 @@ def test_a_description_has_the_purpose_the_advice_and_the_default(section, key):
     assert VALIDATOR.is_valid({section: {key: schema["default"]}})
 
 
-@pytest.mark.parametrize("text", [
-    "", "config_version = 1\n", "[training]\n", "template = 'balanced'\n[schedule]\nwarmup_ratio = 0\nwarmup_steps = 9\n",
-    "[training]\nepochs = 3\n[optimizer]\nname = 'adamw'\nlearning_rate = 1\n",
-    "training.micro_batch_size = 'auto'\ndata.mean = [0.5]\ndata.std = [0.25]\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "config_version = 1\n",
+        "[training]\n",
+        "template = 'balanced'\n[schedule]\nwarmup_ratio = 0\nwarmup_steps = 9\n",
+        "[training]\nepochs = 3\n[optimizer]\nname = 'adamw'\nlearning_rate = 1\n",
+        "training.micro_batch_size = 'auto'\ndata.mean = [0.5]\ndata.std = [0.25]\n",
+    ],
+)
 def test_valid_documents_are_accepted(text, tmp_path):
     path = tmp_path / "valid.toml"
     path.write_text(text)
@@ -105,13 +150,23 @@ def test_the_configurations_of_the_repository_are_accepted():
         jsonschema.validate(tomllib.loads(path.read_text()), SCHEMA, cls=jsonschema.Draft7Validator)
 
 
-@pytest.mark.parametrize("text, place", [
-    ("config_version = 3\n", "config_version"), ("template = 'quick'\n", "template"),
-    ("[training]\nbatchsize = 3\n", "training"),
-    ("[trainig]\nepochs = 3\n", ""), ("epochs = 3\n", ""),
-    ("training = 3\n", "training"), ("[[training]]\n", "training"), ("[training]\nepochs = '3'\n", "training.epochs"),
-    ("[optimizer]\nlearning_rate = 0\n", "optimizer.learning_rate"), ("[optimizer]\nname = 'adamm'\n", "optimizer.name"),
-    ("[data]\nmean = []\n", "data.mean"), ("[run]\nname = 'a/b'\n", "run.name")])
+@pytest.mark.parametrize(
+    "text, place",
+    [
+        ("config_version = 3\n", "config_version"),
+        ("template = 'quick'\n", "template"),
+        ("[training]\nbatchsize = 3\n", "training"),
+        ("[trainig]\nepochs = 3\n", ""),
+        ("epochs = 3\n", ""),
+        ("training = 3\n", "training"),
+        ("[[training]]\n", "training"),
+        ("[training]\nepochs = '3'\n", "training.epochs"),
+        ("[optimizer]\nlearning_rate = 0\n", "optimizer.learning_rate"),
+        ("[optimizer]\nname = 'adamm'\n", "optimizer.name"),
+        ("[data]\nmean = []\n", "data.mean"),
+        ("[run]\nname = 'a/b'\n", "run.name"),
+    ],
+)
 def test_invalid_documents_are_refused_at_their_place(text, place):
     errors = list(VALIDATOR.iter_errors(tomllib.loads(text)))
     assert [".".join(map(str, error.absolute_path)) for error in errors] == [place]

@@ -1,11 +1,23 @@
-"""What a start looks at before its first step: how many ranks there are to be, the network, and whether all compute the run's bits."""
+"""What a start looks at before its first step: how many ranks there
+are to be, the network, and whether all compute the run's bits."""
 
 import json
 
 import pytest
-from audits import set_aside
-from launching import (LOCKSTEP, MPI_ENVIRONMENT, PROGRAMS, QUICKSTART, WORKER, checkpoints_of, mpirun, result_of, run,
-                       set_options)
+
+from tests.support.audits import set_aside
+from tests.support.launching import (
+    LOCKSTEP,
+    MPI_ENVIRONMENT,
+    PROGRAMS,
+    QUICKSTART,
+    WORKER,
+    checkpoints_of,
+    mpirun,
+    result_of,
+    run,
+    set_options,
+)
 
 MISCALCULATING = PROGRAMS / "worker_miscalculating"
 NOWHERE = "203.0.113.0/24"  # an address for documents
@@ -13,7 +25,12 @@ NOWHERE = "203.0.113.0/24"  # an address for documents
 
 @pytest.fixture
 def settings(mlp):
-    return mlp | {"data.train_samples": 512, "data.test_samples": 60, "training.max_steps": 4, "checkpoint.every_epochs": 1}
+    return mlp | {
+        "data.train_samples": 512,
+        "data.test_samples": 60,
+        "training.max_steps": 4,
+        "checkpoint.every_epochs": 1,
+    }
 
 
 @pytest.fixture
@@ -58,8 +75,10 @@ def test_there_is_a_rank_for_each_gpu_that_may_be_used(devices):
 
 
 def test_hosts_without_numbers_are_said_to_take_one_rank_each(devices):
-    outcome = run([LOCKSTEP, "train", QUICKSTART, "--hosts", "a,b", "--dry-run"],
-                  environment={"LOCKSTEP_DEVICE_FILES": str(devices)})
+    outcome = run(
+        [LOCKSTEP, "train", QUICKSTART, "--hosts", "a,b", "--dry-run"],
+        environment={"LOCKSTEP_DEVICE_FILES": str(devices)},
+    )
     assert "--host a:1,b:1" in outcome.stdout
     if "cuda none" not in run([WORKER, "--version"]).stdout:
         assert "one rank on each host" in outcome.stderr and "HOST:3" in outcome.stderr
@@ -96,8 +115,12 @@ def test_a_run_does_not_go_on_where_all_compute_other_bits_than_at_the_checkpoin
     assert outcome.exit_code == 2, outcome.output
     assert manifest_of(tmp_path)["probe_hash"] in outcome.stderr
     assert "reliability.resume_on_other_device=true" in outcome.stderr
-    assert start(MISCALCULATING, tmp_path, 1, settings | {"reliability.resume_on_other_device": True},
-                 MISCALCULATES_ON="0").exit_code == 0
+    assert (
+        start(
+            MISCALCULATING, tmp_path, 1, settings | {"reliability.resume_on_other_device": True}, MISCALCULATES_ON="0"
+        ).exit_code
+        == 0
+    )
 
 
 def test_the_hash_of_the_fixed_micro_batch_is_the_same_at_every_start(settings, tmp_path):

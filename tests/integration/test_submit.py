@@ -1,4 +1,5 @@
-"""What `lockstep submit` finds out before a job waits in the queue, and what it keeps, with an sbatch that takes every job."""
+"""What `lockstep submit` finds out before a job waits in the
+queue, and what it keeps, with an sbatch that takes every job."""
 
 import json
 import os
@@ -6,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from launching import LOCKSTEP, set_options, train
+
+from tests.support.launching import LOCKSTEP, set_options, train
 
 NUMBER = 4711
 
@@ -24,8 +26,14 @@ def queue(tmp_path):
 
 def submit(queue, settings, *options):
     argv = [LOCKSTEP, "submit", "run.toml", *set_options(settings), *options]
-    return subprocess.run(argv, cwd=queue, env=os.environ | {"PATH": f"{queue}/bin:{os.environ['PATH']}"},
-                          capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        argv,
+        cwd=queue,
+        env=os.environ | {"PATH": f"{queue}/bin:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 @pytest.fixture
@@ -44,7 +52,11 @@ def test_the_script_is_kept_beside_the_run_folder_under_the_jobs_number(queue, s
     done = submit(queue, settings, "--output", "runs/mine", "--setup", "module load cuda", "--setup", ". ./site.sh")
     assert (done.returncode, done.stderr) == (0, "")
     answer = json.loads(done.stdout)
-    assert (answer["job"], answer["script"], answer["log"]) == (str(NUMBER), f"runs/mine-{NUMBER}.sh", f"runs/mine-{NUMBER}.log")
+    assert (answer["job"], answer["script"], answer["log"]) == (
+        str(NUMBER),
+        f"runs/mine-{NUMBER}.sh",
+        f"runs/mine-{NUMBER}.log",
+    )
     assert os.listdir(queue / "runs") == [f"mine-{NUMBER}.sh"]
     script = (queue / answer["script"]).read_text()
     assert script == (queue / "taken").read_text()

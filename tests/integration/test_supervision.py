@@ -8,10 +8,24 @@ import subprocess
 import time
 
 import pytest
-from image_files import encoded, write_folder
-from launching import (LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, checkpoints_of, metrics_of, mpirun,
-                       result_of, set_options, train, train_command, why)
 from PIL import Image
+
+from tests.support.image_files import encoded, write_folder
+from tests.support.launching import (
+    LOCKSTEP,
+    MPI_ENVIRONMENT,
+    QUICKSTART,
+    WORKER,
+    Started,
+    checkpoints_of,
+    metrics_of,
+    mpirun,
+    result_of,
+    set_options,
+    train,
+    train_command,
+    why,
+)
 
 OUT_OF_MEMORY = 8
 SENTINEL = "lockstep-watch"
@@ -59,7 +73,9 @@ def ranks_at_their_start(started):
             continue
 
 
-def test_a_rank_that_is_killed_before_it_knows_its_configuration_is_named_and_the_run_starts_again(undisturbed, tmp_path):
+def test_a_rank_that_is_killed_before_it_knows_its_configuration_is_named_and_the_run_starts_again(
+    undisturbed, tmp_path
+):
     settings, state_hash = undisturbed
     train(tmp_path / "run", 1, settings | {"training.max_steps": 2})  # which --fresh must replace all the same
     with Started(train_command(tmp_path / "run", 2, settings, "--fresh")) as started:
@@ -167,10 +183,17 @@ def test_why_refuses_what_is_no_run(tmp_path):
 @pytest.fixture(scope="module")
 def saved_at_the_end_only(resnet, tmp_path_factory):
     """(settings, state hash) of a run whose evaluations take long enough for a signal to come in the middle."""
-    settings = resnet | {"training.max_steps": 8, "training.epochs": 100, "data.train_samples": 128,
-                         "data.test_samples": 400, "checkpoint.every_epochs": 0, "training.evaluate_every_epochs": 1,
-                         "training.early_stopping_patience": 50, "reliability.max_restarts": 3,
-                         "training.evaluation_batch_size": 1}
+    settings = resnet | {
+        "training.max_steps": 8,
+        "training.epochs": 100,
+        "data.train_samples": 128,
+        "data.test_samples": 400,
+        "checkpoint.every_epochs": 0,
+        "training.evaluate_every_epochs": 1,
+        "training.early_stopping_patience": 50,
+        "reliability.max_restarts": 3,
+        "training.evaluation_batch_size": 1,
+    }
     output = tmp_path_factory.mktemp("evaluating") / "run"
     train(output, 2, settings)
     return settings, result_of(output)["state_hash"]

@@ -1,12 +1,14 @@
 """The templates: what the plan says, with adamw, under a file's own keys."""
+
 import json
 import os
 import tomllib
 
 import jsonschema
 import pytest
-from lockstep_program import ROOT, lockstep
-from test_import import ACCURATE, BALANCED, FAST
+
+from tests.integration.test_import import ACCURATE, BALANCED, FAST
+from tests.support.lockstep_program import ROOT, lockstep
 
 PLAN = {"fast": FAST, "balanced": BALANCED, "high_accuracy": ACCURATE}
 AUGMENTED = {"crop_padding": 4, "flip_probability": 0.5}  # beside the plan's, since config_version 2
@@ -77,11 +79,17 @@ def test_a_templates_values_lie_between_the_defaults_and_those_of_the_file_and_t
     assert answers["run.seed"] == (0, "default")
 
 
-@pytest.mark.parametrize("text, options, origin", [
-    ('template = "fast"\n', [], "template fast"), ('template = "fast"\n', ["--set", "template=balanced"], "template balanced"),
-    ("", ["--set", "template='balanced'"], "template balanced"), ("", ["--template", "fast"], "template fast"),
-    ('template = "fast"\n', ["--template", "balanced"], "template balanced"),
-    ("", ["--template", "fast", "--set", "template=balanced"], "template balanced")])
+@pytest.mark.parametrize(
+    "text, options, origin",
+    [
+        ('template = "fast"\n', [], "template fast"),
+        ('template = "fast"\n', ["--set", "template=balanced"], "template balanced"),
+        ("", ["--set", "template='balanced'"], "template balanced"),
+        ("", ["--template", "fast"], "template fast"),
+        ('template = "fast"\n', ["--template", "balanced"], "template balanced"),
+        ("", ["--template", "fast", "--set", "template=balanced"], "template balanced"),
+    ],
+)
 def test_a_template_is_named_in_the_file_or_by_an_option_which_wins(text, options, origin, tmp_path):
     assert explained(write(tmp_path, text), *options)["training.epochs"][1] == origin
 
@@ -107,7 +115,7 @@ def test_an_unknown_template_is_refused_with_the_nearest_and_all(tmp_path):
     assert refused("template", "balancd") == "lockstep: " + answer
     assert refused("explain", "run", "--template", "balancd") == "--template balancd: " + answer
     assert refused("explain", "run", "--set", "template=balancd") == "--set template=balancd: " + answer
-    path = write(tmp_path, '[run]\n')
+    path = write(tmp_path, "[run]\n")
     assert refused("train", path, "--template", "balancd") == "--template balancd: " + answer
     path = write(tmp_path, '# \ntemplate = "balancd"\n')
     assert refused("validate", path) == f"{path}:2:1: {answer}"

@@ -4,10 +4,11 @@ import json
 import shutil
 
 import pytest
-from checkpoint_hashes import array_hash, reseal, write_sealed
-from idx_files import first_images, write_folder
-from launching import LOCKSTEP, checkpoints_of, run, train
 from safetensors.numpy import load_file
+
+from tests.support.checkpoint_hashes import array_hash, reseal, write_sealed
+from tests.support.idx_files import first_images, write_folder
+from tests.support.launching import LOCKSTEP, checkpoints_of, run, train
 
 STEPS, EVERY = 8, 2
 ARRAYS = ("weights", "momentum", "ema")  # of the quickstart, in the order of the state
@@ -17,8 +18,13 @@ LAYERS = [f"{layer}.{kind}" for layer in (1, 3) for kind in ("weight", "bias")]
 @pytest.fixture(scope="module")
 def settings(mlp):
     """Five steps are an epoch, so that there are evaluations in the middle and at the end."""
-    return mlp | {"checkpoint.every_steps": EVERY, "checkpoint.keep": 9, "data.train_samples": 1280,
-                  "data.test_samples": 200, "training.max_steps": STEPS}
+    return mlp | {
+        "checkpoint.every_steps": EVERY,
+        "checkpoint.keep": 9,
+        "data.train_samples": 1280,
+        "data.test_samples": 200,
+        "training.max_steps": STEPS,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +61,11 @@ def first_differences(outcome):
     """{last step of a segment: (step, key)} of those that are not equal."""
     assert outcome.exit_code == 4, outcome.output
     assert "is not what its plan computes" in outcome.stderr, outcome.output
-    return {event["last_step"]: (event["first"]["step"], event["first"]["key"])
-            for event in segments_of(outcome) if not event["equal"]}
+    return {
+        event["last_step"]: (event["first"]["step"], event["first"]["key"])
+        for event in segments_of(outcome)
+        if not event["equal"]
+    }
 
 
 @pytest.mark.parametrize("ranks", [1, 3])
@@ -108,7 +117,7 @@ def test_a_changed_evaluation_and_a_changed_result_are_found(output):
 def test_a_line_that_is_missing_and_one_too_many_are_found(output):
     lines = (output / "metrics.jsonl").read_text().splitlines(keepends=True)
     kept = [line for line in lines if json.loads(line)["step"] != 4]
-    (output / "metrics.jsonl").write_text("".join(kept + [lines[-2]]))
+    (output / "metrics.jsonl").write_text("".join([*kept, lines[-2]]))
     assert first_differences(verify(output, "--segments", "9")) == {4: (4, "metrics.jsonl"), 8: (8, "metrics.jsonl")}
 
 
@@ -121,7 +130,7 @@ def test_a_changed_step_is_found_though_its_checkpoint_verifies(output):
     begin = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:begin])
     first, last = header["1.weight"]["data_offsets"]
-    content[begin + first:begin + last] = tensors["1.weight"].tobytes()
+    content[begin + first : begin + last] = tensors["1.weight"].tobytes()
     (folder / "weights.safetensors").write_bytes(content)
     reseal(folder / "manifest.json", ARRAYS, weights=array_hash([tensors[name] for name in LAYERS]))
     found = first_differences(verify(output, "--segments", "9", ranks=2))
@@ -201,13 +210,27 @@ def test_a_run_that_has_grown_is_equal_before_and_after(settings, tmp_path):
     assert [event["last_step"] for event in segments_of(outcome)] == [2, 4, 5, 6, 8, 10, 10]
 
 
-@pytest.mark.parametrize("features", [
-    {"averaging.use_swa": True, "averaging.swa_start_epoch": 0, "training.early_stopping": True,
-     "training.early_stopping_patience": 2, "training.early_stopping_min_delta": 0.9},
-    {"optimizer.name": "sophia", "optimizer.learning_rate": 1e-3, "optimizer.sophia_every_steps": 3,
-     "optimizer.nesterov": False, "model.dropout": 0.3},
-    {"precision.mixed_precision": "fp16", "training.micro_batch_size": 16},
-], ids=["swa and early stopping", "sophia and dropout", "fp16"])
+@pytest.mark.parametrize(
+    "features",
+    [
+        {
+            "averaging.use_swa": True,
+            "averaging.swa_start_epoch": 0,
+            "training.early_stopping": True,
+            "training.early_stopping_patience": 2,
+            "training.early_stopping_min_delta": 0.9,
+        },
+        {
+            "optimizer.name": "sophia",
+            "optimizer.learning_rate": 1e-3,
+            "optimizer.sophia_every_steps": 3,
+            "optimizer.nesterov": False,
+            "model.dropout": 0.3,
+        },
+        {"precision.mixed_precision": "fp16", "training.micro_batch_size": 16},
+    ],
+    ids=["swa and early stopping", "sophia and dropout", "fp16"],
+)
 def test_runs_with_state_of_all_kinds_are_equal(settings, tmp_path, features):
     train(tmp_path / "run", 2, settings | {"training.max_steps": 20, "checkpoint.every_steps": 6} | features)
     outcome = verify(tmp_path / "run", "--segments", "9", "--from-start", ranks=3)

@@ -1,9 +1,12 @@
-"""`lockstep validate` refuses what is wrong, says all of it on standard error with place and remedy, and exits with 2."""
+"""`lockstep validate` refuses what is wrong, says all of it
+on standard error with place and remedy, and exits with 2."""
+
 import json
 import tomllib
 
 import pytest
-from lockstep_program import ROOT, lockstep
+
+from tests.support.lockstep_program import ROOT, lockstep
 
 HERE = ROOT / "tests" / "integration"
 CASES = tomllib.loads((HERE / "wrong_configurations.toml").read_text())["wrong"]
@@ -34,7 +37,7 @@ def test_a_wrong_configuration_is_refused_with_all_its_problems(case, tmp_path):
     path.write_text(case.get("toml", ""))
     lines = refused(path, *case.get("set", []))
     assert len(lines) == len(case["problems"]), lines
-    for line, (place, key, remedy) in zip(lines, case["problems"]):
+    for line, (place, key, remedy) in zip(lines, case["problems"], strict=True):
         start = f"{place}: " if place.startswith("--set") else f"{path}:{place}: "
         assert line.startswith(start), line
         message = line.removeprefix(start)
@@ -46,19 +49,23 @@ def test_a_wrong_configuration_is_refused_with_all_its_problems(case, tmp_path):
 def test_a_missing_file_is_refused(tmp_path):
     path = tmp_path / "missing.toml"
     assert refused(path) == [
-        f"{path}: cannot read the configuration (No such file or directory) check the path and its permissions"]
+        f"{path}: cannot read the configuration (No such file or directory) check the path and its permissions"
+    ]
 
 
 def test_a_directory_is_refused(tmp_path):
     assert refused(tmp_path) == [
-        f"{tmp_path}: cannot read the configuration (Is a directory) check the path and its permissions"]
+        f"{tmp_path}: cannot read the configuration (Is a directory) check the path and its permissions"
+    ]
 
 
 def test_an_endless_file_is_refused():
     assert refused("/dev/zero") == ["/dev/zero: too large for a configuration (more than 256 KiB) check the path"]
 
 
-@pytest.mark.parametrize("content", [b"[run]\nname = \"\xff\"\n", b"\xff\xfe[\0r\0u\0n\0]\0", b"# \xc3\n", b"\xed\xa0\x80"])
+@pytest.mark.parametrize(
+    "content", [b'[run]\nname = "\xff"\n', b"\xff\xfe[\0r\0u\0n\0]\0", b"# \xc3\n", b"\xed\xa0\x80"]
+)
 def test_what_is_not_utf8_is_refused_at_its_line(content, tmp_path):
     path = tmp_path / "latin.toml"
     path.write_bytes(content)

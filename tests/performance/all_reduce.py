@@ -2,11 +2,22 @@
 
 all_reduce_bench (under mpirun: lockstep, MPI_Allreduce, and the copying of memory that nothing can go below) and
 gloo_all_reduce.py (under torchrun, the same sizes) take turns."""
+
 import shlex
 import statistics
 
-from commands import mpirun_prefix, program_named, shown, torchrun
-from measuring import HERE, RUN_FAILED, Failure, alternate, json_lines, lines_of, picked, require_programs, row
+from tests.performance.commands import mpirun_prefix, program_named, shown, torchrun
+from tests.performance.measuring import (
+    HERE,
+    RUN_FAILED,
+    Failure,
+    alternate,
+    json_lines,
+    lines_of,
+    picked,
+    require_programs,
+    row,
+)
 
 EXAMPLES = ("all-reduce", "all-reduce --ranks 2 --rounds 3 --bytes 4096 16777216")
 GLOO = HERE / "gloo_all_reduce.py"
@@ -25,8 +36,12 @@ def add_options(parser):
 
 def add_program(parser):
     parser.add_argument("--program", type=program_named, default="all_reduce_bench", help="(all_reduce_bench)")
-    parser.add_argument("--program-arguments", default="--bytes {bytes}", metavar="WORDS",
-                        help="how it is told what to measure; {bytes} are the sizes, separated by commas")
+    parser.add_argument(
+        "--program-arguments",
+        default="--bytes {bytes}",
+        metavar="WORDS",
+        help="how it is told what to measure; {bytes} are the sizes, separated by commas",
+    )
 
 
 def program_words(options, sizes):
@@ -83,16 +98,28 @@ def rows_of(times, ranks):
         of_peer = ratios(times, peer)
         if large := {size: ratio for size, ratio in of_peer.items() if size >= LARGE}:
             value, at = worst(large)
-            yield row(f"sum over {ranks} ranks, 16 MiB and more, beside {label}", value,
-                      f"{value:.1f} times as fast (the least, at {at})", ("at least", goal))
+            yield row(
+                f"sum over {ranks} ranks, 16 MiB and more, beside {label}",
+                value,
+                f"{value:.1f} times as fast (the least, at {at})",
+                ("at least", goal),
+            )
         value, at = worst(of_peer)
-        yield row(f"sum over {ranks} ranks, any size, beside {label}", value,
-                  f"{value:.2f} times as fast (the least, at {at})", ("at least", 1))
+        yield row(
+            f"sum over {ranks} ranks, any size, beside {label}",
+            value,
+            f"{value:.2f} times as fast (the least, at {at})",
+            ("at least", 1),
+        )
     above_floor = {size: 1 / ratio for size, ratio in ratios(times, FLOOR).items()}
     value, at = worst(above_floor, max)
     largest = max(above_floor)
-    yield row(f"sum over {ranks} ranks, any size, beside copying the memory", value, f"{value:.2f} times the floor "
-              f"(the most, at {at}); {above_floor[largest]:.2f} at {in_words(largest)}", ("at most", 1.5))
+    yield row(
+        f"sum over {ranks} ranks, any size, beside copying the memory",
+        value,
+        f"{value:.2f} times the floor (the most, at {at}); {above_floor[largest]:.2f} at {in_words(largest)}",
+        ("at most", 1.5),
+    )
 
 
 def table(times, sizes):
@@ -117,14 +144,24 @@ def measure_ranks(options, ranks):
     def gloo():
         lines = [line for _, line in lines_of(gloo_command(options, ranks), options.timeout)]
         return medians_in(lines, ranks, options.bytes, ("gloo",), GLOO.name)
+
     largest = max(options.bytes)
-    runs = alternate(options.rounds, {"bench": bench, "gloo": gloo}, lambda turn: f"{ranks} ranks, {in_words(largest)}: "
-                     f"{turn['bench'][OURS, largest] * 1e3:.2f} ms, gloo {turn['gloo']['gloo', largest] * 1e3:.2f} ms")
+    runs = alternate(
+        options.rounds,
+        {"bench": bench, "gloo": gloo},
+        lambda turn: (
+            f"{ranks} ranks, {in_words(largest)}: "
+            f"{turn['bench'][OURS, largest] * 1e3:.2f} ms, gloo {turn['gloo']['gloo', largest] * 1e3:.2f} ms"
+        ),
+    )
     times = medians_over(runs["bench"]) | medians_over(runs["gloo"])
     print(table(times, options.bytes))
-    return {"rows": list(rows_of(times, ranks)),
-            "seconds": listed(times), "runs": {side: [listed(run) for run in those] for side, those in runs.items()},
-            "settings": {"bench": shown(bench_command(options, ranks)), "gloo": shown(gloo_command(options, ranks))}}
+    return {
+        "rows": list(rows_of(times, ranks)),
+        "seconds": listed(times),
+        "runs": {side: [listed(run) for run in those] for side, those in runs.items()},
+        "settings": {"bench": shown(bench_command(options, ranks)), "gloo": shown(gloo_command(options, ranks))},
+    }
 
 
 def measure(options):

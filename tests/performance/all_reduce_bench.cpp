@@ -49,11 +49,12 @@ class Sum {
       shards_.push_back(rank_range(elements, r, world_size));
       bytes_.push_back({shards_[r].begin * 4, shards_[r].end * 4});
     }
-    reduction_ = std::make_unique<HostReduction>(host, world_size, shards_, elements, bucket);
+    reduction_ = std::make_unique<HostReduction>(host, ReductionShape{world_size, shards_, elements}, bucket);
     std::fill_n(reduction_->buffers()[0], elements, 1.0F);
   }
   void operator()() {
     reduction_->start(reinterpret_cast<float*>(result_.data()) + shards_[host_.transport().rank()].begin);
+    reduction_->send({});
     reduction_->finish();
     if (host_.groups().size() > 1) all_gather(host_, result_.data(), bytes_);
   }

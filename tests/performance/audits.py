@@ -1,10 +1,11 @@
 """Cost of an audit every K steps: the time of all steps together beside a run that audits none.
 
-One micro-batch of every K-th step is computed a second time, by another rank. Timed is the way from the line about step 1
-to the line about the last step (with_and_without.py)."""
-import with_and_without
-from commands import TITLES, steps_of
-from measuring import row
+One micro-batch of every K-th step is computed a second time, by another rank. Timed is the way from the line about step
+1 to the line about the last step (with_and_without.py)."""
+
+from tests.performance import with_and_without
+from tests.performance.commands import TITLES, steps_of
+from tests.performance.measuring import row
 
 EXAMPLES = ("audits --models resnet20 --every 10", "audits --every 1 --rounds 5")
 
@@ -15,9 +16,12 @@ def add_options(parser):
 
 def row_of(options, model, times):
     audited, without = times["audited"], times["without"]
-    return row(f"an audit every {options.every} steps: {TITLES[model]}, {options.ranks} ranks, beside none",
-               audited / without, f"{audited:.2f} and {without:.2f} s for {steps_of(options, model) - 1} steps: "
-               f"{audited / without:.3f} times", ("at most", round(1.01 + 1 / options.every, 3)))
+    return row(
+        f"an audit every {options.every} steps: {TITLES[model]}, {options.ranks} ranks, beside none",
+        audited / without,
+        f"{audited:.2f} and {without:.2f} s for {steps_of(options, model) - 1} steps: {audited / without:.3f} times",
+        ("at most", round(1.01 + 1 / options.every, 3)),
+    )
 
 
 def measure(options):

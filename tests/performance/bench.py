@@ -1,40 +1,57 @@
-#!/usr/bin/env python3
 """Measures whole runs on this machine, beside what they are compared with, the two taking turns (A B A B ...).
 
-  .venv/bin/python3 tests/performance/bench.py training --models mlp --rounds 3
-  .venv/bin/python3 tests/performance/bench.py short          what `make bench` does, about 10 minutes
-  .venv/bin/python3 tests/performance/bench.py all            everything, `make bench-all`
-  .venv/bin/python3 tests/performance/bench.py growth --help  the options of one measure
+  .venv/bin/python3 -m tests.performance.bench training --models mlp --rounds 3
+  .venv/bin/python3 -m tests.performance.bench short          what `make bench` does, about 10 minutes
+  .venv/bin/python3 -m tests.performance.bench all            everything, `make bench-all`
+  .venv/bin/python3 -m tests.performance.bench growth --help  the options of one measure
 
 Figures are ratios of medians. Each measure puts its part, with the runs behind it, the command, the machine, the goal
-and whether it is met, into build/bench/results.json, of which table.py makes the README's table. A goal that is missed
-is no failure. Exit status: 0 done, 1 it cannot start, 2 wrong options, 3 a run failed or said nothing usable, 4 hashes
-of runs that must be equal differ. `short` and `all` go on after a failure and end with the status of the first.
+and whether it is met, into build/bench/results.json, of which table.py makes the table of docs/performance.md. A goal
+that is missed is no failure. Exit status: 0 done, 1 it cannot start, 2 wrong options, 3 a run failed or said nothing
+usable, 4 hashes of runs that must be equal differ. `short` and `all` go on after a failure and end with the status of
+the first.
 """
+
 import argparse
 import shlex
 import signal
 import sys
 from pathlib import Path
 
-import all_reduce
-import audits
-import checkpoints
-import growth
-import loader
-import network
-import promise
-import startup
-import training
-from measuring import RESULTS, Failure, busy, machine, record
+from tests.performance import all_reduce, audits, checkpoints, growth, loader, network, promise, startup, training
+from tests.performance.measuring import RESULTS, Failure, busy, machine, record
 
-MEASURES = {"training": training, "promise": promise, "checkpoints": checkpoints, "audits": audits, "startup": startup,
-            "growth": growth, "loader": loader, "all-reduce": all_reduce, "network": network}
-SHORT = ("training --models resnet20 mlp --rounds 3 --steps 16", "training --models resnet18 --rounds 2 --steps 5",
-         "checkpoints --models mlp --rounds 2 --steps 41", "startup --rounds 2", "all-reduce --ranks 2 4 --rounds 1")
-ALL = ("training", "promise", "checkpoints", "audits", "startup", "loader", "growth",
-       "growth --place hosts --ranks 2 3 4 8 16", "all-reduce", "network")
-PROGRAM = ".venv/bin/python3 tests/performance/bench.py"
+MEASURES = {
+    "training": training,
+    "promise": promise,
+    "checkpoints": checkpoints,
+    "audits": audits,
+    "startup": startup,
+    "growth": growth,
+    "loader": loader,
+    "all-reduce": all_reduce,
+    "network": network,
+}
+SHORT = (
+    "training --models resnet20 mlp --rounds 3 --steps 16",
+    "training --models resnet18 --rounds 2 --steps 5",
+    "checkpoints --models mlp --rounds 2 --steps 41",
+    "startup --rounds 2",
+    "all-reduce --ranks 2 4 --rounds 1",
+)
+ALL = (
+    "training",
+    "promise",
+    "checkpoints",
+    "audits",
+    "startup",
+    "loader",
+    "growth",
+    "growth --place hosts --ranks 2 3 4 8 16",
+    "all-reduce",
+    "network",
+)
+PROGRAM = ".venv/bin/python3 -m tests.performance.bench"
 
 
 def parser():
@@ -42,16 +59,24 @@ def parser():
     commands = made.add_subparsers(dest="measure", required=True, metavar="MEASURE")
     for name, module in MEASURES.items():
         examples = "\n".join(f"  {PROGRAM} {example}" for example in module.EXAMPLES)
-        command = commands.add_parser(name, help=module.__doc__.split(":")[0].splitlines()[0],
-                                      description=module.__doc__, epilog=f"examples:\n{examples}",
-                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+        command = commands.add_parser(
+            name,
+            help=module.__doc__.split(":")[0].splitlines()[0],
+            description=module.__doc__,
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.add_options(command)
         add_common_options(command)
     for name, of in (("short", SHORT), ("all", ALL)):
         listed = "\n".join(f"  bench.py {line}" for line in of)
-        command = commands.add_parser(name, help=f"{len(of)} measures", description=f"Does in turn:\n{listed}",
-                                      epilog=f"example:\n  {PROGRAM} {name}",
-                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+        command = commands.add_parser(
+            name,
+            help=f"{len(of)} measures",
+            description=f"Does in turn:\n{listed}",
+            epilog=f"example:\n  {PROGRAM} {name}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         add_common_options(command)
     return made
 

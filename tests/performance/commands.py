@@ -1,11 +1,12 @@
 """How the programs that are compared are started, and the options that they share."""
+
 import argparse
 import os
 import sys
 from pathlib import Path
 
-import measuring
-from measuring import HERE, RUN_FAILED, Failure, json_lines, lines_of, picked, result_of, run_folder
+from tests.performance import measuring
+from tests.performance.measuring import HERE, RUN_FAILED, Failure, json_lines, lines_of, picked, result_of, run_folder
 
 PEER = HERE / "ddp_peer.py"
 TRAINING_SAMPLES = 60000  # of Fashion-MNIST
@@ -29,8 +30,9 @@ def add_run_options(parser, models=("resnet20", "mlp"), rounds=3):
 
 
 def add_settings(parser):
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="a setting for lockstep (repeatable)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting for lockstep (repeatable)"
+    )
 
 
 def at_least(least):
@@ -38,6 +40,7 @@ def at_least(least):
         if (value := int(text)) < least:
             raise argparse.ArgumentTypeError(f"{value} is below {least}")
         return value
+
     return whole_number
 
 
@@ -49,14 +52,28 @@ def settings_of(options, model, *more):
     """The words that follow the configuration: as many steps of the same batch as the peer takes."""
     steps = steps_of(options, model)
     epochs = -(-steps // (TRAINING_SAMPLES // options.batch))
-    settings = [f"training.batch_size={options.batch}", f"training.max_steps={steps}", f"training.epochs={epochs}",
-                *more, *options.set]
+    settings = [
+        f"training.batch_size={options.batch}",
+        f"training.max_steps={steps}",
+        f"training.epochs={epochs}",
+        *more,
+        *options.set,
+    ]
     return [word for setting in settings for word in ("--set", setting)]
 
 
 def lockstep_command(options, model, ranks, folder, *settings):
-    return [str(program_named("lockstep")), "train", str(config_of(model)), "--ranks", str(ranks), "--output",
-            str(folder), "--fresh", *settings_of(options, model, *settings)]
+    return [
+        str(program_named("lockstep")),
+        "train",
+        str(config_of(model)),
+        "--ranks",
+        str(ranks),
+        "--output",
+        str(folder),
+        "--fresh",
+        *settings_of(options, model, *settings),
+    ]
 
 
 def mpirun_prefix(ranks):
@@ -66,8 +83,15 @@ def mpirun_prefix(ranks):
 
 
 def worker_command(options, program, model, ranks, folder, *settings):
-    return [*mpirun_prefix(ranks), str(program), str(config_of(model)), "--output", str(folder), "--fresh",
-            *settings_of(options, model, *settings)]
+    return [
+        *mpirun_prefix(ranks),
+        str(program),
+        str(config_of(model)),
+        "--output",
+        str(folder),
+        "--fresh",
+        *settings_of(options, model, *settings),
+    ]
 
 
 def torchrun(ranks):
@@ -75,8 +99,19 @@ def torchrun(ranks):
 
 
 def peer_command(options, model, *more):
-    return [*torchrun(options.ranks), str(PEER), "--model", model, "--batch", str(options.batch),
-            "--steps", str(steps_of(options, model)), "--test-samples", "1000", *more]
+    return [
+        *torchrun(options.ranks),
+        str(PEER),
+        "--model",
+        model,
+        "--batch",
+        str(options.batch),
+        "--steps",
+        str(steps_of(options, model)),
+        "--test-samples",
+        "1000",
+        *more,
+    ]
 
 
 def shown(command):
@@ -95,9 +130,19 @@ def run_lockstep(options, model, ranks, command_for):
     with run_folder(options, model) as folder:
         lines = lines_of(command_for(folder), options.timeout)
         result = result_of(folder)
-    run = picked(result, {"images_per_second": "images_per_second", "step_ms": "step_ms_median", "steps": "steps",
-                          "ranks": "ranks", "state_hash": "state_hash", "test_accuracy": "test_accuracy",
-                          "seconds": "seconds"}, "result.json")
+    run = picked(
+        result,
+        {
+            "images_per_second": "images_per_second",
+            "step_ms": "step_ms_median",
+            "steps": "steps",
+            "ranks": "ranks",
+            "state_hash": "state_hash",
+            "test_accuracy": "test_accuracy",
+            "seconds": "seconds",
+        },
+        "result.json",
+    )
     return checked(options, run, model, ranks, "lockstep") | {"lines": lines}
 
 
@@ -106,10 +151,20 @@ def run_peer(options, model, command, extra=None):
     objects = json_lines(line for _, line in lines if line.strip())
     if not lines or not objects:
         raise Failure(RUN_FAILED, f"the last line of the peer is not JSON: {lines[-1][1] if lines else 'no output'}")
-    run = picked(objects[-1], {"images_per_second": "images_per_s", "step_ms": "ms_per_step",
-                               "step_ms_mean": "ms_per_step_mean", "steps": "steps", "ranks": "ranks",
-                               "threads_per_rank": "threads_per_rank", "test_accuracy": "test_accuracy",
-                               "allocator": "allocator"}, "the peer's last line")
+    run = picked(
+        objects[-1],
+        {
+            "images_per_second": "images_per_s",
+            "step_ms": "ms_per_step",
+            "step_ms_mean": "ms_per_step_mean",
+            "steps": "steps",
+            "ranks": "ranks",
+            "threads_per_rank": "threads_per_rank",
+            "test_accuracy": "test_accuracy",
+            "allocator": "allocator",
+        },
+        "the peer's last line",
+    )
     return checked(options, run, model, options.ranks, "the peer") | {"lines": lines}
 
 
@@ -123,8 +178,10 @@ def checked(options, run, model, ranks, who):
 
 def without_lines(runs):
     """What of the runs goes into the file of results."""
-    return {side: [{key: value for key, value in run.items() if key != "lines"} for run in those]
-            for side, those in runs.items()}
+    return {
+        side: [{key: value for key, value in run.items() if key != "lines"} for run in those]
+        for side, those in runs.items()
+    }
 
 
 def seconds_until(run, is_wanted, who):

@@ -7,6 +7,7 @@ Threads and allocator are left as torchrun and PyTorch set them: this is what a 
 standard output is one JSON object. Steps are timed from drawing the samples to the end of the update; the
 first WARM_UP_STEPS are left out of all figures. torchvision is needed for resnet18 only.
 """
+
 import argparse
 import gzip
 import json
@@ -31,7 +32,7 @@ def read_idx(path):
     if content[:3] != b"\0\0\x08":
         raise SystemExit(f"ddp_peer: {path} is not an IDX file of unsigned bytes")
     header = 4 + 4 * content[3]
-    shape = [int.from_bytes(content[at:at + 4], "big") for at in range(4, header, 4)]
+    shape = [int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4)]
     return torch.frombuffer(bytearray(content[header:]), dtype=torch.uint8).reshape(shape)
 
 
@@ -52,14 +53,18 @@ class Residual(nn.Module):
         super().__init__()
         self.stride, self.missing = stride, width - width_in
         self.branch = nn.Sequential(
-            nn.Conv2d(width_in, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
-            nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
+            nn.Conv2d(width_in, width, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(width),
+        )
 
     def forward(self, x):
         shortcut = x
         if self.missing:
             below = self.missing // 2
-            shortcut = F.pad(x[..., ::self.stride, ::self.stride], (0, 0, 0, 0, below, self.missing - below))
+            shortcut = F.pad(x[..., :: self.stride, :: self.stride], (0, 0, 0, 0, below, self.missing - below))
         return F.relu(self.branch(x) + shortcut)
 
 
@@ -77,6 +82,7 @@ def resnet20():
 def resnet18():
     """torchvision's, with a 3x3 first convolution and no max-pool, as small images need."""
     from torchvision.models import resnet18 as build
+
     network = build(num_classes=10)
     network.conv1 = nn.Conv2d(1, 64, 3, 1, 1, bias=False)
     network.maxpool = nn.Identity()
@@ -84,8 +90,9 @@ def resnet18():
 
 
 def mlp():
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(),
-                         nn.Linear(4096, 10))
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 10)
+    )
 
 
 def augmented(images):
@@ -96,7 +103,7 @@ def augmented(images):
     images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(-1), images)
     top, left = torch.randint(0, 2 * PADDING + 1, (2,)).tolist()
     height, width = images.shape[-2:]
-    return F.pad(images, (PADDING,) * 4)[..., top:top + height, left:left + width]
+    return F.pad(images, (PADDING,) * 4)[..., top : top + height, left : left + width]
 
 
 def train(network, images, labels, options, steps):
@@ -114,7 +121,7 @@ def train(network, images, labels, options, steps):
             order = torch.randperm(len(images), generator=torch.Generator().manual_seed(epoch))
         start = time.perf_counter()
         first = within * options.batch + rank * share
-        chosen = order[first:first + share]
+        chosen = order[first : first + share]
         logits = network(augmented(normalised(images[chosen])))
         loss = F.cross_entropy(logits, labels[chosen], label_smoothing=0.1)
         optimizer.zero_grad()
@@ -164,8 +171,9 @@ def main():
     rank, world_size = dist.get_rank(), dist.get_world_size()
     images, labels = read_part(options.data, "train")
     if options.batch % world_size or options.batch > len(images):
-        raise SystemExit(f"ddp_peer: --batch {options.batch} cannot be shared by {world_size} ranks "
-                         f"({len(images)} training samples)")
+        raise SystemExit(
+            f"ddp_peer: --batch {options.batch} cannot be shared by {world_size} ranks ({len(images)} training samples)"
+        )
     steps = options.steps or options.epochs * (len(images) // options.batch)
     if steps <= WARM_UP_STEPS:
         raise SystemExit(f"ddp_peer: --steps {steps} leaves nothing to measure; take more than {WARM_UP_STEPS}")

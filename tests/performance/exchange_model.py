@@ -1,41 +1,55 @@
-#!/usr/bin/env python3
 """docs/growth.md: how the exchange of a step grows with the number of ranks, by a stated model. It measures nothing.
 
-  .venv/bin/python3 tests/performance/exchange_model.py > docs/growth.md
-  .venv/bin/python3 tests/performance/exchange_model.py --model-ranks 64 --bandwidth-gbit 25 --elements 22372544
+.venv/bin/python3 -m tests.performance.exchange_model > docs/growth.md
+.venv/bin/python3 -m tests.performance.exchange_model --model-ranks 64 --bandwidth-gbit 25 --elements 22372544
 """
+
 import argparse
 from typing import NamedTuple
 
-from exchange_formula import BUCKET, between_hosts, equal_shards, host_pieces, ring_bytes
+from tests.support.exchange_formula import BUCKET, between_hosts, equal_shards, host_pieces, ring_bytes
 
 DOCUMENT = """\
 # Growth, by a model
 
-Nothing on this page was measured: no machine with so many ranks was at hand. Counts follow from the formula of
-[collectives](collectives.md), which `tests/performance/bench.py growth` compares with what runs of up to 32 ranks send;
-times follow from the assumptions below. `tests/performance/exchange_model.py` makes this page, and takes other numbers.
+Nothing on this page was measured: no machine with so many ranks was at hand. Counts follow from the formulas of
+[collectives](collectives.md), which `python -m tests.performance.bench growth` checks against runs of up to 32 ranks.
+Times follow from the assumptions below. `python -m tests.performance.exchange_model` prints this page, and has options
+for other assumptions.
 
 {table}
 
-All counts are for a host and a step; MiB are those of the host that sends most. The gradients grow to no more than twice
-their size, but the gathers in which each rank writes to all others come to cost more than they do from some hundred
-ranks on: there they would have to go by one rank of each host.
+All counts are per host and step; MiB are those of the host that sends most. The bytes of the gradient exchange stay
+below twice the size of the gradients. But from some hundred ranks on, the gathers in which each rank writes to all
+others cost more than that exchange. There, one rank of each host would have to gather for all of them.
 
 Assumed:
 
-- {ranks_per_host} ranks a host, which share its memory; {elements} elements (ResNet-18 has 11173962) in equal shards;
-  {micro_batches} micro-batches a rank, so that K grows with N.
-- A message costs the host that sends it {latency_us:g} us, one after the other. A host has one link of
+- {ranks_per_host} ranks per host, which share its memory; {elements} elements (ResNet-18 has 11173962) in equal shards;
+  {micro_batches} micro-batches per rank, so that K grows with N.
+- Each message costs its sending host {latency_us:g} us, one after the other. A host has one link of
   {bandwidth_gbit:g} Gbit/s in each direction, used by its own bytes alone: no contention inside the network.
-- Within a host, the gradients of all ranks are read once, and sum and parameters written once, at {memory_gbyte:g} GB/s.
-- Control are rank 0's orders, a binomial tree ceil(log2 N) messages deep, and the gathers of sizes and block sums, in
-  which each rank writes to all others: 2 (N - 1) messages each. Those that leave a host leave it one after the other.
+- Within a host, the gradients of all ranks are read once, and sum and parameters written once, at
+  {memory_gbyte:g} GB/s.
+- Control messages are rank 0's orders, a binomial tree ceil(log2 N) messages deep, and the gathers of sizes and block
+  sums, in which each rank writes to all others: 2 (N - 1) messages each. Those that leave a host leave it one by one.
 - Nothing overlaps with computation, and no rank is late.
-- The ring is an all-reduce over the hosts, 2 (H - 1) messages, beside which it would need the same work in memory.
+- The ring is an all-reduce over H hosts, 2 (H - 1) messages. It would need the same work in memory, which is not
+  counted.
 """
-HEADER = ("N", "hosts", "K", "messages", "MiB sent", "control messages", "in memory, ms", "exchange, ms", "control, ms",
-          "together, ms", "ring between hosts, ms")
+HEADER = (
+    "N",
+    "hosts",
+    "K",
+    "messages",
+    "MiB sent",
+    "control messages",
+    "in memory, ms",
+    "exchange, ms",
+    "control, ms",
+    "together, ms",
+    "ring between hosts, ms",
+)
 
 
 class Model(NamedTuple):
@@ -90,16 +104,34 @@ def predicted(model, ranks):
 
     def seconds(messages, sent):
         return messages * model.latency_us * 1e-6 + sent * 8 / (model.bandwidth_gbit * 1e9)
+
     memory = 4 * model.elements * (per_host + 2) / (model.memory_gbyte * 1e9)
-    return Growth(ranks, len(members), leaves, messages, sent, control, memory, seconds(messages, sent),
-                  seconds(control, 0), seconds(2 * peers, ring_bytes(model.elements, len(members))))
+    return Growth(
+        ranks,
+        len(members),
+        leaves,
+        messages,
+        sent,
+        control,
+        memory,
+        seconds(messages, sent),
+        seconds(control, 0),
+        seconds(2 * peers, ring_bytes(model.elements, len(members))),
+    )
 
 
 def cells(growth):
     together = growth.memory_s + growth.exchange_s + growth.control_s
     times = (growth.memory_s, growth.exchange_s, growth.control_s, together, growth.ring_s)
-    return [str(growth.ranks), str(growth.hosts), str(growth.leaves), str(growth.messages),
-            f"{growth.bytes / 2**20:.1f}", str(growth.control_messages), *(f"{seconds * 1e3:.2f}" for seconds in times)]
+    return [
+        str(growth.ranks),
+        str(growth.hosts),
+        str(growth.leaves),
+        str(growth.messages),
+        f"{growth.bytes / 2**20:.1f}",
+        str(growth.control_messages),
+        *(f"{seconds * 1e3:.2f}" for seconds in times),
+    ]
 
 
 def table(model, numbers):

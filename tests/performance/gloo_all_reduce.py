@@ -6,6 +6,7 @@
 Prints a JSON line for each size, as all_reduce_bench does: float32, in place; the time of a repetition is that of the
 slowest rank, from a barrier to its end. How often: for about --seconds, but at least 5 times.
 """
+
 import argparse
 import json
 import statistics
@@ -41,8 +42,18 @@ def main():
     for size in options.bytes:
         seconds = measured(size, options)
         if dist.get_rank() == 0:
-            print(json.dumps({"what": "gloo", "bytes": size, "ranks": dist.get_world_size(),
-                              "seconds_median": statistics.median(seconds), "seconds": seconds}), flush=True)
+            print(
+                json.dumps(
+                    {
+                        "what": "gloo",
+                        "bytes": size,
+                        "ranks": dist.get_world_size(),
+                        "seconds_median": statistics.median(seconds),
+                        "seconds": seconds,
+                    }
+                ),
+                flush=True,
+            )
     dist.destroy_process_group()
 
 

@@ -1,19 +1,31 @@
 """Growth with the number of ranks, oversubscribed: memory of a rank, and what a step sends beside the formula.
 
-Memory is read while steps run: the proportional set size (pages that ranks share are divided among them) and the
-high-water mark of resident memory, in which every rank counts shared pages in full. Messages and bytes are those of
-the rank that sends most, as result.json tells them in "exchange"; the formula of docs/collectives.md is computed here, by
-exchange_formula.py. With --place hosts every rank is a simulated host of its own (root), so that all that is exchanged
-must be sent. A table for more ranks than there are follows from a stated model (exchange_model.py, docs/growth.md)."""
+Memory is read while steps run: the proportional set size (pages that ranks share are divided among
+them) and the high-water mark of resident memory, in which every rank counts shared pages in full.
+Messages and bytes are those of the rank that sends most, as result.json tells them in "exchange";
+the formula of docs/collectives.md is computed here, by exchange_formula.py. With --place hosts every
+rank is a simulated host of its own (root), so that all that is exchanged must be sent. A table for
+more ranks than there are follows from a stated model (exchange_model.py, docs/growth.md)."""
+
 import os
 import tomllib
 from pathlib import Path
 
-import exchange_formula as formula
-import exchange_model
-from commands import add_settings, mpirun_prefix, program_named, shown
-from measuring import HERE, RUN_FAILED, Failure, lines_of, picked, require_programs, result_of, row, run_folder
-from simulated_hosts import lines_on_cluster, simulated_hosts
+from tests.performance import exchange_model
+from tests.performance.commands import add_settings, mpirun_prefix, program_named, shown
+from tests.performance.measuring import (
+    HERE,
+    RUN_FAILED,
+    Failure,
+    lines_of,
+    picked,
+    require_programs,
+    result_of,
+    row,
+    run_folder,
+)
+from tests.performance.simulated_hosts import lines_on_cluster, simulated_hosts
+from tests.support import exchange_formula as formula
 
 EXAMPLES = ("growth --ranks 1 2 4 8", "growth --place hosts --ranks 2 3 4", "growth --ranks --model-ranks 64 512 4096")
 CONFIG = HERE / "growth.toml"
@@ -22,11 +34,19 @@ MEMORY = {"pss_mib": ("smaps_rollup", "Pss"), "high_water_mib": ("status", "VmHW
 
 def add_options(parser):
     parser.add_argument("--ranks", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--place", choices=("machine", "hosts"), default="machine",
-                        help="all ranks on this machine (machine), or each on a simulated host of its own")
-    parser.add_argument("--path", choices=("shared", "messages"), default="shared",
-                        help="what ranks of one machine are expected to do: share memory and send nothing (shared), or "
-                             "send everything as messages, as where windows cannot be had")
+    parser.add_argument(
+        "--place",
+        choices=("machine", "hosts"),
+        default="machine",
+        help="all ranks on this machine (machine), or each on a simulated host of its own",
+    )
+    parser.add_argument(
+        "--path",
+        choices=("shared", "messages"),
+        default="shared",
+        help="what ranks of one machine are expected to do: share memory and send nothing (shared), or "
+        "send everything as messages, as where windows cannot be had",
+    )
     parser.add_argument("--program", type=program_named, default="lockstep-worker", help="(lockstep-worker)")
     add_settings(parser)
     exchange_model.add_options(parser)
@@ -51,7 +71,10 @@ def ranks_among(pids, program):
     """Those of the processes that run the program, less the ranks' sentinels."""
     for pid in pids:
         try:
-            if os.path.samefile(f"/proc/{pid}/exe", program) and Path(f"/proc/{pid}/comm").read_text() != "lockstep-watch\n":
+            if (
+                os.path.samefile(f"/proc/{pid}/exe", program)
+                and Path(f"/proc/{pid}/comm").read_text() != "lockstep-watch\n"
+            ):
                 yield pid
         except OSError:
             pass  # ended meanwhile
@@ -69,8 +92,10 @@ class MemoryWatch:
             return
         try:
             pids = list(ranks_among(self.processes(process), self.program))
-            read = {name: [kib_in(Path(f"/proc/{pid}/{file}"), key) / 1024 for pid in pids]
-                    for name, (file, key) in MEMORY.items()}
+            read = {
+                name: [kib_in(Path(f"/proc/{pid}/{file}"), key) / 1024 for pid in pids]
+                for name, (file, key) in MEMORY.items()
+            }
         except OSError:
             return  # the run is ending
         if len(pids) == self.ranks:
@@ -86,8 +111,11 @@ def exchange_in(result):
     """(messages, bytes) of a step, of the rank that sends most."""
     exchange = result.get("exchange")
     if not isinstance(exchange, dict):
-        raise Failure(RUN_FAILED, 'result.json has no "exchange" (what a step sends, which is compared with the '
-                                  "formula); the program measured is of a build that does not count it")
+        raise Failure(
+            RUN_FAILED,
+            'result.json has no "exchange" (what a step sends, which is compared with the '
+            "formula); the program measured is of a build that does not count it",
+        )
     counts = picked(exchange, {"messages": "messages_per_step", "bytes": "bytes_per_step"}, 'result.json\'s "exchange"')
     return formula.Exchange(counts["messages"], counts["bytes"])
 
@@ -123,8 +151,12 @@ def one_number(options, ranks):
         sent = exchange_in(result_of(folder))
     due = expected(ranks, sends=options.place == "hosts" or options.path == "messages")
     found = {"ranks": ranks, **watch.largest(), "sent": sent._asdict(), "formula": due._asdict(), "equal": sent == due}
-    print(f"  {ranks} ranks: {found['pss_mib']:.0f} MiB a rank (proportional), {found['high_water_mib']:.0f} MiB at most; "
-          f"messages and bytes {tuple(sent)}, formula {tuple(due)}", flush=True)
+    print(
+        f"  {ranks} ranks: {found['pss_mib']:.0f} MiB a rank (proportional), "
+        f"{found['high_water_mib']:.0f} MiB at most; "
+        f"messages and bytes {tuple(sent)}, formula {tuple(due)}",
+        flush=True,
+    )
     return found
 
 
@@ -133,10 +165,18 @@ def rows_of(options, numbers):
     where = "one machine" if options.place == "machine" else "as many simulated hosts"
     different = [found["ranks"] for found in numbers if not found["equal"]]
     said = f"different on {', '.join(map(str, different))} ranks" if different else "equal on each"
-    yield row(f"messages and bytes of a step beside the formula, {shown_ranks} ranks on {where}", len(different), said,
-              ("at most", 0), "equal")
-    yield row(f"memory of a rank, small MLP, {shown_ranks} ranks on {where} (proportional set size)",
-              numbers[-1]["pss_mib"], ", ".join(f"{found['pss_mib']:.0f}" for found in numbers) + " MiB")
+    yield row(
+        f"messages and bytes of a step beside the formula, {shown_ranks} ranks on {where}",
+        len(different),
+        said,
+        ("at most", 0),
+        "equal",
+    )
+    yield row(
+        f"memory of a rank, small MLP, {shown_ranks} ranks on {where} (proportional set size)",
+        numbers[-1]["pss_mib"],
+        ", ".join(f"{found['pss_mib']:.0f}" for found in numbers) + " MiB",
+    )
 
 
 def measure(options):
@@ -146,7 +186,19 @@ def measure(options):
     print(exchange_model.document(model, options.model_ranks))
     if numbers:
         command = [*mpirun_prefix(max(options.ranks)), str(options.program), str(CONFIG)]
-        yield f"growth/{options.place}", {"rows": list(rows_of(options, numbers)), "numbers": numbers,
-                                          "settings": {"command": shown(command), "path": options.path}}
-    yield "growth/model", {"rows": [], "settings": model._asdict(), "predicted": [
-        exchange_model.predicted(model, ranks)._asdict() for ranks in options.model_ranks]}
+        yield (
+            f"growth/{options.place}",
+            {
+                "rows": list(rows_of(options, numbers)),
+                "numbers": numbers,
+                "settings": {"command": shown(command), "path": options.path},
+            },
+        )
+    yield (
+        "growth/model",
+        {
+            "rows": [],
+            "settings": model._asdict(),
+            "predicted": [exchange_model.predicted(model, ranks)._asdict() for ranks in options.model_ranks],
+        },
+    )

@@ -1,19 +1,38 @@
-"""Reading small JPEGs: images a second beside libjpeg-turbo alone and torchvision's DataLoader, and what a step waits for them.
+"""Reading small JPEGs: images a second beside libjpeg-turbo alone
+and torchvision's DataLoader, and what a step waits for them.
 
-lockstep reads with 1 and with 2 loader threads (build/bin/decode_bench), torchvision with 2 workers; all take every image
-anew, decode it, crop it with a padding of 4, flip it at random and normalise it into batches of 32. Beside libjpeg-turbo,
-whose images are in memory, they come out of a tar file; beside torchvision each is a file of its own. Without --data they
-are drawn here. The wait is the phase `data` of a training that takes the same images, as its result.json has it."""
+lockstep reads with 1 and with 2 loader threads (build/bin/decode_bench), torchvision with 2 workers; all take every
+image anew, decode it, crop it with a padding of 4, flip it at random and normalise it into batches of 32. Beside
+libjpeg-turbo, whose images are in memory, they come out of a tar file; beside torchvision each is a file of its own.
+Without --data they are drawn here. The wait is the phase `data` of a training that takes the same images, as its
+result.json has it."""
+
 import json
-import sys
 import tarfile
 import tempfile
 import time
 from pathlib import Path
 
-from commands import TITLES, add_run_options, at_least, lockstep_command, program_named, shown, steps_of
-from measuring import (HERE, alternate, figures_of, lines_of, medians_of, require_programs, result_of, row, run_folder,
-                       spread)
+from tests.performance.commands import (
+    TITLES,
+    add_run_options,
+    at_least,
+    lockstep_command,
+    program_named,
+    shown,
+    steps_of,
+)
+from tests.performance.measuring import (
+    alternate,
+    figures_of,
+    lines_of,
+    medians_of,
+    require_programs,
+    result_of,
+    row,
+    run_folder,
+    spread,
+)
 
 EXAMPLES = ("loader --rounds 3", "loader --data FOLDER")
 TEST_IMAGES = 10
@@ -22,15 +41,17 @@ PHASES_OF_A_STEP = ("data_ms", "forward_ms", "backward_ms", "exchange_ms", "upda
 
 def add_options(parser):
     add_run_options(parser, models=("resnet20",))
-    parser.add_argument("--data", type=Path, help="train/CLASS/*.jpg and test/CLASS/*.jpg, of one size, instead of drawn ones")
+    parser.add_argument(
+        "--data", type=Path, help="train/CLASS/*.jpg and test/CLASS/*.jpg, of one size, instead of drawn ones"
+    )
     parser.add_argument("--images", type=at_least(1), default=4096, help="how many are drawn without --data (4096)")
     parser.add_argument("--workers", type=at_least(1), default=2, help="of torchvision (2)")
 
 
 def drawn(folder, count):
     """Coloured pictures of 32 x 32 pixels as JPEGs."""
-    sys.path.append(str(HERE.parent / "integration"))
-    from image_files import tree, write_folder
+    from tests.support.image_files import tree, write_folder
+
     return write_folder(folder, tree(train=count, test=TEST_IMAGES, classes=tuple("abcdefghij")))
 
 
@@ -43,8 +64,13 @@ def in_a_tar_file(data, path):
 
 def images_per_second(options, data, benchmarks):
     """{name of the benchmark: images a second}"""
-    command = [program_named("decode_bench"), data, f"--benchmark_filter={benchmarks}", "--benchmark_format=json",
-               "--benchmark_min_time=1"]
+    command = [
+        program_named("decode_bench"),
+        data,
+        f"--benchmark_filter={benchmarks}",
+        "--benchmark_format=json",
+        "--benchmark_min_time=1",
+    ]
     said = "\n".join(line for _, line in lines_of(command, options.timeout))
     return {result["name"].split("/")[0]: result["items_per_second"] for result in json.loads(said)["benchmarks"]}
 
@@ -54,9 +80,15 @@ def torchvision(options, data):
     import torch
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
-    transform = transforms.Compose([
-        transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), transforms.ToTensor(),
-        transforms.Normalize((0.49, 0.48, 0.45), (0.25, 0.24, 0.26))])
+
+    transform = transforms.Compose(
+        [
+            transforms.RandomCrop(32, padding=4),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize((0.49, 0.48, 0.45), (0.25, 0.24, 0.26)),
+        ]
+    )
     torch.set_num_threads(1)
     images = datasets.ImageFolder(Path(data) / "train", transform)
     batches = iter(DataLoader(images, batch_size=32, shuffle=True, num_workers=options.workers))
@@ -69,9 +101,13 @@ def torchvision(options, data):
 def rates(options, data, tar):
     def of_lockstep():
         return images_per_second(options, tar, "alone|micro_batch") | images_per_second(options, data, "two_threads")
+
     sides = {"lockstep": of_lockstep, "torchvision": lambda: torchvision(options, data)}
-    runs = alternate(options.rounds, sides, lambda turn: "images/s: " + ", ".join(
-        f"{side} {list(run.values())[-1]:.0f}" for side, run in turn.items()))
+    runs = alternate(
+        options.rounds,
+        sides,
+        lambda turn: "images/s: " + ", ".join(f"{side} {list(run.values())[-1]:.0f}" for side, run in turn.items()),
+    )
     medians = {name: spread(run[name] for run in runs["lockstep"])["median"] for name in runs["lockstep"][0]}
     return runs, medians | {"torchvision": spread(run["images_per_second"] for run in runs["torchvision"])["median"]}
 
@@ -79,16 +115,31 @@ def rates(options, data, tar):
 def rate_rows(options, of):
     floor, ours = of["libjpeg_turbo_alone"], of["into_a_micro_batch"]
     two, peer = of["loader_of_two_threads"], of["torchvision"]
-    yield row("small JPEGs of a tar file into a micro-batch on one core, beside libjpeg-turbo's decoding alone", ours / floor,
-              f"{ours:.0f} and {floor:.0f} images/s: {ours / floor:.2f} of it", ("at least", 0.8))
-    yield row(f"small JPEGs with 2 loader threads, beside torchvision with {options.workers} workers", two / peer,
-              f"{two:.0f} and {peer:.0f} images/s: {two / peer:.2f} times", ("at least", 3.0))
+    yield row(
+        "small JPEGs of a tar file into a micro-batch on one core, beside libjpeg-turbo's decoding alone",
+        ours / floor,
+        f"{ours:.0f} and {floor:.0f} images/s: {ours / floor:.2f} of it",
+        ("at least", 0.8),
+    )
+    yield row(
+        f"small JPEGs with 2 loader threads, beside torchvision with {options.workers} workers",
+        two / peer,
+        f"{two:.0f} and {peer:.0f} images/s: {two / peer:.2f} times",
+        ("at least", 3.0),
+    )
 
 
 def command(options, model, data, folder="FOLDER"):
     """Evaluation is not measured, and neither is the look at all images before the first step."""
-    return lockstep_command(options, model, options.ranks, folder, f"data.path={data}", f"data.test_samples={TEST_IMAGES}",
-                            f"training.epochs={steps_of(options, model)}")
+    return lockstep_command(
+        options,
+        model,
+        options.ranks,
+        folder,
+        f"data.path={data}",
+        f"data.test_samples={TEST_IMAGES}",
+        f"training.epochs={steps_of(options, model)}",
+    )
 
 
 def one_wait(options, model, data):
@@ -101,12 +152,25 @@ def one_wait(options, model, data):
 
 
 def wait_part(options, model, data):
-    runs = alternate(options.rounds, {"wait": lambda: one_wait(options, model, data)},
-                     lambda turn: f"{model}, % of a step: {figures_of(turn, 'share_percent')}")
+    runs = alternate(
+        options.rounds,
+        {"wait": lambda: one_wait(options, model, data)},
+        lambda turn: f"{model}, % of a step: {figures_of(turn, 'share_percent')}",
+    )
     share, wait, step = (medians_of(runs, key)["wait"]["median"] for key in ("share_percent", "data_ms", "step_ms"))
-    return {"rows": [row(f"waiting for small JPEGs: {TITLES[model]}, {options.ranks} ranks, beside its step", share,
-                         f"{wait:.2f} of {step:.0f} ms: {share:.2f} %", ("below", 1.0), "below 1 %")],
-            "runs": runs, "settings": {"lockstep": shown(command(options, model, options.data or "DATA"))}}
+    return {
+        "rows": [
+            row(
+                f"waiting for small JPEGs: {TITLES[model]}, {options.ranks} ranks, beside its step",
+                share,
+                f"{wait:.2f} of {step:.0f} ms: {share:.2f} %",
+                ("below", 1.0),
+                "below 1 %",
+            )
+        ],
+        "runs": runs,
+        "settings": {"lockstep": shown(command(options, model, options.data or "DATA"))},
+    }
 
 
 def measure(options):
@@ -114,7 +178,14 @@ def measure(options):
     with tempfile.TemporaryDirectory() as folder:
         data = options.data or drawn(Path(folder), options.images)
         runs, medians = rates(options, data, in_a_tar_file(data, Path(folder) / "images.tar"))
-        yield "loader/rates", {"rows": list(rate_rows(options, medians)), "images_per_second": medians, "runs": runs,
-                               "settings": {"data": "drawn" if not options.data else str(options.data)}}
+        yield (
+            "loader/rates",
+            {
+                "rows": list(rate_rows(options, medians)),
+                "images_per_second": medians,
+                "runs": runs,
+                "settings": {"data": "drawn" if not options.data else str(options.data)},
+            },
+        )
         for model in options.models:
             yield f"loader/{model}", wait_part(options, model, data)

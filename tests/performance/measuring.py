@@ -1,8 +1,9 @@
 """What all measures share: programs run to their end, alternating runs, medians, and the file of results.
 
 build/bench/results.json is {part: {"rows", "command", "machine", "settings", "runs", ...}}. Each measure replaces its
-own parts and leaves the others. table.py makes the README's table of the rows; see row().
+own parts and leaves the others. table.py makes the table of docs/performance.md of the rows; see row().
 """
+
 import contextlib
 import datetime
 import importlib.metadata
@@ -71,13 +72,23 @@ def lines_of(command, timeout_s, extra=None, watch=lambda process, line: None):
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         start, lines = time.perf_counter(), []
         # A process group of its own, so that a run that hangs is ended with everything it started.
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True,
-                              errors="replace", env=environment(extra), start_new_session=True) as process:
-            with stopped_after(process, timeout_s) as late:
-                for line in process.stdout:
-                    lines.append((time.perf_counter() - start, line.rstrip("\n")))
-                    watch(process, line)
-                process.wait()
+        with (
+            subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+                env=environment(extra),
+                start_new_session=True,
+            ) as process,
+            stopped_after(process, timeout_s) as late,
+        ):
+            for line in process.stdout:
+                lines.append((time.perf_counter() - start, line.rstrip("\n")))
+                watch(process, line)
+            process.wait()
         errors.seek(0)
         said = [line for _, line in lines]
         require_success(command, process.returncode, late.is_set() and timeout_s, said, errors.read())
@@ -133,8 +144,10 @@ def result_of(folder):
 def require_programs(*paths):
     for path in paths:
         if not os.access(path, os.X_OK):
-            raise Failure(CANNOT_START, f"{path} is missing (it is what is measured) build it with "
-                                        f"`ninja -C build {Path(path).name}`")
+            raise Failure(
+                CANNOT_START,
+                f"{path} is missing (it is what is measured) build it with `ninja -C build {Path(path).name}`",
+            )
 
 
 def alternate(rounds, sides, said):
@@ -170,8 +183,8 @@ def require_one_hash(name, runs):
 
 
 def row(measure, value, figure, goal=None, goal_said=None):
-    """One line of the README's table. goal: None or for example ("at least", 1.5), which `value` has to meet;
-    goal_said: the goal in better words."""
+    """One line of the table of docs/performance.md. goal: None or for example ("at least", 1.5), which `value` has to
+    meet; goal_said: the goal in better words."""
     met = None if goal is None else GOALS[goal[0]](value, goal[1])
     said = goal_said or (goal and f"{goal[0]} {goal[1]:g}")
     return {"measure": measure, "value": value, "figure": figure, "goal": said, "met": met}
@@ -197,14 +210,23 @@ def machine():
     try:
         torch = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        raise Failure(CANNOT_START, "this Python has no torch, which the peers need; use .venv/bin/python3 after "
-                                    "`make setup-tests`") from None
-    return {"processor": processor(), "usable_cores": len(os.sched_getaffinity(0)),
-            "memory_gib": round(memory / 2**30, 1), "kernel": platform.release(), "python": platform.python_version(),
-            "torch": torch, "lockstep": first_line([str(PROGRAMS / "lockstep"), "--version"]),
-            "commit": first_line(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]),
-            "mpi": first_line(["mpirun", "--version"]), "date": datetime.date.today().isoformat(),
-            "load_average_before": round(os.getloadavg()[0], 2)}
+        raise Failure(
+            CANNOT_START,
+            "this Python has no torch, which the peers need; use .venv/bin/python3 after `make setup-tests`",
+        ) from None
+    return {
+        "processor": processor(),
+        "usable_cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory / 2**30, 1),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "torch": torch,
+        "lockstep": first_line([str(PROGRAMS / "lockstep"), "--version"]),
+        "commit": first_line(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]),
+        "mpi": first_line(["mpirun", "--version"]),
+        "date": datetime.date.today().isoformat(),
+        "load_average_before": round(os.getloadavg()[0], 2),
+    }
 
 
 def busy(facts):

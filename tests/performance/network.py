@@ -3,15 +3,17 @@
 The time is set beside that of the bytes on the wire alone, MPI_Allreduce and gloo, and the bytes that each host sent
 beside the formula. all_reduce_bench is run once for each operation, so that the count is of that operation alone. A run
 of more repetitions less a run of fewer leaves what the repetitions sent, without start-up and warm-up. Counted is the
-payload of TCP: bytes of /proc/net/dev without 66 bytes of headers a packet. MPI frames its messages, hence the allowance
-of one per cent."""
+payload of TCP: bytes of /proc/net/dev without 66 bytes of headers a packet. MPI frames its messages, hence the
+allowance of one per cent."""
+
+import functools
 import shlex
 import sys
 
-from all_reduce import GLOO, OURS, PEERS, add_program, in_words, medians_in, medians_over
-from exchange_formula import between_ranks, equal_shards, pieces
-from measuring import alternate, require_programs, row
-from simulated_hosts import NETWORK_DEVICE, follow, lines_on_cluster, payload_sent, simulated_hosts
+from tests.performance.all_reduce import GLOO, OURS, PEERS, add_program, in_words, medians_in, medians_over
+from tests.performance.measuring import alternate, require_programs, row
+from tests.performance.simulated_hosts import NETWORK_DEVICE, follow, lines_on_cluster, payload_sent, simulated_hosts
+from tests.support.exchange_formula import between_ranks, equal_shards, pieces
 
 EXAMPLES = ("network", "network --hosts 2 --rounds 1 --bytes 4194304")
 GOAL, BYTES_GOAL = ("at most", 1.1), ("at most", 0.01)
@@ -23,8 +25,14 @@ def add_options(parser):
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program (3)")
     parser.add_argument("--bytes", type=int, default=64 * 2**20, help="(67108864)")
     parser.add_argument("--mbit", type=int, default=1000, help="of each cable and direction, Mbit/s (1000)")
-    parser.add_argument("--repetitions", type=int, nargs=2, default=[2, 6], metavar=("FEW", "MANY"),
-                        help="of the two runs whose bytes are compared (2 6)")
+    parser.add_argument(
+        "--repetitions",
+        type=int,
+        nargs=2,
+        default=[2, 6],
+        metavar=("FEW", "MANY"),
+        help="of the two runs whose bytes are compared (2 6)",
+    )
     add_program(parser)
     parser.set_defaults(program_arguments="--bytes {bytes} --only {what} --repetitions {repetitions}")
 
@@ -36,14 +44,23 @@ def run_bench(options, cluster, what, repetitions):
 
 
 def gloo_environment(cluster, rank):
-    return {"MASTER_ADDR": cluster.host_names[0], "MASTER_PORT": PORT, "WORLD_SIZE": len(cluster.host_names),
-            "RANK": rank, "GLOO_SOCKET_IFNAME": NETWORK_DEVICE}
+    return {
+        "MASTER_ADDR": cluster.host_names[0],
+        "MASTER_PORT": PORT,
+        "WORLD_SIZE": len(cluster.host_names),
+        "RANK": rank,
+        "GLOO_SOCKET_IFNAME": NETWORK_DEVICE,
+    }
 
 
 def run_gloo(options, cluster):
     command = [sys.executable, str(GLOO), "--bytes", str(options.bytes), "--repetitions", str(options.repetitions[1])]
-    started = [cluster.start(host, command, env=gloo_environment(cluster, rank), timeout=options.timeout,
-                             start_new_session=True) for rank, host in enumerate(cluster.host_names)]
+    started = [
+        cluster.start(
+            host, command, env=gloo_environment(cluster, rank), timeout=options.timeout, start_new_session=True
+        )
+        for rank, host in enumerate(cluster.host_names)
+    ]
     lines = [line for process in started for line in follow(process, command, options.timeout)]
     return medians_in(lines, len(cluster.host_names), [options.bytes], ("gloo",), GLOO.name)
 
@@ -51,14 +68,14 @@ def run_gloo(options, cluster):
 def sent_by_each(cluster, run):
     before = [payload_sent(cluster, host) for host in cluster.host_names]
     run()
-    return [payload_sent(cluster, host) - earlier for host, earlier in zip(cluster.host_names, before)]
+    return [payload_sent(cluster, host) - earlier for host, earlier in zip(cluster.host_names, before, strict=True)]
 
 
 def sent_by_one_sum(options, cluster):
     """Bytes that each host sends for one sum."""
     few, many = options.repetitions
-    counts = [sent_by_each(cluster, lambda: run_bench(options, cluster, OURS, times)) for times in (few, many)]
-    return [(more - less) / (many - few) for less, more in zip(*counts)]
+    counts = [sent_by_each(cluster, functools.partial(run_bench, options, cluster, OURS, n)) for n in (few, many)]
+    return [(more - less) / (many - few) for less, more in zip(*counts, strict=True)]
 
 
 def bytes_of_formula(options, hosts):
@@ -79,30 +96,48 @@ def rows_of(options, hosts, times, sent):
     wire = 8 * max(due) / (options.mbit * 1e6)
     what = f"sum of {in_words(options.bytes)} over {hosts} hosts at {options.mbit / 1000:g} Gbit/s"
     ours = times[OURS, options.bytes]
-    yield row(f"{what}, beside bytes / bandwidth", ours / wire, f"{milliseconds(ours, wire)}: {ours / wire:.3f} times",
-              GOAL)
+    yield row(
+        f"{what}, beside bytes / bandwidth", ours / wire, f"{milliseconds(ours, wire)}: {ours / wire:.3f} times", GOAL
+    )
     for peer, (label, _) in PEERS.items():
         theirs = times[peer, options.bytes]
-        yield row(f"{what}, beside {label}", theirs / ours,
-                  f"{milliseconds(ours, theirs)}: {theirs / ours:.2f} times as fast")
-    off = max(abs(count - formula) / formula for count, formula in zip(sent, due))
-    yield row(f"{what}: bytes each host sent beside the formula", off,
-              f"{mebibytes(sent)} and {mebibytes(due)} MiB: {off:.2%} apart at most", BYTES_GOAL, "equal to 1 %")
+        yield row(
+            f"{what}, beside {label}", theirs / ours, f"{milliseconds(ours, theirs)}: {theirs / ours:.2f} times as fast"
+        )
+    off = max(abs(count - formula) / formula for count, formula in zip(sent, due, strict=True))
+    yield row(
+        f"{what}: bytes each host sent beside the formula",
+        off,
+        f"{mebibytes(sent)} and {mebibytes(due)} MiB: {off:.2%} apart at most",
+        BYTES_GOAL,
+        "equal to 1 %",
+    )
 
 
 def measure_hosts(options, hosts):
     def bench(what):
         return lambda: run_bench(options, cluster, what, options.repetitions[1])
+
     with simulated_hosts(hosts, options.mbit) as cluster:
         sides = {OURS: bench(OURS), "mpi_allreduce": bench("mpi_allreduce"), "gloo": lambda: run_gloo(options, cluster)}
-        runs = alternate(options.rounds, sides, lambda turn: f"{hosts} hosts, ms: " + ", ".join(
-            f"{side} {run[side, options.bytes] * 1e3:.0f}" for side, run in turn.items()))
+        runs = alternate(
+            options.rounds,
+            sides,
+            lambda turn: (
+                f"{hosts} hosts, ms: "
+                + ", ".join(f"{side} {run[side, options.bytes] * 1e3:.0f}" for side, run in turn.items())
+            ),
+        )
         sent = sent_by_one_sum(options, cluster)
     times = {key: value for those in runs.values() for key, value in medians_over(those).items()}
-    return {"rows": list(rows_of(options, hosts, times, sent)), "sent": sent,
-            "formula": bytes_of_formula(options, hosts), "seconds": {what: value for (what, _), value in times.items()},
-            "runs": {side: [run[side, options.bytes] for run in those] for side, those in runs.items()},
-            "settings": {"bytes": options.bytes, "mbit": options.mbit, "repetitions": options.repetitions}}
+    return {
+        "rows": list(rows_of(options, hosts, times, sent)),
+        "sent": sent,
+        "formula": bytes_of_formula(options, hosts),
+        "seconds": {what: value for (what, _), value in times.items()},
+        "runs": {side: [run[side, options.bytes] for run in those] for side, those in runs.items()},
+        "settings": {"bytes": options.bytes, "mbit": options.mbit, "repetitions": options.repetitions},
+    }
 
 
 def measure(options):

@@ -1,14 +1,12 @@
 """Hosts in namespaces of this machine to measure on, with cables of a given speed and a count of what they send.
 
-The hosts are those of tests/cluster (root; see cluster.py there)."""
+The hosts are those of tests/support/cluster.py (root; see there)."""
+
 import contextlib
-import sys
 import time
 
-from measuring import CANNOT_START, HERE, Failure, require_success, stopped_after
-
-sys.path.insert(0, str(HERE.parent / "cluster"))
-from cluster import Cluster, what_is_missing  # noqa: E402
+from tests.performance.measuring import CANNOT_START, Failure, require_success, stopped_after
+from tests.support.cluster import Cluster, what_is_missing
 
 NETWORK_DEVICE = "eth0"  # of each host
 HEADERS = 66  # bytes of Ethernet, IP and TCP (with timestamps) in front of the payload of a packet
@@ -29,8 +27,24 @@ def simulated_hosts(count, mbit=None):
 
 def shape(cluster, host, device, mbit):
     # A smaller burst than 128 kb costs throughput; what is beyond the rate waits in the queue instead of being dropped.
-    done = cluster.run(host, ["tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{mbit}mbit",
-                              "burst", "128kb", "latency", "200ms"])
+    done = cluster.run(
+        host,
+        [
+            "tc",
+            "qdisc",
+            "add",
+            "dev",
+            device,
+            "root",
+            "tbf",
+            "rate",
+            f"{mbit}mbit",
+            "burst",
+            "128kb",
+            "latency",
+            "200ms",
+        ],
+    )
     if done.exit_code != 0:
         raise Failure(CANNOT_START, f"tc cannot shape {device} of {host}: {done.output.strip()}")
 

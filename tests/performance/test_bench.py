@@ -1,5 +1,6 @@
 """The measure of training with all programs replaced by scripts that only say what a run would say, and what all
 measures share. Nothing here measures."""
+
 import json
 import shlex
 import signal
@@ -7,16 +8,31 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bench
-import commands
-import measuring
 import pytest
-import training
 
-RESULT = {"state_hash": "0" * 31 + "1", "weights_hash": "2" * 32, "steps": 10, "ranks": 2, "test_accuracy": 0.5,
-          "images_per_second": 800.0, "step_ms_median": 320.0, "seconds": 4.0}
-PEER_LINE = {"model": "mlp", "ranks": 2, "batch": 256, "steps": 10, "threads_per_rank": 1, "images_per_s": 400.0,
-             "ms_per_step": 640.0, "ms_per_step_mean": 650.0, "test_accuracy": 0.5}
+from tests.performance import bench, commands, measuring, training
+
+RESULT = {
+    "state_hash": "0" * 31 + "1",
+    "weights_hash": "2" * 32,
+    "steps": 10,
+    "ranks": 2,
+    "test_accuracy": 0.5,
+    "images_per_second": 800.0,
+    "step_ms_median": 320.0,
+    "seconds": 4.0,
+}
+PEER_LINE = {
+    "model": "mlp",
+    "ranks": 2,
+    "batch": 256,
+    "steps": 10,
+    "threads_per_rank": 1,
+    "images_per_s": 400.0,
+    "ms_per_step": 640.0,
+    "ms_per_step_mean": 650.0,
+    "test_accuracy": 0.5,
+}
 
 
 def shell(script):
@@ -44,7 +60,9 @@ def run(monkeypatch, tmp_path):
     def usual(ranks, folder):
         return writing(folder, RESULT | {"ranks": ranks})
 
-    def run(*arguments, lockstep=usual, peer=saying(PEER_LINE)):
+    says_its_line = saying(PEER_LINE)
+
+    def run(*arguments, lockstep=usual, peer=says_its_line):
         monkeypatch.setattr(training, "lockstep_command", lambda options, model, ranks, folder: lockstep(ranks, folder))
         monkeypatch.setattr(training, "peer_command", lambda options, model: shell(peer))
         output = tmp_path / "bench" / "results.json"
@@ -60,18 +78,23 @@ def test_a_part_holds_medians_spread_rows_and_what_they_were_taken_on(run, tmp_p
     assert status == 0
     assert part["images_per_second"]["lockstep"] == {"median": 800.0, "lowest": 700.0, "highest": 810.0}
     assert [(row["value"], row["goal"], row["met"]) for row in part["rows"]] == [
-        (2.0, "at least 2", True), (2.0, "above 1", True)]
+        (2.0, "at least 2", True),
+        (2.0, "above 1", True),
+    ]
     assert part["rows"][0]["figure"] == "800 and 400 images/s: 2.00 times"
     assert part["step_time_ratio"] == 2.0 and [len(runs) for runs in part["runs"].values()] == [3, 3, 3]
     assert part["settings"]["configuration"]["model"]["name"] == "mlp"
     assert part["machine"]["usable_cores"] >= 1 and part["machine"]["torch"]
-    assert part["command"].startswith(".venv/bin/python3 tests/performance/bench.py training --models mlp")
+    assert part["command"].startswith(".venv/bin/python3 -m tests.performance.bench training --models mlp")
     assert [path.name for path in (tmp_path / "bench").iterdir()] == ["results.json"]
 
 
 def test_the_three_programs_take_turns(run, tmp_path):
     journal = tmp_path / "journal"
-    ours = lambda ranks, folder: shell(f"echo -n A >> {journal}; {writing(folder, RESULT)[2]}")
+
+    def ours(ranks, folder):
+        return shell(f"echo -n A >> {journal}; {writing(folder, RESULT)[2]}")
+
     theirs = f'[ "$LD_PRELOAD" ] && echo -n C >> {journal} || echo -n B >> {journal}; {saying(PEER_LINE)}'
     assert run(lockstep=ours, peer=theirs)[0] == 0
     assert journal.read_text() == "ABCABCABC"
@@ -95,9 +118,15 @@ def test_a_run_that_fails_is_shown_with_its_last_words(run, capfd):
     assert "exit status 4" in (said := capfd.readouterr().err) and "the disk is full" in said
 
 
-@pytest.mark.parametrize("peer, message", [
-    ("echo done", "not JSON"), ("true", "no output"), ("echo '{\"ranks\": 2}'", "lacks images_per_s"),
-    (saying(PEER_LINE | {"ranks": 1}), "ranks = 1, but was asked for 2")])
+@pytest.mark.parametrize(
+    "peer, message",
+    [
+        ("echo done", "not JSON"),
+        ("true", "no output"),
+        ("echo '{\"ranks\": 2}'", "lacks images_per_s"),
+        (saying(PEER_LINE | {"ranks": 1}), "ranks = 1, but was asked for 2"),
+    ],
+)
 def test_a_peer_that_says_nothing_usable_is_named(run, capfd, peer, message):
     assert run(peer=peer)[0] == measuring.RUN_FAILED
     assert message in capfd.readouterr().err
@@ -115,14 +144,19 @@ def test_a_program_that_is_not_built_is_named_with_the_remedy(run, capfd, monkey
 
 
 def test_a_run_that_does_not_end_is_given_up(run, capfd):
-    never = lambda ranks, folder: ["tail", "-f", "/dev/null"]
+    def never(ranks, folder):
+        return ["tail", "-f", "/dev/null"]
+
     assert run("--timeout", "0.2", lockstep=never)[0] == measuring.RUN_FAILED
     assert "no end within 0.2 s" in capfd.readouterr().err
 
 
 def test_two_runs_that_end_in_different_states_are_a_failure_of_their_own(run, capfd):
     hashes = iter("ab")
-    ours = lambda ranks, folder: writing(folder, RESULT | {"state_hash": next(hashes)})
+
+    def ours(ranks, folder):
+        return writing(folder, RESULT | {"state_hash": next(hashes)})
+
     assert run("--rounds", "2", lockstep=ours)[0] == measuring.HASHES_DIFFER
     assert "different states" in capfd.readouterr().err
 
@@ -131,6 +165,7 @@ def test_two_runs_that_end_in_different_states_are_a_failure_of_their_own(run, c
 def test_check_equal_compares_with_the_state_hash_of_one_rank(run, hash_on_1_rank, status):
     def ours(ranks, folder):
         return writing(folder, RESULT | {"ranks": ranks} | ({"state_hash": hash_on_1_rank} if ranks == 1 else {}))
+
     assert run("--rounds", "1", "--check-equal", lockstep=ours)[0] == status
 
 
@@ -168,6 +203,7 @@ def test_short_goes_on_after_a_failure_and_ends_with_its_status(monkeypatch, tmp
         done.append(arguments[0])
         if arguments[0] == "training":
             raise measuring.Failure(measuring.RUN_FAILED, "not today")
+
     monkeypatch.setattr(bench, "do", do)
     assert bench.main(["short"]) == measuring.RUN_FAILED
     assert done == [line.split()[0] for line in bench.SHORT]
@@ -175,20 +211,24 @@ def test_short_goes_on_after_a_failure_and_ends_with_its_status(monkeypatch, tmp
 
 def test_a_measure_that_is_ended_ends_what_it_started():
     """The program that is measured tells its process id; upon that the benchmark is sent SIGTERM, by itself."""
-    measure = ("import bench, measuring, os\n"
-               "def ended(process, line):\n"
-               "    print(line, flush=True)\n"
-               "    os.kill(os.getpid(), 15)\n"
-               "command = ['bash', '-c', 'echo $$; exec tail -f /dev/null']\n"
-               "bench.do = lambda arguments: measuring.lines_of(command, 60, watch=ended)\n"
-               "bench.main(['growth'])")
-    done = subprocess.run([sys.executable, "-c", measure], cwd=measuring.HERE, capture_output=True, text=True, timeout=50)
+    measure = (
+        "import os; from tests.performance import bench, measuring\n"
+        "def ended(process, line):\n"
+        "    print(line, flush=True)\n"
+        "    os.kill(os.getpid(), 15)\n"
+        "command = ['bash', '-c', 'echo $$; exec tail -f /dev/null']\n"
+        "bench.do = lambda arguments: measuring.lines_of(command, 60, watch=ended)\n"
+        "bench.main(['growth'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", measure], cwd=measuring.ROOT, capture_output=True, text=True, timeout=50
+    )
     assert done.returncode == 128 + signal.SIGTERM
     assert not Path(f"/proc/{done.stdout.strip()}").exists()
 
 
 def test_what_was_printed_keeps_the_time_at_which_it_came():
-    slow = 'echo first; read -t 0.2 < <(tail -f /dev/null --pid=$$) || true; echo second'
+    slow = "echo first; read -t 0.2 < <(tail -f /dev/null --pid=$$) || true; echo second"
     (first, a), (second, b) = measuring.lines_of(shell(slow), 10)
     assert (a, b) == ("first", "second") and second - first > 0.1
 
@@ -206,8 +246,17 @@ def test_recording_replaces_the_part_of_that_name_and_keeps_the_others(tmp_path)
     assert measuring.read_results(path) == {"a": {"rows": [2]}, "b": {"rows": []}}
 
 
-@pytest.mark.parametrize("goal, value, met", [
-    (("at least", 1.5), 1.5, True), (("at least", 1.5), 1.49, False), (("at most", 1.03), 1.03, True),
-    (("at most", 1.03), 1.04, False), (("above", 1), 1, False), (("below", 1), 0.9, True), (None, 3, None)])
+@pytest.mark.parametrize(
+    "goal, value, met",
+    [
+        (("at least", 1.5), 1.5, True),
+        (("at least", 1.5), 1.49, False),
+        (("at most", 1.03), 1.03, True),
+        (("at most", 1.03), 1.04, False),
+        (("above", 1), 1, False),
+        (("below", 1), 0.9, True),
+        (None, 3, None),
+    ],
+)
 def test_a_row_says_whether_its_goal_is_met(goal, value, met):
     assert measuring.row("a", value, "b", goal)["met"] is met

@@ -1,26 +1,23 @@
-"""What the figures are made of: the formula of an exchange, the model of growth, what programs print, and the table."""
+"""What the figures are made of: the formula of an exchange, the model of growth, and what programs print."""
+
 import argparse
 import json
 from pathlib import Path
 
-import all_reduce
-import commands
-import exchange_formula as formula
-import exchange_model
-import growth
-import measuring
-import network
 import pytest
-import simulated_hosts
-import table
+
+from tests.performance import all_reduce, commands, exchange_model, growth, measuring, network, simulated_hosts
+from tests.support import exchange_formula as formula
 
 
 def left_over_by_counting(leaves, owned):
     """As the workers do it: a binary counter into which leaves are pushed; a node without a sibling is its parent."""
+
     def promoted(level, index):
         while index > 0 and index % 2 == 0 and ((index + 1) << level) >= leaves:
             level, index = level + 1, index // 2
         return level, index
+
     held = []
     for leaf in owned:
         node = promoted(0, leaf)
@@ -38,13 +35,21 @@ def test_left_over_nodes_by_definition_are_those_that_counting_leaves():
                 owned = formula.rank_range(leaves, rank, ranks)
                 found = formula.cover(leaves, owned)
                 assert len(found) == len(left_over_by_counting(leaves, owned))
-                spans = [range(i << l, min((i + 1) << l, leaves)) for l, i in found]
+                spans = [range(i << level, min((i + 1) << level, leaves)) for level, i in found]
                 assert [leaf for span in spans for leaf in span] == list(owned)
 
 
-@pytest.mark.parametrize("leaves, ranks, pieces, most, messages, mib", [
-    (8, 1, 1, 1, 0, 0), (8, 2, 2, 1, 33, 64), (8, 3, 5, 2, 90, 128), (8, 4, 4, 1, 51, 96), (8, 8, 8, 1, 63, 112),
-    (16, 3, 7, 3, 134, 170.7)])
+@pytest.mark.parametrize(
+    "leaves, ranks, pieces, most, messages, mib",
+    [
+        (8, 1, 1, 1, 0, 0),
+        (8, 2, 2, 1, 33, 64),
+        (8, 3, 5, 2, 90, 128),
+        (8, 4, 4, 1, 51, 96),
+        (8, 8, 8, 1, 63, 112),
+        (16, 3, 7, 3, 134, 170.7),
+    ],
+)
 def test_the_counts_are_those_of_the_table_in_docs_collectives(leaves, ranks, pieces, most, messages, mib):
     owned = formula.pieces(leaves, ranks)
     sent = formula.between_ranks(owned, formula.equal_shards(2**24, ranks))
@@ -65,7 +70,7 @@ def test_between_gpus_the_way_to_the_owners_comes_on_top():
     [sent, *others] = formula.between_gpus(owned, sizes)
     assert others == 3 * [sent]
     assert sent.bytes == 96 * 2**20 + 4 * 2**24 // 4 * 3 // 4
-    # 8 stretches to 3 peers; of 2 stretches each owner has a quarter from every rank; the weights.
+    # 8 buckets to 3 peers; of 2 buckets each owner has a quarter from every rank; the weights.
     assert sent.messages == 8 * 3 + 2 * 3 + 3
 
 
@@ -89,8 +94,9 @@ def test_shards_are_whole_blocks_and_cover_the_flat_buffer():
 
 
 def model(**changed):
-    return exchange_model.Model(elements=2**20, ranks_per_host=8, micro_batches=4, latency_us=10, bandwidth_gbit=8,
-                                memory_gbyte=4)._replace(**changed)
+    return exchange_model.Model(
+        elements=2**20, ranks_per_host=8, micro_batches=4, latency_us=10, bandwidth_gbit=8, memory_gbyte=4
+    )._replace(**changed)
 
 
 def test_the_model_of_one_host_sends_nothing():
@@ -121,7 +127,7 @@ def test_docs_growth_is_what_the_model_says():
 
 
 def test_a_build_that_does_not_count_its_exchange_is_named():
-    with pytest.raises(measuring.Failure, match='result.json has no "exchange"'):
+    with pytest.raises(measuring.Failure, match=r'result\.json has no "exchange"'):
         growth.exchange_in({"steps": 6})
     with pytest.raises(measuring.Failure, match="lacks bytes_per_step"):
         growth.exchange_in({"exchange": {"messages_per_step": 1}})
@@ -141,9 +147,14 @@ def test_memory_is_read_out_of_files_with_kilobytes(tmp_path):
 
 
 def bench_lines(ranks=2, **seconds):
-    return ["a banner of mpirun", *(json.dumps({"what": what, "bytes": size, "ranks": ranks, "seconds_median": value,
-                                               "seconds": [value]}) for what, sizes in seconds.items()
-                                    for size, value in sizes.items())]
+    return [
+        "a banner of mpirun",
+        *(
+            json.dumps({"what": what, "bytes": size, "ranks": ranks, "seconds_median": value, "seconds": [value]})
+            for what, sizes in seconds.items()
+            for size, value in sizes.items()
+        ),
+    ]
 
 
 def test_times_are_read_by_operation_and_size_from_what_a_program_prints():
@@ -152,24 +163,40 @@ def test_times_are_read_by_operation_and_size_from_what_a_program_prints():
     assert found == {("lockstep", 4096): 1e-6, ("lockstep", 8192): 2e-6}
 
 
-@pytest.mark.parametrize("lines, message", [
-    (["nothing"], "says nothing of lockstep of 4096 bytes"), (bench_lines(3, lockstep={4096: 1}), "reports 3 ranks"),
-    (['{"what": "lockstep", "bytes": 4096, "ranks": 2}'], "lacks seconds_median")])
+@pytest.mark.parametrize(
+    "lines, message",
+    [
+        (["nothing"], "says nothing of lockstep of 4096 bytes"),
+        (bench_lines(3, lockstep={4096: 1}), "reports 3 ranks"),
+        (['{"what": "lockstep", "bytes": 4096, "ranks": 2}'], "lacks seconds_median"),
+    ],
+)
 def test_a_program_that_does_not_say_what_was_asked_is_named(lines, message):
     with pytest.raises(measuring.Failure, match=message):
         all_reduce.medians_in(lines, 2, [4096], ("lockstep",), "bench")
 
 
-TIMES = {("lockstep", 4096): 2e-6, ("lockstep", 2**24): 1e-3, ("mpi_allreduce", 4096): 3e-6,
-         ("mpi_allreduce", 2**24): 6e-3, ("gloo", 4096): 1e-6, ("gloo", 2**24): 7e-3,
-         ("memcpy_floor", 4096): 1e-6, ("memcpy_floor", 2**24): 8e-4}
+TIMES = {
+    ("lockstep", 4096): 2e-6,
+    ("lockstep", 2**24): 1e-3,
+    ("mpi_allreduce", 4096): 3e-6,
+    ("mpi_allreduce", 2**24): 6e-3,
+    ("gloo", 4096): 1e-6,
+    ("gloo", 2**24): 7e-3,
+    ("memcpy_floor", 4096): 1e-6,
+    ("memcpy_floor", 2**24): 8e-4,
+}
 
 
 def test_each_goal_of_all_reduce_is_judged_at_its_worst_size():
     values = [(row["value"], row["goal"], row["met"]) for row in all_reduce.rows_of(TIMES, 2)]
-    assert values == [(pytest.approx(6), "at least 5", True), (pytest.approx(1.5), "at least 1", True),
-                      (pytest.approx(7), "at least 8", False), (pytest.approx(0.5), "at least 1", False),
-                      (pytest.approx(2), "at most 1.5", False)]
+    assert values == [
+        (pytest.approx(6), "at least 5", True),
+        (pytest.approx(1.5), "at least 1", True),
+        (pytest.approx(7), "at least 8", False),
+        (pytest.approx(0.5), "at least 1", False),
+        (pytest.approx(2), "at most 1.5", False),
+    ]
 
 
 def test_medians_are_taken_over_the_runs_for_each_operation_and_size():
@@ -181,8 +208,10 @@ def test_sizes_are_said_in_binary_units():
 
 
 def test_bytes_and_packets_are_read_from_proc_net_dev():
-    text = ("Inter-|   Receive    |  Transmit\n face |bytes packets errs drop fifo frame compressed multicast|bytes\n"
-            "    lo: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n  eth0: 500 5 0 0 0 0 0 0 9000 7 0 0 0 0 0 0\n")
+    text = (
+        "Inter-|   Receive    |  Transmit\n face |bytes packets errs drop fifo frame compressed multicast|bytes\n"
+        "    lo: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n  eth0: 500 5 0 0 0 0 0 0 9000 7 0 0 0 0 0 0\n"
+    )
     assert simulated_hosts.sent_in(text) == (9000, 7)
     with pytest.raises(measuring.Failure, match="eth1"):
         simulated_hosts.sent_in(text, "eth1")
@@ -195,8 +224,11 @@ def test_the_network_is_judged_by_time_over_bandwidth_and_by_bytes_beside_the_fo
     times = {("lockstep", 2**26): 0.55, ("mpi_allreduce", 2**26): 0.6, ("gloo", 2**26): 0.65}
     rows = list(network.rows_of(options, 2, times, [2**26, 2**26 * 1.02]))
     assert [(row["value"], row["met"]) for row in rows] == [
-        (pytest.approx(0.55 / (8 * 2**26 / 1e9)), True), (pytest.approx(0.6 / 0.55), None),
-        (pytest.approx(0.65 / 0.55), None), (pytest.approx(0.02), False)]
+        (pytest.approx(0.55 / (8 * 2**26 / 1e9)), True),
+        (pytest.approx(0.6 / 0.55), None),
+        (pytest.approx(0.65 / 0.55), None),
+        (pytest.approx(0.02), False),
+    ]
 
 
 def test_the_time_of_a_step_is_that_of_its_line():
@@ -204,50 +236,3 @@ def test_the_time_of_a_step_is_that_of_its_line():
     assert [commands.seconds_until(run, commands.is_step(number), "lockstep") for number in (1, 2)] == [1.5, 2.5]
     with pytest.raises(measuring.Failure, match="the peer printed no line"):
         commands.seconds_until(run, commands.is_step(3), "the peer")
-
-
-FACTS = {"usable_cores": 2, "processor": "P", "date": "2026-01-02", "commit": "abc",
-         "load_average_before": 0.5}
-PART = {"command": "bench.py x", "machine": FACTS,
-        "rows": [measuring.row("speed", 2, "2 times", ("at least", 1.5)), measuring.row("memory", 7, "7 MiB")]}
-
-
-def test_the_table_has_a_line_for_each_figure_with_goal_and_command():
-    made = table.table({"a": PART, "b": PART | {"rows": []}})
-    assert "| speed | 2 times | at least 1.5: met | `bench.py x` |\n| memory | 7 MiB |  | `bench.py x` |" in made
-    assert made.endswith("on 2 cores of P, 2026-01-02, commit abc.")
-
-
-def test_the_table_says_which_measures_had_to_share_the_machine():
-    shared = PART | {"machine": FACTS | {"load_average_before": 1.5}}
-    made = table.table({"a": PART, "b": shared})
-    assert made.endswith("commit abc. Other work kept the machine busy during b.")
-    assert "load average 1.5 on 2 cores" in measuring.busy(shared["machine"])
-
-
-def test_a_missed_goal_is_shown_as_missed():
-    assert "at most 1: missed" in table.table({"a": PART | {"rows": [measuring.row("x", 2, "y", ("at most", 1))]}})
-
-
-def test_the_table_takes_the_place_of_the_earlier_one_and_touches_nothing_else(tmp_path):
-    readme, results = tmp_path / "README.md", tmp_path / "results.json"
-    readme.write_text(f"before\n\n{table.BEGIN}\nold\n{table.END}\nbehind\n")
-    measuring.record(results, {"a": PART})
-    for _ in range(2):
-        assert table.main(["--write", "--results", str(results), "--readme", str(readme)]) == 0
-    text = readme.read_text()
-    assert text == f"before\n\n{table.BEGIN}\n{table.table({'a': PART})}\n{table.END}\nbehind\n"
-
-
-def test_without_measurements_or_marks_the_readme_stays_as_it_is(tmp_path, capsys):
-    readme, results = tmp_path / "README.md", tmp_path / "results.json"
-    readme.write_text("no marks\n")
-    words = ["--write", "--results", str(results), "--readme", str(readme)]
-    assert table.main(words) == 1 and "make bench" in capsys.readouterr().err
-    measuring.record(results, {"a": PART})
-    assert table.main(words) == 1 and table.BEGIN in capsys.readouterr().err
-    assert readme.read_text() == "no marks\n"
-
-
-def test_the_readme_has_the_marks_of_the_table():
-    assert table.with_table((measuring.ROOT / "README.md").read_text(), "new").count("\nnew\n") == 1

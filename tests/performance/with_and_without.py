@@ -1,10 +1,21 @@
 """The time of all steps of a run with some settings, beside the same run with others, in turn.
 
-Timed is the way from the line about step 1 to the line about the last step, as they come out of the program: what happens
-between two steps counts, and what a run does at its end does not. All runs must end with one state hash."""
-from commands import (add_run_options, at_least, is_step, lockstep_command, program_named, run_lockstep, seconds_until, shown,
-                      steps_of, without_lines)
-from measuring import alternate, figures_of, medians_of, require_one_hash, require_programs
+Timed is the way from the line about step 1 to the line about the last step, as they come out of the program: what
+happens between two steps counts, and what a run does at its end does not. All runs must end with one state hash."""
+
+from tests.performance.commands import (
+    add_run_options,
+    at_least,
+    is_step,
+    lockstep_command,
+    program_named,
+    run_lockstep,
+    seconds_until,
+    shown,
+    steps_of,
+    without_lines,
+)
+from tests.performance.measuring import alternate, figures_of, medians_of, require_one_hash, require_programs
 
 
 def add_options(parser, steps, things):
@@ -15,8 +26,9 @@ def add_options(parser, steps, things):
 
 
 def command(options, model, settings, folder="FOLDER"):
-    return lockstep_command(options, model, options.ranks, folder, "training.log_every_steps=1",
-                            "checkpoint.every_epochs=0", *settings)
+    return lockstep_command(
+        options, model, options.ranks, folder, "training.log_every_steps=1", "checkpoint.every_epochs=0", *settings
+    )
 
 
 def one_run(options, model, settings):
@@ -26,18 +38,25 @@ def one_run(options, model, settings):
 
 
 def compare(options, things, sides, row_of):
-    """One part for each model. `sides`: {name: settings}. `row_of` makes the row of options, model and {name: median}."""
+    """One part for each model. `sides`: {name: settings}. `row_of`
+    makes the row of options, model and {name: median}."""
     require_programs(program_named("lockstep"), program_named("lockstep-worker"))
     for model in options.models:
         yield f"{things}/{model}", compare_model(options, model, sides, row_of)
 
 
 def compare_model(options, model, sides, row_of):
-    runs = alternate(options.rounds, {name: lambda settings=settings: one_run(options, model, settings)
-                                      for name, settings in sides.items()},
-                     lambda turn: f"{model}, s: {figures_of(turn, 'seconds_in_steps')}")
+    runs = alternate(
+        options.rounds,
+        {name: lambda settings=settings: one_run(options, model, settings) for name, settings in sides.items()},
+        lambda turn: f"{model}, s: {figures_of(turn, 'seconds_in_steps')}",
+    )
     require_one_hash(model, [run for of_side in runs.values() for run in of_side])
     times = medians_of(runs, "seconds_in_steps")
-    return {"rows": [row_of(options, model, {name: time["median"] for name, time in times.items()})],
-            "seconds_in_steps": times, "runs": without_lines(runs), "settings": {"ranks": options.ranks, "steps": steps_of(options, model)}
-            | {name: shown(command(options, model, settings)) for name, settings in sides.items()}}
+    return {
+        "rows": [row_of(options, model, {name: time["median"] for name, time in times.items()})],
+        "seconds_in_steps": times,
+        "runs": without_lines(runs),
+        "settings": {"ranks": options.ranks, "steps": steps_of(options, model)}
+        | {name: shown(command(options, model, settings)) for name, settings in sides.items()},
+    }

@@ -1,21 +1,38 @@
 """Augmentation once more: its draws in numpy and plain Python from docs/numerics.md, the pixels by torchvision."""
+
 import math
 import os
 import subprocess
 from pathlib import Path
 
 import numpy as np
-import reference
-from runs import as_toml
 from torchvision.transforms import RandAugment, TrivialAugmentWide
 from torchvision.transforms import functional as pixels
 from torchvision.transforms.autoaugment import _apply_op
 
+from tests.reference.runs import as_toml
+from tests.support import reference
+
 AUGMENTATION, RESIZED_CROP, RANDOM_AUGMENT, COLOUR_JITTER, RANDOM_ERASING, MIXING = 2, 4, 5, 6, 7, 8  # purposes
-OFF = {"crop_padding": 0, "flip_probability": 0.0, "random_resized_crop": False, "resized_crop_min_scale": 0.08,
-       "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0, "rand_augment": False, "rand_augment_layers": 2,
-       "rand_augment_magnitude": 9, "trivial_augment": False, "random_erasing": 0.0, "mixup_alpha": 0.0,
-       "cutmix_prob": 0.0, "cutmix_alpha": 1.0, "repeated_augmentation": 1}
+OFF = {
+    "crop_padding": 0,
+    "flip_probability": 0.0,
+    "random_resized_crop": False,
+    "resized_crop_min_scale": 0.08,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "saturation": 0.0,
+    "hue": 0.0,
+    "rand_augment": False,
+    "rand_augment_layers": 2,
+    "rand_augment_magnitude": 9,
+    "trivial_augment": False,
+    "random_erasing": 0.0,
+    "mixup_alpha": 0.0,
+    "cutmix_prob": 0.0,
+    "cutmix_alpha": 1.0,
+    "repeated_augmentation": 1,
+}
 
 
 class Stream:
@@ -50,7 +67,7 @@ class Stream:
         d = (alpha + 1 if alpha < 1 else alpha) - 1 / 3
         while True:
             x = self.normal()
-            v, u = (1 + x / math.sqrt(9 * d))**3, self.uniform()
+            v, u = (1 + x / math.sqrt(9 * d)) ** 3, self.uniform()
             if v > 0 and math.log(1 - u) < x * x / 2 + d * (1 - v + math.log(v)):
                 return math.log(d * v) + boost
 
@@ -85,7 +102,9 @@ def magnitude_of(magnitudes, number):
         return float(magnitudes[number]) if magnitudes.ndim else 0.0
     first, last, half = *magnitudes[[0, -1]].numpy(), len(magnitudes) // 2
     step = (last - first) / np.float32(len(magnitudes) - 1)
-    again = first + step * np.float32(number) if number < half else last - step * np.float32(len(magnitudes) - 1 - number)
+    again = (
+        first + step * np.float32(number) if number < half else last - step * np.float32(len(magnitudes) - 1 - number)
+    )
     assert abs(again - float(magnitudes[number])) <= 1.2e-7 * max(abs(first), abs(last))
     return float(again)
 
@@ -93,8 +112,11 @@ def magnitude_of(magnitudes, number):
 def operations(stream, image, settings):
     """RandAugment or TrivialAugmentWide, from torchvision's own table."""
     rand = settings["rand_augment"]
-    table = (RandAugment()._augmentation_space(31, tuple(image.shape[-2:])) if rand
-             else TrivialAugmentWide()._augmentation_space(31))
+    table = (
+        RandAugment()._augmentation_space(31, tuple(image.shape[-2:]))
+        if rand
+        else TrivialAugmentWide()._augmentation_space(31)
+    )
     for _ in range(settings["rand_augment_layers"] if rand else 1):
         name = list(table)[stream.below(len(table))]
         magnitudes, signed = table[name]
@@ -114,7 +136,7 @@ def jittered(key, image, settings):
     for last in (3, 2, 1):  # Fisher and Yates
         other = stream.below(last + 1)
         order[last], order[other] = order[other], order[last]
-    factors = [stream.between(middle - by, middle + by) for middle, by in zip((1, 1, 1, 0), strengths)]
+    factors = [stream.between(middle - by, middle + by) for middle, by in zip((1, 1, 1, 0), strengths, strict=True)]
     changes = pixels.adjust_brightness, pixels.adjust_contrast, pixels.adjust_saturation, pixels.adjust_hue
     for which in order:
         if strengths[which]:
@@ -124,8 +146,9 @@ def jittered(key, image, settings):
 
 def augmented(image, settings, seed, epoch, index):
     """`image`, uint8 [channels, height, width], before normalisation; `index`: of the sample's streams."""
-    [(top, left, flip)] = reference.crops_and_flips(seed, epoch, np.array([index]), settings["crop_padding"],
-                                                    settings["flip_probability"])
+    [(top, left, flip)] = reference.crops_and_flips(
+        seed, epoch, np.array([index]), settings["crop_padding"], settings["flip_probability"]
+    )
     if settings["random_resized_crop"]:
         image = resized_crop(Stream(seed, RESIZED_CROP, epoch, index), image, settings)
     else:
@@ -168,16 +191,27 @@ def mixed(images, settings, seed, step, micro_batch):
 
 
 def show(folder, config, images, steps):
-    """What lockstep makes of `images`, uint8 [n, height, width, channels]: for each step its micro-batches as an array of
-    records (share, labels, other_labels, images), a label being the number of the image; and microseconds an image."""
+    """What lockstep makes of `images`, uint8 [n, height, width, channels]: for each
+    step its micro-batches as an array of records (share, labels, other_labels,
+    images), a label being the number of the image; and microseconds an image."""
     (folder / "config.toml").write_text(as_toml(config))
     images.tofile(folder / "images")
-    n, height, width, channels = images.shape
+    _, height, width, channels = images.shape
     size = config["training"]["micro_batch_size"]
     program = Path(os.environ["LOCKSTEP_BIN"]) / "show_augmented"
-    done = subprocess.run([program, folder / "config.toml", folder / "images", *map(str, images.shape), str(steps),
-                           folder / "out"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [program, folder / "config.toml", folder / "images", *map(str, images.shape), str(steps), folder / "out"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
-    record = np.dtype([("share", "f8"), ("labels", "i8", size), ("other_labels", "i8", size),
-                       ("images", "f4", (size, channels, height, width))])
+    record = np.dtype(
+        [
+            ("share", "f8"),
+            ("labels", "i8", size),
+            ("other_labels", "i8", size),
+            ("images", "f4", (size, channels, height, width)),
+        ]
+    )
     return np.fromfile(folder / "out", record).reshape(steps, -1), float(done.stdout)

@@ -1,8 +1,10 @@
 """Fixtures of the comparisons with independent references."""
+
 import os
 
 import pytest
-from runs import DATA, Run
+
+from tests.reference.runs import DATA, Run
 
 FIGURES = []
 

@@ -1,7 +1,9 @@
 """Dropout and drop path of a PyTorch model by hooks that multiply in the masks of reference.drop_mask."""
-import reference
+
 import torch
 from torch import nn
+
+from tests.support import reference
 
 
 def residual_branches(model):
@@ -33,7 +35,9 @@ class Drops:
                 module.register_forward_pre_hook(self.on_input(layer, rate))
         if rate := settings.get("drop_path", 0):
             blocks = residual_branches(model)
-            branches = [(module, rate * block / (len(blocks) - 1)) for block, modules in enumerate(blocks) for module in modules]
+            branches = [
+                (module, rate * block / (len(blocks) - 1)) for block, modules in enumerate(blocks) for module in modules
+            ]
             for layer, (module, share) in enumerate(branches):
                 module.register_forward_hook(self.on_output(layer, share))
         model.register_forward_pre_hook(self.count)
@@ -45,11 +49,16 @@ class Drops:
         self.micro_batch += 1
 
     def mask(self, purpose, layer, rate, count):
-        return torch.from_numpy(reference.drop_mask(self.seed, purpose, self.step, self.micro_batch, layer, rate, count))
+        return torch.from_numpy(
+            reference.drop_mask(self.seed, purpose, self.step, self.micro_batch, layer, rate, count)
+        )
 
     def on_input(self, layer, rate):
-        return lambda _, inputs: inputs[0] * self.mask(reference.DROPOUT, layer, rate, inputs[0].numel()).view_as(inputs[0])
+        return lambda _, inputs: (
+            inputs[0] * self.mask(reference.DROPOUT, layer, rate, inputs[0].numel()).view_as(inputs[0])
+        )
 
     def on_output(self, layer, rate):
-        return lambda _, inputs, output: output * self.mask(reference.DROP_PATH, layer, rate, len(output)).view(
-            -1, *(1 for _ in output.shape[1:]))
+        return lambda _, inputs, output: (
+            output * self.mask(reference.DROP_PATH, layer, rate, len(output)).view(-1, *(1 for _ in output.shape[1:]))
+        )

@@ -1,4 +1,5 @@
 """The losses of PyTorch and timm, summed over the samples, and the weight to divide the sum of a step by."""
+
 import timm.loss
 import torch
 from torch.nn import functional as F
@@ -12,8 +13,11 @@ def class_weights(settings, counts):
     if kind == "explicit":
         return torch.tensor(settings["class_weight_values"])
     beta = settings.get("effective_number_beta", 0.9999)
-    weights = {"inverse_frequency": 1 / counts, "inverse_sqrt": counts**-0.5,
-               "effective_number": (1 - beta) / (1 - beta**counts)}[kind]
+    weights = {
+        "inverse_frequency": 1 / counts,
+        "inverse_sqrt": counts**-0.5,
+        "effective_number": (1 - beta) / (1 - beta**counts),
+    }[kind]
     return (weights / (weights * counts / counts.sum()).sum()).float()  # a mean sample counts 1
 
 
@@ -43,5 +47,7 @@ def focal(logits, labels, gamma, smoothing, of_class):
 def with_teacher(settings, loss, weight, logits, teacher_logits):
     """Hinton et al. 2015, section 2: T^2 makes up for the softened gradients."""
     t, share = settings["temperature"], settings["weight"]
-    divergence = F.kl_div(F.log_softmax(logits / t, 1), F.log_softmax(teacher_logits / t, 1), log_target=True, reduction="sum")
+    divergence = F.kl_div(
+        F.log_softmax(logits / t, 1), F.log_softmax(teacher_logits / t, 1), log_target=True, reduction="sum"
+    )
     return (1 - share) * loss + share * t**2 * divergence * (weight / len(logits)), weight

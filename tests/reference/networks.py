@@ -1,13 +1,23 @@
 """The models as plain PyTorch modules: torchvision's and timm's where they have them, else written from the paper."""
+
+import itertools
+
 import timm
 import torch
 import torchvision
-from runs import image_side
 from torch import nn
 from torch.nn import functional as F
 
-ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "gelu": nn.GELU, "silu": nn.SiLU, "mish": nn.Mish,
-               "hardswish": nn.Hardswish}
+from tests.reference.runs import image_side
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "hardswish": nn.Hardswish,
+}
 
 
 class OptionABlock(nn.Module):
@@ -22,7 +32,7 @@ class OptionABlock(nn.Module):
         self.stride, self.missing, self.activation = stride, channels_out - channels_in, activation()
 
     def forward(self, x):
-        shortcut = x[:, :, ::self.stride, ::self.stride]
+        shortcut = x[:, :, :: self.stride, :: self.stride]
         if self.missing:
             shortcut = F.pad(shortcut, (0, 0, 0, 0, self.missing // 2, self.missing - self.missing // 2))
         return self.activation(shortcut + self.bn2(self.conv2(self.activation(self.bn1(self.conv1(x))))))
@@ -65,7 +75,9 @@ class SmallCnn(nn.Module):
 def torchvision_resnet(name, side, activation, zero_init_residual):
     """For images under 64 pixels with the usual first layer: 3x3, stride 1, no max-pool."""
     model = getattr(torchvision.models, name)(num_classes=10, zero_init_residual=zero_init_residual)
-    model.conv1 = nn.Conv2d(1, 64, 7, 2, padding=3, bias=False) if side >= 64 else nn.Conv2d(1, 64, 3, padding=1, bias=False)
+    model.conv1 = (
+        nn.Conv2d(1, 64, 7, 2, padding=3, bias=False) if side >= 64 else nn.Conv2d(1, 64, 3, padding=1, bias=False)
+    )
     if side < 64:
         model.maxpool = nn.Identity()
     for module in model.modules():
@@ -76,8 +88,14 @@ def torchvision_resnet(name, side, activation, zero_init_residual):
 
 def vit_tiny(side, patch_size, activation):
     """timm leaves the first layer as nn.Conv2d draws it; here its bias starts at 0 like all others."""
-    model = timm.create_model("vit_tiny_patch16_224", num_classes=10, in_chans=1, img_size=side, act_layer=activation,
-                              patch_size=patch_size or (16 if side >= 64 else 4))
+    model = timm.create_model(
+        "vit_tiny_patch16_224",
+        num_classes=10,
+        in_chans=1,
+        img_size=side,
+        act_layer=activation,
+        patch_size=patch_size or (16 if side >= 64 else 4),
+    )
     nn.init.zeros_(model.patch_embed.proj.bias)
     return model
 
@@ -94,7 +112,7 @@ def convnext_tiny(side, patch_size, activation):
 def mlp(hidden_sizes, activation):
     sizes = [28 * 28, *hidden_sizes, 10]
     layers = [nn.Flatten()]
-    for size, following in zip(sizes, sizes[1:]):
+    for size, following in itertools.pairwise(sizes):
         layers += [nn.Linear(size, following), activation()]
     return nn.Sequential(*layers[:-1])
 
@@ -105,10 +123,14 @@ def network(config):
     name, patch_size = settings["name"], settings.get("patch_size")
     activation = ACTIVATIONS[settings.get("activation", "gelu" if name in ("vit_tiny", "convnext_tiny") else "relu")]
     zero_init = settings.get("zero_init_residual", False)
-    makers = {"mlp": lambda: mlp(settings["hidden_sizes"], activation), "small_cnn": lambda: SmallCnn(activation),
-              "resnet20": lambda: CifarResNet(3, activation, zero_init), "resnet56": lambda: CifarResNet(9, activation, zero_init),
-              "vit_tiny": lambda: vit_tiny(side, patch_size, activation),
-              "convnext_tiny": lambda: convnext_tiny(side, patch_size, activation)}
+    makers = {
+        "mlp": lambda: mlp(settings["hidden_sizes"], activation),
+        "small_cnn": lambda: SmallCnn(activation),
+        "resnet20": lambda: CifarResNet(3, activation, zero_init),
+        "resnet56": lambda: CifarResNet(9, activation, zero_init),
+        "vit_tiny": lambda: vit_tiny(side, patch_size, activation),
+        "convnext_tiny": lambda: convnext_tiny(side, patch_size, activation),
+    }
     model = makers[name]() if name in makers else torchvision_resnet(name, side, activation, zero_init)
     default = "contiguous" if name == "mlp" else "channels_last"
     if settings.get("memory_format", "auto").replace("auto", default) == "channels_last":

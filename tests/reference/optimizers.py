@@ -1,4 +1,5 @@
 """The optimisers of PyTorch and timm, and from their papers' equations those that neither has in full precision."""
+
 import math
 import re
 
@@ -8,9 +9,17 @@ from timm.optim import Lamb, Lars, Lion
 from timm.optim._param_groups import param_groups_layer_decay
 
 ADAM = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
-STATE_NAMES = {"sgd": {"momentum": "momentum_buffer"}, "adam": ADAM, "adamw": ADAM, "lamb": ADAM,
-               "rmsprop": {"square_avg": "square_avg", "momentum": "momentum_buffer"}, "lars": {"momentum": "momentum_buffer"},
-               "lion": {"exp_avg": "exp_avg"}, "sophia": {"exp_avg": "exp_avg", "curvature": "curvature"}, "muon": ADAM}
+STATE_NAMES = {
+    "sgd": {"momentum": "momentum_buffer"},
+    "adam": ADAM,
+    "adamw": ADAM,
+    "lamb": ADAM,
+    "rmsprop": {"square_avg": "square_avg", "momentum": "momentum_buffer"},
+    "lars": {"momentum": "momentum_buffer"},
+    "lion": {"exp_avg": "exp_avg"},
+    "sophia": {"exp_avg": "exp_avg", "curvature": "curvature"},
+    "muon": ADAM,
+}
 NAMES_IN_TIMM = {"resnet18": "resnet18", "vit_tiny": "vit_tiny_patch16_224", "convnext_tiny": "convnext_tiny"}
 
 
@@ -30,8 +39,10 @@ class SophiaG(torch.optim.Optimizer):
     def estimate_curvature(self, gradients, samples):
         beta2 = self.param_groups[0]["betas"][1]
         parameters = {id(p): p for group in self.param_groups for p in group["params"]}
-        for parameter, gradient in zip(self.in_order, gradients):
-            self.state_of(parameters[id(parameter)])["curvature"].mul_(beta2).add_(samples * gradient**2, alpha=1 - beta2)
+        for parameter, gradient in zip(self.in_order, gradients, strict=True):
+            self.state_of(parameters[id(parameter)])["curvature"].mul_(beta2).add_(
+                samples * gradient**2, alpha=1 - beta2
+            )
 
     @torch.no_grad()
     def step(self):
@@ -78,8 +89,8 @@ class Muon(torch.optim.Optimizer):
                 else:
                     first.lerp_(gradient, 1 - beta1)
                     second.lerp_(gradient**2, 1 - beta2)
-                    mean = first / (1 - beta1**float(state["step"]))
-                    root = (second / (1 - beta2**float(state["step"]))).sqrt() + settings["eps"]
+                    mean = first / (1 - beta1 ** float(state["step"]))
+                    root = (second / (1 - beta2 ** float(state["step"]))).sqrt() + settings["eps"]
                     parameter.sub_(group["lr"] * mean / root)
 
 
@@ -93,10 +104,16 @@ def rate_factors(model, config):
     factors, name = dict.fromkeys(names, 1.0), config["model"]["name"]
     if settings["layer_decay"] != 1 and name == "mlp":
         layers = [int(re.match(r"\d+", each)[0]) // 2 for each in names]
-        factors = {each: settings["layer_decay"] ** (max(layers) - layer) for each, layer in zip(names, layers)}
+        factors = {
+            each: settings["layer_decay"] ** (max(layers) - layer) for each, layer in zip(names, layers, strict=True)
+        }
     elif settings["layer_decay"] != 1 and name == "small_cnn":
-        factors = {each: settings["layer_decay"] ** (3 - layer) for layer, part in enumerate(("1.", "2.", "3.", "fc."))
-                   for each in names if part in each}
+        factors = {
+            each: settings["layer_decay"] ** (3 - layer)
+            for layer, part in enumerate(("1.", "2.", "3.", "fc."))
+            for each in names
+            if part in each
+        }
     elif settings["layer_decay"] != 1:
         twin = timm.create_model(NAMES_IN_TIMM[name], num_classes=10)
         known = {id(parameter): each for each, parameter in twin.named_parameters()}
@@ -104,20 +121,31 @@ def rate_factors(model, config):
             factors |= {known[id(parameter)]: group["lr_scale"] for parameter in group["params"]}
     head = names[-1].rsplit(".", 1)[0]
     if "head_learning_rate" in settings:
-        factors |= {each: settings["head_learning_rate"] / settings["learning_rate"] for each in names
-                    if each.rsplit(".", 1)[0] == head}
+        factors |= {
+            each: settings["head_learning_rate"] / settings["learning_rate"]
+            for each in names
+            if each.rsplit(".", 1)[0] == head
+        }
     return factors
 
 
 def groups_of(model, config):
-    """One group for each parameter: its weight decay, its learning rate's factor, and whether Muon takes it for a matrix."""
+    """One group for each parameter: its weight decay, its learning
+    rate's factor, and whether Muon takes it for a matrix."""
     settings, factors, named = config["optimizer"], rate_factors(model, config), dict(model.named_parameters())
     head = list(named)[-1].rsplit(".", 1)[0]
     exempt = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()
     usual = {name: parameter.dim() > 1 and name not in exempt for name, parameter in named.items()}
     everything = not settings.get("no_decay_bias_norm", True)
-    return [{"params": [parameter], "rate_factor": factors[name], "weight_decay": settings["weight_decay"] * (usual[name] or everything),
-             "matrix": usual[name] and name.rsplit(".", 1)[0] != head} for name, parameter in named.items()]
+    return [
+        {
+            "params": [parameter],
+            "rate_factor": factors[name],
+            "weight_decay": settings["weight_decay"] * (usual[name] or everything),
+            "matrix": usual[name] and name.rsplit(".", 1)[0] != head,
+        }
+        for name, parameter in named.items()
+    ]
 
 
 def make(model, config):
@@ -129,9 +157,12 @@ def make(model, config):
         "adam": lambda: torch.optim.Adam(groups, rate, betas, eps),
         "adamw": lambda: torch.optim.AdamW(groups, rate, betas, eps),
         "rmsprop": lambda: torch.optim.RMSprop(groups, rate, settings["rmsprop_alpha"], eps, momentum=momentum),
-        "lars": lambda: Lars(groups, rate, momentum, nesterov=nesterov, trust_coeff=settings["trust_coefficient"], eps=eps),
-        "lamb": lambda: Lamb(groups, rate, betas=betas, eps=eps, max_grad_norm=None,
-                             trust_clip=settings.get("trust_clip", False)),
+        "lars": lambda: Lars(
+            groups, rate, momentum, nesterov=nesterov, trust_coeff=settings["trust_coefficient"], eps=eps
+        ),
+        "lamb": lambda: Lamb(
+            groups, rate, betas=betas, eps=eps, max_grad_norm=None, trust_clip=settings.get("trust_clip", False)
+        ),
         "lion": lambda: Lion(groups, rate, betas),
         "sophia": lambda: SophiaG(groups, rate, betas, settings["sophia_rho"]),
         "muon": lambda: Muon(groups, settings),

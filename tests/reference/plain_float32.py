@@ -1,13 +1,15 @@
-"""The training loop with PyTorch's autograd for the gradient of each micro-batch and numpy for all else, every operation
-in the order that docs/numerics.md gives and in float32, so that its outcome can be compared bit by bit."""
+"""The training loop with PyTorch's autograd for the gradient of each micro-batch and numpy for all else, every
+operation in the order that docs/numerics.md gives and in float32, so that its outcome can be compared bit by bit."""
+
 import math
 
 import numpy as np
-import reference
 import torch
-from networks import network
-from pytorch_training import Data, batch_norms, initialised, learning_rates
 from torch.nn import functional as F
+
+from tests.reference.networks import network
+from tests.reference.pytorch_training import Data, batch_norms, initialised, learning_rates
+from tests.support import reference
 
 
 def leaf_of(model, images, labels, smoothing):
@@ -29,25 +31,29 @@ def train(config, steps):
     model, record = initialised(network(config), config["run"]["seed"]), []
     named = dict(model.named_parameters())
     weights = [parameter.detach().numpy() for parameter in named.values()]  # these share the model's memory
-    statistics = {name: tensor.numpy().copy() for kind in ("running_mean", "running_var")
-                  for name, tensor in model.named_buffers() if name.endswith(kind)}
+    statistics = {
+        name: tensor.numpy().copy()
+        for kind in ("running_mean", "running_var")
+        for name, tensor in model.named_buffers()
+        if name.endswith(kind)
+    }
     states = [[np.zeros_like(array) for _ in range(2 if settings["name"] == "adamw" else 1)] for array in weights]
     for step, rate in enumerate(learning_rates(config, steps)):
         batches = data.micro_batches(step)
         leaves = [leaf_of(model, images, labels, config["loss"]["label_smoothing"]) for images, labels in batches]
-        *sums, loss = [reference.tree_sum(list(arrays)) for arrays in zip(*leaves)]
-        gradients, batch_statistics = sums[:len(weights)], sums[len(weights):]
+        *sums, loss = [reference.tree_sum(list(arrays)) for arrays in zip(*leaves, strict=True)]
+        gradients, batch_statistics = sums[: len(weights)], sums[len(weights) :]
         samples = sum(len(labels) for _, labels in batches)
         norm = math.sqrt(sum(np.square(array, dtype=np.float64).sum() for array in gradients)) / samples
         scale = np.float32(1 / samples * (min(1.0, clip / (norm + 1e-6)) if clip > 0 else 1.0))
-        for array, gradient, state in zip(weights, gradients, states):
+        for array, gradient, state in zip(weights, gradients, states, strict=True):
             decay = settings["weight_decay"] if array.ndim > 1 else 0.0
             if settings["name"] == "adamw":
                 reference.adamw(settings, rate, decay, array, gradient * scale, *state, step + 1)
             else:
                 reference.sgd(settings, rate, decay, array, gradient * scale, *state)
-        for running, total in zip(statistics.values(), batch_statistics):
+        for running, total in zip(statistics.values(), batch_statistics, strict=True):
             running += np.float32(0.1) * (total * np.float32(1 / len(batches)) - running)
         record.append({"loss": float(loss) / samples, "gradient_norm": norm})
-    weights = {name: torch.from_numpy(array) for name, array in zip(named, weights)}
+    weights = {name: torch.from_numpy(array) for name, array in zip(named, weights, strict=True)}
     return weights | {name: torch.from_numpy(array) for name, array in statistics.items()}, record

@@ -1,19 +1,20 @@
 """The training loop once more in plain PyTorch: torch.optim, torch.optim.lr_scheduler and autograd on one process."""
+
 import math
 import warnings
 
-import losses
-import optimizers
-import reference
 import torch
-from drops import Drops
-from networks import network
-from runs import data_folder, samples_per_step, steps_per_epoch
 from safetensors.torch import load_file
 from timm.models import ConvNeXt, VisionTransformer
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
 from torchvision.transforms import functional as pixels
+
+from tests.reference import losses, optimizers
+from tests.reference.drops import Drops
+from tests.reference.networks import network
+from tests.reference.runs import data_folder, samples_per_step, steps_per_epoch
+from tests.support import reference
 
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
@@ -24,8 +25,11 @@ class Data:
 
     def __init__(self, config):
         def part(prefix, samples):
-            return [torch.from_numpy(reference.read_idx(data_folder(config) / f"{prefix}-{kind}-ubyte.gz", samples).copy())
-                    for kind in ("images-idx3", "labels-idx1")]
+            return [
+                torch.from_numpy(reference.read_idx(data_folder(config) / f"{prefix}-{kind}-ubyte.gz", samples).copy())
+                for kind in ("images-idx3", "labels-idx1")
+            ]
+
         settings = config["data"]
         self.config = config
         self.train_images, self.train_labels = part("train", settings["train_samples"])
@@ -44,23 +48,33 @@ class Data:
         """Images and labels of these training samples, augmented with torchvision."""
         images, settings = self.train_images[torch.from_numpy(samples)], self.config["augmentation"]
         padding, size = settings["crop_padding"], images.shape[1:]
-        draws = reference.crops_and_flips(self.config["run"]["seed"], epoch, samples, padding, settings["flip_probability"])
-        for image, (top, left, flip) in zip(images, draws):
+        draws = reference.crops_and_flips(
+            self.config["run"]["seed"], epoch, samples, padding, settings["flip_probability"]
+        )
+        for image, (top, left, flip) in zip(images, draws, strict=True):
             changed = pixels.crop(pixels.pad(image.clone()[None], padding), top, left, *size)
             image.copy_((pixels.hflip(changed) if flip else changed)[0])
         return self.inputs(images), self.train_labels[torch.from_numpy(samples)].long()
 
     def micro_batches(self, step):
         config = self.config
-        epoch, parts = reference.micro_batches(step, config["run"]["seed"], len(self.train_images),
-                                               samples_per_step(config), config["training"]["micro_batch_size"])
+        epoch, parts = reference.micro_batches(
+            step,
+            config["run"]["seed"],
+            len(self.train_images),
+            samples_per_step(config),
+            config["training"]["micro_batch_size"],
+        )
         return [self.batch(samples, epoch) for samples in parts]
 
 
 def warmup_steps(config):
     schedule, all_steps = config["schedule"], config["training"]["epochs"] * steps_per_epoch(config)
-    return (schedule["warmup_steps"] + schedule["warmup_epochs"] * steps_per_epoch(config)
-            + int(schedule["warmup_ratio"] * all_steps + 0.5))
+    return (
+        schedule["warmup_steps"]
+        + schedule["warmup_epochs"] * steps_per_epoch(config)
+        + int(schedule["warmup_ratio"] * all_steps + 0.5)
+    )
 
 
 def main_scheduler(optimizer, config, steps, plateau):
@@ -71,12 +85,21 @@ def main_scheduler(optimizer, config, steps, plateau):
         "constant": lambda: lr_scheduler.ConstantLR(optimizer, 1.0),
         "cosine": lambda: lr_scheduler.CosineAnnealingLR(optimizer, steps, lowest),
         "cosine_restarts": lambda: lr_scheduler.CosineAnnealingWarmRestarts(
-            optimizer, schedule["restart_epochs"] * epoch, schedule["restart_factor"], lowest),
-        "polynomial": lambda: lr_scheduler.LambdaLR(optimizer, lambda step: (lowest + (base - lowest) * polynomial(
-            step, steps, schedule["polynomial_power"])) / base),
+            optimizer, schedule["restart_epochs"] * epoch, schedule["restart_factor"], lowest
+        ),
+        "polynomial": lambda: lr_scheduler.LambdaLR(
+            optimizer,
+            lambda step: (lowest + (base - lowest) * polynomial(step, steps, schedule["polynomial_power"])) / base,
+        ),
         "onecycle": lambda: lr_scheduler.OneCycleLR(
-            optimizer, base, steps, pct_start=schedule["onecycle_rise"], div_factor=schedule["onecycle_start_factor"],
-            final_div_factor=schedule["onecycle_end_factor"], cycle_momentum=False),
+            optimizer,
+            base,
+            steps,
+            pct_start=schedule["onecycle_rise"],
+            div_factor=schedule["onecycle_start_factor"],
+            final_div_factor=schedule["onecycle_end_factor"],
+            cycle_momentum=False,
+        ),
         "step": lambda: lr_scheduler.StepLR(optimizer, schedule["step_epochs"] * epoch, gamma),
         "multistep": lambda: lr_scheduler.MultiStepLR(optimizer, [e * epoch for e in schedule["milestones"]], gamma),
         "exponential": lambda: lr_scheduler.StepLR(optimizer, epoch, gamma),  # ExponentialLR, stepped by epochs
@@ -100,7 +123,9 @@ def warmup_scheduler(optimizer, config):
     """From 1 / steps to 1 in a line, or along half a cosine."""
     warmup = max(warmup_steps(config), 1)
     if config["schedule"]["warmup_method"] == "cosine":
-        return lr_scheduler.LambdaLR(optimizer, lambda step: (1 - math.cos(math.pi * min(step + 1, warmup) / warmup)) / 2)
+        return lr_scheduler.LambdaLR(
+            optimizer, lambda step: (1 - math.cos(math.pi * min(step + 1, warmup) / warmup)) / 2
+        )
     return lr_scheduler.LinearLR(optimizer, 1 / warmup, 1.0, max(warmup - 1, 1))
 
 
@@ -129,8 +154,13 @@ def plateau_rates(config, epoch_losses):
     schedule = config["schedule"]
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], base_rate(config))
     scheduler = lr_scheduler.ReduceLROnPlateau(
-        optimizer, "min" if schedule["plateau_metric"] == "loss" else "max", schedule["gamma"], schedule["plateau_patience"],
-        schedule["plateau_threshold"], min_lr=schedule["min_lr"])
+        optimizer,
+        "min" if schedule["plateau_metric"] == "loss" else "max",
+        schedule["gamma"],
+        schedule["plateau_patience"],
+        schedule["plateau_threshold"],
+        min_lr=schedule["min_lr"],
+    )
     rates = [base_rate(config)] * steps_per_epoch(config)
     for loss in epoch_losses:
         scheduler.step(loss)
@@ -139,15 +169,18 @@ def plateau_rates(config, epoch_losses):
 
 
 def learning_rates(config, steps, epoch_losses=()):
-    """Warm-up, then the schedule over the steps that are left, then the cool-down. The drops by epochs are counted from the
-    start of the run; min_lr as their lowest value has no counterpart in PyTorch."""
+    """Warm-up, then the schedule over the steps that are left, then the cool-down. The drops by epochs are counted from
+    the start of the run; min_lr as their lowest value has no counterpart in PyTorch."""
     warmup, schedule = warmup_steps(config), config["schedule"]
     end = (config["training"]["epochs"] - schedule["cooldown_epochs"]) * steps_per_epoch(config)
     plateau = plateau_rates(config, epoch_losses) if schedule["name"] == "plateau" else None
     by_epochs = schedule["name"] in BY_EPOCHS
     rise = rates_of(config, lambda optimizer: warmup_scheduler(optimizer, config), min(warmup, steps))
-    main = rates_of(config, lambda optimizer: main_scheduler(optimizer, config, end - warmup, plateau),
-                    min(steps, end) - (0 if by_epochs else warmup))
+    main = rates_of(
+        config,
+        lambda optimizer: main_scheduler(optimizer, config, end - warmup, plateau),
+        min(steps, end) - (0 if by_epochs else warmup),
+    )
     if by_epochs:
         main = [max(rate, schedule["min_lr"]) for rate in main[warmup:]]
     rates = rise + main
@@ -160,7 +193,7 @@ def batch_norms(model):
 
 def plain_backward(model, batches, loss_and_weight):
     """As anyone writes it: one batch, its mean loss, batch norm as PyTorch has it."""
-    (images, labels), = batches
+    ((images, labels),) = batches
     logits = model(images)
     loss, weight = loss_and_weight(images, logits, labels)
     loss = loss / weight
@@ -169,12 +202,15 @@ def plain_backward(model, batches, loss_and_weight):
 
 
 def ghost_backward(model, batches, loss_and_weight):
-    """Micro-batches one by one, their summed losses over the weight of all; running statistics move once, towards the mean
-    of the micro-batches' own, which are taken from the inputs of the batch norms."""
+    """Micro-batches one by one, their summed losses over the weight of all; running statistics move once, towards the
+    mean of the micro-batches' own, which are taken from the inputs of the batch norms."""
     loss, correct, seen, losses, weights = 0.0, 0, {}, [], []
-    hooks = [norm.register_forward_pre_hook(
-        lambda norm, inputs: seen.setdefault(norm, []).append(torch.var_mean(inputs[0].detach(), (0, 2, 3))))
-        for norm in batch_norms(model)]
+    hooks = [
+        norm.register_forward_pre_hook(
+            lambda norm, inputs: seen.setdefault(norm, []).append(torch.var_mean(inputs[0].detach(), (0, 2, 3)))
+        )
+        for norm in batch_norms(model)
+    ]
     for norm in batch_norms(model):
         norm.momentum = 0.0
     for images, labels in batches:
@@ -188,7 +224,7 @@ def ghost_backward(model, batches, loss_and_weight):
         share.backward()
         loss += share.item()
     for norm, statistics in seen.items():
-        variances, means = zip(*statistics)
+        variances, means = zip(*statistics, strict=True)
         norm.running_mean.mul_(0.9).add_(0.1 * torch.stack(means).mean(0))
         norm.running_var.mul_(0.9).add_(0.1 * torch.stack(variances).mean(0))
     for hook in hooks:
@@ -199,7 +235,9 @@ def ghost_backward(model, batches, loss_and_weight):
 def initialised(model, seed):
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     deviation = 0.02 if isinstance(model, (ConvNeXt, VisionTransformer)) else None
-    values = {name: torch.from_numpy(value) for name, value in reference.initial_weights(shapes, seed, deviation).items()}
+    values = {
+        name: torch.from_numpy(value) for name, value in reference.initial_weights(shapes, seed, deviation).items()
+    }
     model.load_state_dict(values, strict=False)  # the rest, norms among it, keeps the library's own initial values
     return model
 
@@ -221,7 +259,9 @@ class Training:
         self.model = at_start(config)
         self.drops = Drops(self.model, config)
         self.optimizer = optimizers.make(self.model, config)
-        self.class_weights = losses.class_weights(config["loss"], torch.bincount(self.data.train_labels.long(), minlength=10))
+        self.class_weights = losses.class_weights(
+            config["loss"], torch.bincount(self.data.train_labels.long(), minlength=10)
+        )
         self.teacher = teacher
 
     def step(self, step):
@@ -230,7 +270,10 @@ class Training:
             group["lr"] = learning_rates(self.config, step + 1)[step] * group["rate_factor"]
         batches = self.data.micro_batches(step)
         self.drops.begin(step)
-        if isinstance(self.optimizer, optimizers.SophiaG) and step % self.config["optimizer"]["sophia_every_steps"] == 0:
+        if (
+            isinstance(self.optimizer, optimizers.SophiaG)
+            and step % self.config["optimizer"]["sophia_every_steps"] == 0
+        ):
             self.optimizer.estimate_curvature(self.sampled_gradients(batches, step), samples_per_step(self.config))
         self.optimizer.zero_grad()
         backward = plain_backward if len(batches) == 1 else ghost_backward
@@ -245,7 +288,11 @@ class Training:
 
     def loss_and_weight(self, images, logits, labels):
         sums = losses.loss_and_weight(self.config["loss"], logits, labels, self.class_weights)
-        return losses.with_teacher(self.config["distillation"], *sums, logits, self.teacher(images)) if self.teacher else sums
+        return (
+            losses.with_teacher(self.config["distillation"], *sums, logits, self.teacher(images))
+            if self.teacher
+            else sums
+        )
 
     def sampled_gradients(self, batches, step):
         """Of the mean cross entropy with labels drawn from the softmax, one for each parameter."""
@@ -254,9 +301,13 @@ class Training:
             norm.momentum = 0.0  # this pass leaves no statistics
         for micro_batch, (images, _) in enumerate(batches):
             logits = self.model(images)
-            drawn = reference.words(self.config["run"]["seed"], reference.SAMPLED_LABELS, step, micro_batch, -(-len(images) // 2))
+            drawn = reference.words(
+                self.config["run"]["seed"], reference.SAMPLED_LABELS, step, micro_batch, -(-len(images) // 2)
+            )
             shares = torch.softmax(logits.detach().double(), 1).cumsum(1)
-            labels = torch.searchsorted(shares, torch.from_numpy(reference.uniforms(drawn)[:len(images), None]), right=True)
+            labels = torch.searchsorted(
+                shares, torch.from_numpy(reference.uniforms(drawn)[: len(images), None]), right=True
+            )
             losses.append(F.cross_entropy(logits, labels[:, 0].clamp(max=9), reduction="sum"))
         for norm, momentum in momenta.items():
             norm.momentum = momentum
@@ -268,8 +319,10 @@ class Training:
 
     def state(self):
         """The optimiser's state, by lockstep's names and those of the parameters: {array: {parameter: tensor}}."""
-        return {ours: {name: self.optimizer.state[parameter][theirs] for name, parameter in self.model.named_parameters()}
-                for ours, theirs in self.state_names().items()}
+        return {
+            ours: {name: self.optimizer.state[parameter][theirs] for name, parameter in self.model.named_parameters()}
+            for ours, theirs in self.state_names().items()
+        }
 
     def state_names(self):
         """The reference's name for each array of lockstep's optimiser. Without momentum it keeps nothing."""

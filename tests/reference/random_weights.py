@@ -1,8 +1,10 @@
 """Files of pretrained weights that PyTorch writes: networks with everything random."""
+
 import torch
-from networks import network
-from runs import configuration
 from safetensors.torch import save_file
+
+from tests.reference.networks import network
+from tests.reference.runs import configuration
 
 
 def save(tensors, path):

@@ -1,4 +1,5 @@
 """Runs of lockstep: a configuration as nested dictionaries goes in, the run folder is read."""
+
 import gzip
 import json
 import os
@@ -13,12 +14,39 @@ BASE = {
     "run": {"seed": 7},
     "data": {"train_samples": 133, "test_samples": 50},
     "model": {"name": "mlp", "hidden_sizes": [8]},
-    "training": {"batch_size": 32, "micro_batch_size": 32, "gradient_accumulation_steps": 1, "epochs": 3, "max_steps": 0,
-                 "gradient_clip_norm": 0.0, "gradient_clip_value": 0.0, "log_every_steps": 1, "evaluate_every_epochs": 0},
-    "optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4,
-                  "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "layer_decay": 1.0},
-    "schedule": {"name": "constant", "min_lr": 0.0, "step_epochs": 1, "gamma": 0.1, "warmup_steps": 0,
-                 "warmup_ratio": 0.0, "warmup_epochs": 0, "warmup_method": "linear", "cooldown_epochs": 0},
+    "training": {
+        "batch_size": 32,
+        "micro_batch_size": 32,
+        "gradient_accumulation_steps": 1,
+        "epochs": 3,
+        "max_steps": 0,
+        "gradient_clip_norm": 0.0,
+        "gradient_clip_value": 0.0,
+        "log_every_steps": 1,
+        "evaluate_every_epochs": 0,
+    },
+    "optimizer": {
+        "name": "sgd",
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "nesterov": True,
+        "weight_decay": 5e-4,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "eps": 1e-8,
+        "layer_decay": 1.0,
+    },
+    "schedule": {
+        "name": "constant",
+        "min_lr": 0.0,
+        "step_epochs": 1,
+        "gamma": 0.1,
+        "warmup_steps": 0,
+        "warmup_ratio": 0.0,
+        "warmup_epochs": 0,
+        "warmup_method": "linear",
+        "cooldown_epochs": 0,
+    },
     "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
     "averaging": {"model_ema": False, "model_ema_decay": 0.9, "model_ema_warmup": False, "use_swa": False},
     "augmentation": {"crop_padding": 0, "flip_probability": 0.0},

@@ -1,14 +1,17 @@
-"""Augmented micro-batches against torchvision's operations with the draws of docs/numerics.md made once more in numpy."""
-import augmented
+"""Augmented micro-batches against torchvision's operations
+with the draws of docs/numerics.md made once more in numpy."""
+
 import numpy as np
 import pytest
-import reference
 import torch
-from augmented import OFF
-from networks import network
-from pytorch_training import initialised
-from runs import DATA, configuration
 from torch.nn import functional as F
+
+from tests.reference import augmented
+from tests.reference.augmented import OFF
+from tests.reference.networks import network
+from tests.reference.pytorch_training import initialised
+from tests.reference.runs import DATA, configuration
+from tests.support import reference
 
 pytestmark = pytest.mark.usefixtures("fashion_mnist")
 MEAN, STD = [0.4, 0.5, 0.3], [0.2, 0.25, 0.3]
@@ -31,13 +34,23 @@ def colour_images(count, height, width):
     return images
 
 
-IMAGES = {"grey_28x28": lambda: grey_images(128), "colour_32x32": lambda: colour_images(128, 32, 32),
-          "colour_24x40": lambda: colour_images(128, 24, 40), "colour_50x20": lambda: colour_images(128, 50, 20)}
+IMAGES = {
+    "grey_28x28": lambda: grey_images(128),
+    "colour_32x32": lambda: colour_images(128, 32, 32),
+    "colour_24x40": lambda: colour_images(128, 24, 40),
+    "colour_50x20": lambda: colour_images(128, 50, 20),
+}
 
 
 def config_of(settings, channels, seed=7, **training):
-    return configuration({"run": {"seed": seed}, "data": {"mean": MEAN[:channels], "std": STD[:channels]},
-                          "augmentation": OFF | settings, "training": {"batch_size": 32, "micro_batch_size": 8} | training})
+    return configuration(
+        {
+            "run": {"seed": seed},
+            "data": {"mean": MEAN[:channels], "std": STD[:channels]},
+            "augmentation": OFF | settings,
+            "training": {"batch_size": 32, "micro_batch_size": 8} | training,
+        }
+    )
 
 
 def normalised(images):
@@ -48,16 +61,30 @@ def normalised(images):
 
 def expected_images(images, settings, seed, epoch, samples, copies):
     """Normalised and erased, not yet mixed."""
-    indices = [int(sample) + (int(copy) << 40) for sample, copy in zip(samples, copies)]
-    levels = torch.stack([augmented.augmented(torch.from_numpy(images[sample]).permute(2, 0, 1).contiguous(), settings,
-                                              seed, epoch, index) for sample, index in zip(samples, indices)])
-    return torch.stack([augmented.erased(image, settings, seed, epoch, index)
-                        for image, index in zip(normalised(levels), indices)])
+    indices = [int(sample) + (int(copy) << 40) for sample, copy in zip(samples, copies, strict=True)]
+    levels = torch.stack(
+        [
+            augmented.augmented(
+                torch.from_numpy(images[sample]).permute(2, 0, 1).contiguous(), settings, seed, epoch, index
+            )
+            for sample, index in zip(samples, indices, strict=True)
+        ]
+    )
+    return torch.stack(
+        [
+            augmented.erased(image, settings, seed, epoch, index)
+            for image, index in zip(normalised(levels), indices, strict=True)
+        ]
+    )
 
 
 def expected_steps(images, config, steps):
     """For each micro-batch (labels, share or None, images) as `augmented.show` gives them."""
-    settings, seed, repeats = config["augmentation"], config["run"]["seed"], config["augmentation"]["repeated_augmentation"]
+    settings, seed, repeats = (
+        config["augmentation"],
+        config["run"]["seed"],
+        config["augmentation"]["repeated_augmentation"],
+    )
     batch, size = config["training"]["batch_size"], config["training"]["micro_batch_size"]
     for step in range(steps):
         epoch, place = divmod(step, len(images) // batch)
@@ -73,7 +100,7 @@ def expected_steps(images, config, steps):
 def compare(folder, images, config, steps, note):
     """The share of pixels that differ and the largest difference, in grey levels."""
     found, microseconds = augmented.show(folder, config, images, steps)
-    differing, worst, std = [], 0.0, np.array(STD[:images.shape[-1]])[:, None, None]
+    differing, worst, std = [], 0.0, np.array(STD[: images.shape[-1]])[:, None, None]
     for record, (labels, share, made) in zip(found.reshape(-1), expected_steps(images, config, steps), strict=True):
         assert record["labels"].tolist() == labels.tolist()
         assert record["other_labels"].tolist() == ([-1] * len(labels) if share is None else labels[::-1].tolist())
@@ -81,21 +108,30 @@ def compare(folder, images, config, steps, note):
         difference = np.abs(record["images"] - made) * std * 255
         differing.append((difference > 1e-3).mean())
         worst = max(worst, difference.max())
-    note(f"{np.mean(differing):.1e} of the pixels differ, by {worst:.1e} levels at most; {microseconds:.1f} us an image")
+    note(
+        f"{np.mean(differing):.1e} of the pixels differ, by {worst:.1e} levels at most; {microseconds:.1f} us an image"
+    )
     return np.mean(differing), worst
 
 
 EXACT = {
-    "crop_and_flip": {"crop_padding": 3, "flip_probability": 0.5}, "brightness": {"brightness": 0.9},
-    "contrast": {"contrast": 0.9}, "saturation": {"saturation": 0.9}, "hue": {"hue": 0.5}, "jitter": JITTER,
-    "erasing": {"random_erasing": 0.7}}
+    "crop_and_flip": {"crop_padding": 3, "flip_probability": 0.5},
+    "brightness": {"brightness": 0.9},
+    "contrast": {"contrast": 0.9},
+    "saturation": {"saturation": 0.9},
+    "hue": {"hue": 0.5},
+    "jitter": JITTER,
+    "erasing": {"random_erasing": 0.7},
+}
 # Where torchvision's own float32 depends on whether libraries of the host fuse operations.
 NEARLY_EXACT = {
     "resized_crop": {"random_resized_crop": True, "flip_probability": 0.5},
     "large_resized_crop": {"random_resized_crop": True, "resized_crop_min_scale": 0.7},
     "weak_rand_augment": {"rand_augment": True, "rand_augment_magnitude": 0, "rand_augment_layers": 1},
-    "rand_augment": {"rand_augment": True}, "trivial_augment": {"trivial_augment": True},
-    "strong_rand_augment": {"rand_augment": True, "rand_augment_magnitude": 30, "rand_augment_layers": 3}}
+    "rand_augment": {"rand_augment": True},
+    "trivial_augment": {"trivial_augment": True},
+    "strong_rand_augment": {"rand_augment": True, "rand_augment_magnitude": 30, "rand_augment_layers": 3},
+}
 
 
 @pytest.mark.parametrize("images", ["grey_28x28", "colour_24x40"])
@@ -116,16 +152,33 @@ def test_all_other_operations_give_nearly_the_levels_of_torchvision(tmp_path, no
 
 def random_settings(seed):
     generator = np.random.default_rng(seed)
-    share = lambda high: round(float(generator.uniform(0, high)), 3)
-    either = lambda: bool(generator.integers(2))
+
+    def share(high):
+        return round(float(generator.uniform(0, high)), 3)
+
+    def either():
+        return bool(generator.integers(2))
+
     resized, policy = either(), int(generator.integers(3))
-    return {"random_resized_crop": resized, "resized_crop_min_scale": 0.05 + share(0.9),
-            "crop_padding": 0 if resized else int(generator.integers(7)), "flip_probability": share(1),
-            "brightness": share(1), "contrast": share(1), "saturation": share(1), "hue": share(0.5),
-            "rand_augment": policy == 1, "rand_augment_layers": int(generator.integers(1, 4)),
-            "rand_augment_magnitude": int(generator.integers(31)), "trivial_augment": policy == 2,
-            "random_erasing": share(1), "mixup_alpha": share(2), "cutmix_prob": share(1), "cutmix_alpha": 0.1 + share(2),
-            "repeated_augmentation": int(generator.choice([1, 2, 4]))}
+    return {
+        "random_resized_crop": resized,
+        "resized_crop_min_scale": 0.05 + share(0.9),
+        "crop_padding": 0 if resized else int(generator.integers(7)),
+        "flip_probability": share(1),
+        "brightness": share(1),
+        "contrast": share(1),
+        "saturation": share(1),
+        "hue": share(0.5),
+        "rand_augment": policy == 1,
+        "rand_augment_layers": int(generator.integers(1, 4)),
+        "rand_augment_magnitude": int(generator.integers(31)),
+        "trivial_augment": policy == 2,
+        "random_erasing": share(1),
+        "mixup_alpha": share(2),
+        "cutmix_prob": share(1),
+        "cutmix_alpha": 0.1 + share(2),
+        "repeated_augmentation": int(generator.choice([1, 2, 4])),
+    }
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -136,8 +189,11 @@ def test_everything_at_once_in_random_settings_gives_nearly_the_levels_of_torchv
     assert differing < 1e-3
 
 
-@pytest.mark.parametrize("settings", [{"mixup_alpha": 0.2}, {"mixup_alpha": 3.0}, {"cutmix_prob": 1.0},
-                                      {"cutmix_prob": 0.5, "cutmix_alpha": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [{"mixup_alpha": 0.2}, {"mixup_alpha": 3.0}, {"cutmix_prob": 1.0}, {"cutmix_prob": 0.5, "cutmix_alpha": 0.3}],
+    ids=str,
+)
 def test_mixing_is_that_of_the_papers(tmp_path, note, settings):
     images = colour_images(128, 24, 40)
     config = config_of(settings | {"repeated_augmentation": 2}, 3)
@@ -152,8 +208,10 @@ def test_the_share_has_the_moments_of_the_beta_distribution(tmp_path, note, alph
     shares = found["share"].reshape(-1)
     assert ((shares >= 0) & (shares <= 1)).all()
     variance, fourth = 1 / (4 * (2 * alpha + 1)), 3 / (16 * (2 * alpha + 1) * (2 * alpha + 3))
-    errors = {"mean": (shares.mean() - 0.5) / np.sqrt(variance / len(shares)),
-              "variance": (((shares - 0.5)**2).mean() - variance) / np.sqrt((fourth - variance**2) / len(shares))}
+    errors = {
+        "mean": (shares.mean() - 0.5) / np.sqrt(variance / len(shares)),
+        "variance": (((shares - 0.5) ** 2).mean() - variance) / np.sqrt((fourth - variance**2) / len(shares)),
+    }
     note(", ".join(f"{name} off by {error:+.2f} standard errors" for name, error in errors.items()))
     assert max(map(abs, errors.values())) < 4
 
@@ -188,8 +246,10 @@ def test_training_sees_the_copies_in_order_and_augmented(lockstep, note):
     images, labels = grey_images(60), reference.read_idx(DATA / "train-labels-idx1-ubyte.gz", 60)
     model = initialised(network(config), config["run"]["seed"])
     with torch.no_grad():
-        expected = [F.cross_entropy(model(torch.from_numpy(made)), torch.from_numpy(labels[samples]).long()).item()
-                    for samples, _, made in expected_steps(images, config, 30)]
+        expected = [
+            F.cross_entropy(model(torch.from_numpy(made)), torch.from_numpy(labels[samples]).long()).item()
+            for samples, _, made in expected_steps(images, config, 30)
+        ]
     expected = np.reshape(expected, (30, 4)).mean(1)
     found = np.array([step["loss"] for step in lockstep(config).steps])
     worst = np.abs(found / expected - 1).max()

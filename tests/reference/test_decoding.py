@@ -1,8 +1,8 @@
 """Decoded and resized images against Pillow and torchvision, channel statistics and the packed file against numpy."""
+
 import io
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,9 @@ import pytest
 import torchvision.transforms.functional as F
 from PIL import Image, ImageDraw, features
 
+from tests.support.image_files import encoded, picture, read_packed, write_folder
+
 LOCKSTEP = Path(os.environ["LOCKSTEP_BIN"]) / "lockstep"
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-from image_files import encoded, picture, read_packed, write_folder  # noqa: E402
 
 
 def scene(number, height, width, grey=False):
@@ -28,12 +28,13 @@ def scene(number, height, width, grey=False):
 
 def packed(folder, contents, *settings):
     """The pixels that lockstep makes of these files, in their order; each is of a class of its own."""
-    files = {f"{part}/{number:03}/0.jpg": content
-             for number, content in enumerate(contents) for part in ("train", "test")}
+    files = {
+        f"{part}/{number:03}/0.jpg": content for number, content in enumerate(contents) for part in ("train", "test")
+    }
     write_folder(folder / "images", files)
     options = [word for setting in settings for word in ("--set", setting)]
     subprocess.run([LOCKSTEP, "pack", folder / "images", folder / "out", *options], check=True, capture_output=True)
-    return read_packed(folder / "out").pixels[:len(contents)]
+    return read_packed(folder / "out").pixels[: len(contents)]
 
 
 def as_pillow(content, mode="RGB"):
@@ -61,11 +62,15 @@ SAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("size", [(32, 32), (45, 70), (224, 161)])
 def test_jpegs_of_their_own_size_are_those_of_pillow(tmp_path, note, sampling, size, progressive):
-    contents = [encoded(scene(number, *size), quality=60 + 5 * number, subsampling=SAMPLINGS[sampling],
-                        progressive=progressive) for number in range(8)]
+    contents = [
+        encoded(scene(number, *size), quality=60 + 5 * number, subsampling=SAMPLINGS[sampling], progressive=progressive)
+        for number in range(8)
+    ]
     found = differences(packed(tmp_path, contents), [as_pillow(content) for content in contents])
-    note(f"{np.mean(found > 0):.1e} of the levels differ, by {found.max()} at most; "
-         f"Pillow has libjpeg-turbo {features.version('libjpeg_turbo')}")
+    note(
+        f"{np.mean(found > 0):.1e} of the levels differ, by {found.max()} at most; "
+        f"Pillow has libjpeg-turbo {features.version('libjpeg_turbo')}"
+    )
     assert found.max() <= 1 and np.mean(found > 0) < 0.01
 
 
@@ -79,12 +84,14 @@ def test_grey_jpegs_are_those_of_pillow(tmp_path, note):
 @pytest.mark.parametrize("progressive", [False, True])
 def test_jpegs_of_inks_are_those_of_pillow(tmp_path, note, progressive):
     """CMYK and YCCK, with and without the mark of Adobe."""
-    scenes = [Image.merge("CMYK", (*scene(number, 40, 33).split(), scene(9 + number, 40, 33, grey=True)))
-              for number in range(4)]
+    scenes = [
+        Image.merge("CMYK", (*scene(number, 40, 33).split(), scene(9 + number, 40, 33, grey=True)))
+        for number in range(4)
+    ]
     contents = [encoded(image, quality=90, progressive=progressive) for image in scenes]
     adobe = contents[0].index(b"Adobe")
-    contents.append(contents[0][:adobe + 11] + b"\2" + contents[0][adobe + 12:])  # the same bytes as YCCK
-    contents.append(contents[0][:adobe - 4] + contents[0][adobe + 12:])
+    contents.append(contents[0][: adobe + 11] + b"\2" + contents[0][adobe + 12 :])  # the same bytes as YCCK
+    contents.append(contents[0][: adobe - 4] + contents[0][adobe + 12 :])
     found = differences(packed(tmp_path, contents), [as_pillow(content) for content in contents])
     note(f"{np.mean(found > 0):.1e} of the levels differ, by {found.max()} at most")
     assert found.max() <= 1 and np.mean(found > 0) < 0.01
@@ -94,9 +101,14 @@ def png_kinds():
     image, grey = scene(1, 40, 50), scene(2, 40, 50, grey=True)
     transparent = image.copy()
     transparent.putalpha(grey)
-    return {"colour": image, "palette": image.quantize(37), "alpha": transparent, "grey": grey,
-            "two levels": grey.point(lambda level: 255 * (level > 128), "1"),
-            "grey with alpha": Image.merge("LA", (grey, grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT)))}
+    return {
+        "colour": image,
+        "palette": image.quantize(37),
+        "alpha": transparent,
+        "grey": grey,
+        "two levels": grey.point(lambda level: 255 * (level > 128), "1"),
+        "grey with alpha": Image.merge("LA", (grey, grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT))),
+    }
 
 
 def test_pngs_are_those_of_pillow_bit_by_bit(tmp_path):
@@ -135,6 +147,6 @@ def test_the_records_of_a_packed_file_are_sums_over_its_pixels(tmp_path):
     file = read_packed(tmp_path / "out")
     levels = file.pixels.astype(np.uint64)
     assert (file.records["sums"] == levels.sum((1, 2))).all()
-    assert (file.records["squares"] == (levels ** 2).sum((1, 2))).all()
+    assert (file.records["squares"] == (levels**2).sum((1, 2))).all()
     assert file.records["label"].tolist() == [*range(9), *range(9)]
     assert file.classes == [f"{number:03}" for number in range(9)]

@@ -1,15 +1,23 @@
 """When early stopping ends a run, and with which weights, against a re-reading of its own metrics."""
+
 import pytest
 import torch
-from runs import as_toml, call, configuration
+
+from tests.reference.runs import as_toml, call, configuration
 
 # Few samples and a high learning rate: the test loss turns up soon, and the accuracy wavers.
-OVERFITTING = {"data": {"train_samples": 130, "test_samples": 300}, "training": {"epochs": 40, "early_stopping": True},
-               "optimizer": {"learning_rate": 0.5}, "checkpoint": {"every_epochs": 1, "keep": 1000}}
-CASES = {"accuracy": {"early_stopping_metric": "accuracy", "early_stopping_patience": 4},
-         "loss": {"early_stopping_metric": "loss", "early_stopping_patience": 3, "early_stopping_min_delta": 0.01},
-         "ema_accuracy": {"early_stopping_metric": "ema_accuracy", "early_stopping_patience": 3},
-         "ema_loss": {"early_stopping_metric": "ema_loss", "early_stopping_patience": 2}}
+OVERFITTING = {
+    "data": {"train_samples": 130, "test_samples": 300},
+    "training": {"epochs": 40, "early_stopping": True},
+    "optimizer": {"learning_rate": 0.5},
+    "checkpoint": {"every_epochs": 1, "keep": 1000},
+}
+CASES = {
+    "accuracy": {"early_stopping_metric": "accuracy", "early_stopping_patience": 4},
+    "loss": {"early_stopping_metric": "loss", "early_stopping_patience": 3, "early_stopping_min_delta": 0.01},
+    "ema_accuracy": {"early_stopping_metric": "ema_accuracy", "early_stopping_patience": 3},
+    "ema_loss": {"early_stopping_metric": "ema_loss", "early_stopping_patience": 2},
+}
 
 
 def last_epoch(values, patience, min_delta):
@@ -27,7 +35,9 @@ def last_epoch(values, patience, min_delta):
 @pytest.mark.parametrize("case", CASES)
 def test_the_run_ends_when_the_metric_has_not_improved_and_leaves_the_best_weights(lockstep, note, case, restore):
     settings = CASES[case] | {"restore_best": restore}
-    config = configuration(OVERFITTING, {"training": settings, "averaging": {"model_ema": True, "model_ema_decay": 0.8}})
+    config = configuration(
+        OVERFITTING, {"training": settings, "averaging": {"model_ema": True, "model_ema_decay": 0.8}}
+    )
     run = lockstep(config, 2)
     metric, sign = "ema_test_" if case.startswith("ema") else "test_", -1 if case.endswith("loss") else 1
     values = [sign * line[metric + case.removeprefix("ema_")] for line in run.evaluations]

@@ -1,18 +1,20 @@
 """Ten steps of lockstep against PyTorch, from the same initial weights on the same batches.
 
-In float32 the networks with batch norm amplify a last bit some thirtyfold in each of the first steps (PyTorch itself, in
-float32 and in float64, is 6 % apart after eight steps of the case resnet20-sgd). So two comparisons say what one over ten
-steps cannot: each step by itself with torch.optim, from the state that lockstep saved before it; and all ten in a row with
-a program that rounds where docs/numerics.md says that lockstep does, to the last bit."""
-import plain_float32
+In float32 the networks with batch norm amplify a last bit some thirtyfold in each of the first steps (PyTorch itself,
+in float32 and in float64, is 6 % apart after eight steps of the case resnet20-sgd). So two comparisons say what one
+over ten steps cannot: each step by itself with torch.optim, from the state that lockstep saved before it; and all ten
+in a row with a program that rounds where docs/numerics.md says that lockstep does, to the last bit."""
+
 import pytest
 import torch
-from pytorch_training import Training
-from runs import configuration
+
+from tests.reference import plain_float32
+from tests.reference.pytorch_training import Training
+from tests.reference.runs import configuration
 
 # Relative; for a tensor the norm of the difference over the norm of the tensor. The optimiser's state and the running
-# statistics are nearer to a single gradient or a single micro-batch than weights are, and rounding shows more in them (2e-5
-# measured); that they are right to the last bit is what the plain float32 program below is for.
+# statistics are nearer to a single gradient or a single micro-batch than weights are, and rounding shows more in them
+# (2e-5 measured); that they are right to the last bit is what the plain float32 program below is for.
 BOUND = {"loss": 1e-5, "gradient_norm": 1e-5, "weights": 1e-5}
 BOUND_OF_STATE = 1e-4
 MLP, RESNET20 = {"name": "mlp", "hidden_sizes": [64, 32]}, {"name": "resnet20"}
@@ -23,31 +25,59 @@ ADAMW = {"name": "adamw", "learning_rate": 2e-3, "weight_decay": 0.05}
 
 def batches(batch_size, micro_batch_size=None, accumulated=1):
     """Ten saved steps that cross two epoch ends, with samples left over in each epoch."""
-    training = {"batch_size": batch_size, "micro_batch_size": micro_batch_size or batch_size,
-                "gradient_accumulation_steps": accumulated, "epochs": 3, "max_steps": 10}
-    return {"training": training, "data": {"train_samples": 4 * batch_size * accumulated + 3}, "checkpoint": {"every_steps": 1}}
+    training = {
+        "batch_size": batch_size,
+        "micro_batch_size": micro_batch_size or batch_size,
+        "gradient_accumulation_steps": accumulated,
+        "epochs": 3,
+        "max_steps": 10,
+    }
+    return {
+        "training": training,
+        "data": {"train_samples": 4 * batch_size * accumulated + 3},
+        "checkpoint": {"every_steps": 1},
+    }
 
 
-SMOOTHED_AND_CLIPPED = {"schedule": COSINE, "loss": {"label_smoothing": 0.1}, "training": {"gradient_clip_norm": 1.5},
-                        "augmentation": AUGMENTED}
+SMOOTHED_AND_CLIPPED = {
+    "schedule": COSINE,
+    "loss": {"label_smoothing": 0.1},
+    "training": {"gradient_clip_norm": 1.5},
+    "augmentation": AUGMENTED,
+}
 ADAMW_AND_COSINE = {"optimizer": ADAMW, "schedule": COSINE}
 ONE_MICRO_BATCH = {
     "mlp-sgd": [batches(64), {"model": MLP}, SMOOTHED_AND_CLIPPED],
-    "mlp-sgd-without-momentum": [batches(50), {"model": MLP, "data": {"mean": [0.5], "std": [0.25]},
-                                               "optimizer": {"momentum": 0.0, "nesterov": False}}],
+    "mlp-sgd-without-momentum": [
+        batches(50),
+        {"model": MLP, "data": {"mean": [0.5], "std": [0.25]}, "optimizer": {"momentum": 0.0, "nesterov": False}},
+    ],
     "mlp-adamw": [batches(50), {"model": MLP}, ADAMW_AND_COSINE],
     "resnet20-sgd": [batches(32), {"model": RESNET20}, SMOOTHED_AND_CLIPPED],
-    "resnet20-sgd-contiguous": [batches(12), {"model": RESNET20 | {"memory_format": "contiguous"},
-                                              "optimizer": {"nesterov": False}}],
-    "resnet20-adamw": [batches(16), {"model": RESNET20, "augmentation": AUGMENTED}, ADAMW_AND_COSINE]}
+    "resnet20-sgd-contiguous": [
+        batches(12),
+        {"model": RESNET20 | {"memory_format": "contiguous"}, "optimizer": {"nesterov": False}},
+    ],
+    "resnet20-adamw": [batches(16), {"model": RESNET20, "augmentation": AUGMENTED}, ADAMW_AND_COSINE],
+}
 MORE_MICRO_BATCHES = {
     "mlp-adamw-7": [batches(56, 8), {"model": MLP, "training": {"gradient_clip_norm": 1.0}}, ADAMW_AND_COSINE],
     "resnet20-sgd-8": [batches(48, 6), {"model": RESNET20}, SMOOTHED_AND_CLIPPED],
-    "resnet20-adamw-8-accumulated": [batches(16, 4, accumulated=2), {"model": RESNET20}, ADAMW_AND_COSINE]}
+    "resnet20-adamw-8-accumulated": [batches(16, 4, accumulated=2), {"model": RESNET20}, ADAMW_AND_COSINE],
+}
 # A step of ResNet-18 takes as long as forty of ResNet-20, and saving it writes 90 MB: it saves the end alone.
-RESNET18 = {"resnet18": [batches(6), {"model": {"name": "resnet18", "memory_format": "channels_last"},
-                                      "optimizer": {"learning_rate": 0.01}, "checkpoint": {"every_steps": 0}},
-                         SMOOTHED_AND_CLIPPED, {"training": {"max_steps": 4}}]}
+RESNET18 = {
+    "resnet18": [
+        batches(6),
+        {
+            "model": {"name": "resnet18", "memory_format": "channels_last"},
+            "optimizer": {"learning_rate": 0.01},
+            "checkpoint": {"every_steps": 0},
+        },
+        SMOOTHED_AND_CLIPPED,
+        {"training": {"max_steps": 4}},
+    ]
+}
 ONE_STEP = {"training": {"max_steps": 1}}
 SOME_CONTIGUOUS = {"model": {"memory_format": "auto"}}  # on processors with AVX-512 (worker/models/layers.cpp)
 
@@ -84,13 +114,14 @@ def from_flat_buffer(config, model, flat):
     last = config["model"].get("memory_format") != "contiguous" and config["model"]["name"] != "mlp"
     for name, parameter in model.named_parameters():
         shape = [parameter.shape[i] for i in (0, 2, 3, 1)] if last and parameter.dim() == 4 else parameter.shape
-        value = flat[offset:offset + parameter.numel()].view(shape)
+        value = flat[offset : offset + parameter.numel()].view(shape)
         values[name] = value.permute(0, 3, 1, 2) if last and parameter.dim() == 4 else value
-        rest[offset:offset + parameter.numel()] = 0
+        rest[offset : offset + parameter.numel()] = 0
         offset += -(-parameter.numel() // 16) * 16
     assert not rest.any()
-    statistics = sum(-(-buffer.numel() // 16) * 16 for name, buffer in model.named_buffers()
-                     if "num_batches" not in name)
+    statistics = sum(
+        -(-buffer.numel() // 16) * 16 for name, buffer in model.named_buffers() if "num_batches" not in name
+    )
     assert len(flat) == offset + statistics + 16
     return values
 
@@ -98,8 +129,9 @@ def from_flat_buffer(config, model, flat):
 def saved(run, training, step):
     """Weights and optimiser state after so many steps, in the form of Training."""
     arrays = run.tensors("optimizer", step)
-    return run.tensors(step=step), {name: from_flat_buffer(run.config, training.model, arrays[name])
-                                    for name in training.state_names()}
+    return run.tensors(step=step), {
+        name: from_flat_buffer(run.config, training.model, arrays[name]) for name in training.state_names()
+    }
 
 
 def compare_each_step(run, note, teacher=None):
@@ -139,14 +171,20 @@ def test_each_of_ten_steps_is_that_of_pytorch_with_ghost_batch_norm(lockstep, no
     compare_each_step(run, note)
 
 
-@pytest.mark.parametrize("config", [
-    pytest.param(configuration(*RESNET18["resnet18"], ONE_STEP), id="resnet18"),
-    pytest.param(configuration(*RESNET18["resnet18"], ONE_STEP, SOME_CONTIGUOUS), id="resnet18-some-contiguous")])
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(configuration(*RESNET18["resnet18"], ONE_STEP), id="resnet18"),
+        pytest.param(configuration(*RESNET18["resnet18"], ONE_STEP, SOME_CONTIGUOUS), id="resnet18-some-contiguous"),
+    ],
+)
 def test_the_first_step_is_that_of_torchvisions_network(lockstep, note, config):
     compare_each_step(lockstep(config), note)
 
 
-@pytest.mark.parametrize("config, ranks", cases({name: changes for name, changes in ONE_MICRO_BATCH.items() if "mlp" in name}))
+@pytest.mark.parametrize(
+    "config, ranks", cases({name: changes for name, changes in ONE_MICRO_BATCH.items() if "mlp" in name})
+)
 def test_ten_steps_in_a_row_equal_pytorch_where_rounding_is_not_amplified(lockstep, note, config, ranks):
     run, training, worst = lockstep(config, ranks), Training(config), Worst()
     for step, found in enumerate(run.steps):
@@ -163,8 +201,12 @@ def test_all_steps_in_a_row_equal_a_plain_float32_program_to_the_last_bit(lockst
     counters = {name for name in found if name.endswith("num_batches_tracked")}
     assert found.keys() - counters == expected.keys()
     assert all(found[name] == len(run.steps) for name in counters)
-    differing = {name: relative(found[name], tensor) for name, tensor in expected.items() if not torch.equal(found[name], tensor)}
+    differing = {
+        name: relative(found[name], tensor) for name, tensor in expected.items() if not torch.equal(found[name], tensor)
+    }
     note(f"{len(expected) - len(differing)} of {len(expected)} tensors equal after {len(run.steps)} steps")
     assert not differing, f"relative differences {differing}"
     assert [step["loss"] for step in run.steps] == [step["loss"] for step in record]
-    assert [step["gradient_norm"] for step in run.steps] == pytest.approx([step["gradient_norm"] for step in record], rel=1e-12)
+    assert [step["gradient_norm"] for step in run.steps] == pytest.approx(
+        [step["gradient_norm"] for step in record], rel=1e-12
+    )

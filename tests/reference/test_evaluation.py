@@ -1,19 +1,34 @@
 """Checkpoints loaded into plain PyTorch modules, name by name, give the accuracy and loss that lockstep reports."""
+
 import pytest
 import torch
-from networks import network
-from pytorch_training import Data
-from runs import configuration
 from torch.nn import functional as F
 
+from tests.reference.networks import network
+from tests.reference.pytorch_training import Data
+from tests.reference.runs import configuration
+
 MEASURED = {"averaging": {"model_ema": True}, "optimizer": {"learning_rate": 0.02}}
-MLP = {"model": {"hidden_sizes": [64]}, "training": {"epochs": 4, "evaluation_batch_size": 333},
-       "data": {"train_samples": 2000, "test_samples": 0}}
-RESNET20 = {"model": {"name": "resnet20"}, "data": {"train_samples": 640, "test_samples": 577},
-            "training": {"epochs": 1, "micro_batch_size": 16, "evaluation_batch_size": 100}}
-RESNET18 = {"model": {"name": "resnet18"}, "data": {"train_samples": 32, "test_samples": 65},
-            "training": {"batch_size": 8, "micro_batch_size": 4, "epochs": 1, "evaluation_batch_size": 25}}
-CASES = [pytest.param(MLP, 1, id="mlp"), pytest.param(RESNET20, 2, id="resnet20"), pytest.param(RESNET18, 2, id="resnet18")]
+MLP = {
+    "model": {"hidden_sizes": [64]},
+    "training": {"epochs": 4, "evaluation_batch_size": 333},
+    "data": {"train_samples": 2000, "test_samples": 0},
+}
+RESNET20 = {
+    "model": {"name": "resnet20"},
+    "data": {"train_samples": 640, "test_samples": 577},
+    "training": {"epochs": 1, "micro_batch_size": 16, "evaluation_batch_size": 100},
+}
+RESNET18 = {
+    "model": {"name": "resnet18"},
+    "data": {"train_samples": 32, "test_samples": 65},
+    "training": {"batch_size": 8, "micro_batch_size": 4, "epochs": 1, "evaluation_batch_size": 25},
+}
+CASES = [
+    pytest.param(MLP, 1, id="mlp"),
+    pytest.param(RESNET20, 2, id="resnet20"),
+    pytest.param(RESNET18, 2, id="resnet18"),
+]
 
 
 def measured_by_pytorch(config, tensors):

@@ -1,9 +1,13 @@
 """Mixed precision against torch.autocast and the rule of torch.amp.GradScaler."""
+
+import itertools
+
 import pytest
 import torch
-from runs import configuration
-from test_equal_to_pytorch import batches, relative
-from pytorch_training import Training
+
+from tests.reference.pytorch_training import Training
+from tests.reference.runs import configuration
+from tests.reference.test_equal_to_pytorch import batches, relative
 
 MLP, RESNET20 = {"model": {"name": "mlp", "hidden_sizes": [64]}}, {"model": {"name": "resnet20"}}
 BOUND = {"bf16": 1e-2, "fp16": 1e-2}
@@ -37,7 +41,10 @@ def test_a_step_is_that_of_autocast(lockstep, note, name, model):
     expected, found = training.weights(), run.tensors(step=1)
     worst = max(relative(found[key], tensor) for key, tensor in expected.items())
     from_float32 = max(relative(in_float32[key], tensor) for key, tensor in expected.items())
-    note(f"loss {abs(run.steps[0]['loss'] / loss - 1):.1e}, worst of a tensor after a step {worst:.1e}, of float32 {from_float32:.1e}")
+    note(
+        f"loss {abs(run.steps[0]['loss'] / loss - 1):.1e}, "
+        f"worst of a tensor after a step {worst:.1e}, of float32 {from_float32:.1e}"
+    )
     assert run.steps[0]["loss"] == pytest.approx(loss, rel=1e-3)
     assert worst < BOUND[name] and worst < from_float32 / 2
 
@@ -55,8 +62,8 @@ def test_scaling_of_the_loss_changes_nothing_where_nothing_overflows(lockstep, n
 def test_a_dynamic_scale_falls_until_nothing_overflows_and_those_steps_are_skipped(lockstep, note):
     config = configuration(batches(32, 32), MLP, {"precision": {"mixed_precision": "fp16"}})
     run = lockstep(config)
-    overflows = [step["skipped_steps"] > before for step, before in
-                 zip(run.steps, [0] + [step["skipped_steps"] for step in run.steps])]
+    skipped = [0, *(step["skipped_steps"] for step in run.steps)]
+    overflows = [after > before for before, after in itertools.pairwise(skipped)]
     assert any(overflows) and not overflows[-1]
     assert [65536.0, *(step["loss_scale"] for step in run.steps)] == scaler_decisions(65536.0, overflows)
     first_taken = overflows.index(False)

@@ -1,15 +1,17 @@
-"""Every model against torchvision, timm and plain PyTorch: steps of SGD from the same weights. The large ones start from a
-file of random weights that PyTorch wrote."""
+"""Every model against torchvision, timm and plain PyTorch: steps of SGD from the same weights. The large ones start
+from a file of random weights that PyTorch wrote."""
+
 import gzip
 import struct
 
 import numpy as np
 import pytest
 import torch
-from pytorch_training import Training, at_start
-from random_weights import from_file, randomised, save
-from runs import configuration
-from test_equal_to_pytorch import Worst, compare_each_step, relative
+
+from tests.reference.pytorch_training import Training, at_start
+from tests.reference.random_weights import from_file, randomised, save
+from tests.reference.runs import configuration
+from tests.reference.test_equal_to_pytorch import Worst, compare_each_step, relative
 
 FEW = {"data": {"train_samples": 32, "test_samples": 4}, "optimizer": {"learning_rate": 0.01, "weight_decay": 0.05}}
 TWO_STEPS = {"training": {"batch_size": 8, "micro_batch_size": 8, "max_steps": 2}, "checkpoint": {"every_steps": 1}}
@@ -22,8 +24,10 @@ def larger_images(tmp_path_factory):
     """A folder of random images of 64 x 64 pixels."""
     folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(5)
     for part in ("train", "t10k"):
-        for kind, array in (("images-idx3", random.integers(0, 256, (40, 64, 64), np.uint8)),
-                            ("labels-idx1", np.arange(40, dtype=np.uint8) % 10)):
+        for kind, array in (
+            ("images-idx3", random.integers(0, 256, (40, 64, 64), np.uint8)),
+            ("labels-idx1", np.arange(40, dtype=np.uint8) % 10),
+        ):
             header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
             (folder / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(header + array.tobytes()))
     return {"data": {"path": str(folder)}}
@@ -34,10 +38,19 @@ def test_two_steps_from_drawn_weights_are_those_of_pytorch(lockstep, note, name)
     compare_each_step(lockstep(configuration(FEW, TWO_STEPS, {"model": {"name": name}})), note)
 
 
-@pytest.mark.parametrize("model", [
-    {"name": "small_cnn"}, {"name": "resnet34"}, {"name": "resnet50"}, {"name": "vit_tiny"}, {"name": "convnext_tiny"},
-    {"name": "vit_tiny", "memory_format": "contiguous"}, {"name": "convnext_tiny", "memory_format": "contiguous"}],
-    ids=lambda model: "-".join(model.values()))
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "small_cnn"},
+        {"name": "resnet34"},
+        {"name": "resnet50"},
+        {"name": "vit_tiny"},
+        {"name": "convnext_tiny"},
+        {"name": "vit_tiny", "memory_format": "contiguous"},
+        {"name": "convnext_tiny", "memory_format": "contiguous"},
+    ],
+    ids=lambda model: "-".join(model.values()),
+)
 def test_a_step_from_pretrained_weights_is_that_of_torchvision_or_timm(lockstep, note, tmp_path, model):
     compare_each_step(lockstep(from_file(configuration(FEW, ONE_STEP, {"model": model}), tmp_path)), note)
 
@@ -53,9 +66,17 @@ def test_the_loss_of_the_widest_model_is_that_of_torchvision(lockstep, note, tmp
     note(worst.text())
 
 
-@pytest.mark.parametrize("model", [{"name": "resnet18"}, {"name": "vit_tiny"}, {"name": "convnext_tiny"},
-                                   {"name": "vit_tiny", "patch_size": 8}, {"name": "small_cnn"}],
-                         ids=lambda model: "-".join(map(str, model.values())))
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "resnet18"},
+        {"name": "vit_tiny"},
+        {"name": "convnext_tiny"},
+        {"name": "vit_tiny", "patch_size": 8},
+        {"name": "small_cnn"},
+    ],
+    ids=lambda model: "-".join(map(str, model.values())),
+)
 def test_images_of_64_pixels_take_the_first_layers_of_the_papers(lockstep, note, tmp_path, larger_images, model):
     config = configuration(FEW, ONE_STEP, larger_images, {"model": model})
     compare_each_step(lockstep(from_file(config, tmp_path)), note)
@@ -74,8 +95,10 @@ def test_zero_init_residual_starts_the_last_norms_at_zero(lockstep, name):
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
 def test_pretrained_weights_of_16_bits_are_converted(lockstep, tmp_path, kind):
     config = configuration(FEW, FROZEN, ONE_STEP, {"model": {"name": "small_cnn"}})
-    halves = {name: tensor.to(kind) if tensor.is_floating_point() else tensor
-              for name, tensor in randomised(config).state_dict().items()}
+    halves = {
+        name: tensor.to(kind) if tensor.is_floating_point() else tensor
+        for name, tensor in randomised(config).state_dict().items()
+    }
     save(halves, tmp_path / "half.safetensors")
     found = lockstep(configuration(config, {"model": {"pretrained": str(tmp_path / "half.safetensors")}})).tensors()
     for name, tensor in halves.items():

@@ -1,18 +1,22 @@
 """Training with simulated int8 against PyTorch's observers and fake quantisation, and the exported scales."""
+
 import json
 import types
 
 import pytest
 import torch
-from pytorch_training import Training
-from runs import configuration
-from test_equal_to_pytorch import Worst, batches, saved
 from torch.ao.quantization import MinMaxObserver, PerChannelMinMaxObserver
 from torch.nn import functional as F
 
+from tests.reference.pytorch_training import Training
+from tests.reference.runs import configuration
+from tests.reference.test_equal_to_pytorch import Worst, batches, saved
+
 QAT = {"quantization": {"quantization_aware": True}}
-MODELS = {"mlp": [batches(32, 8), {"model": {"name": "mlp", "hidden_sizes": [24, 16]}, "training": {"max_steps": 6}}],
-          "resnet20": [batches(8, 4), {"model": {"name": "resnet20"}, "training": {"max_steps": 3}}]}
+MODELS = {
+    "mlp": [batches(32, 8), {"model": {"name": "mlp", "hidden_sizes": [24, 16]}, "training": {"max_steps": 6}}],
+    "resnet20": [batches(8, 4), {"model": {"name": "resnet20"}, "training": {"max_steps": 3}}],
+}
 
 
 def input_observer():
@@ -20,7 +24,9 @@ def input_observer():
 
 
 def weight_observer():
-    return PerChannelMinMaxObserver(0, dtype=torch.qint8, qscheme=torch.per_channel_symmetric, quant_min=-127, quant_max=127)
+    return PerChannelMinMaxObserver(
+        0, dtype=torch.qint8, qscheme=torch.per_channel_symmetric, quant_min=-127, quant_max=127
+    )
 
 
 def parameters_of(observer, tensor):
@@ -33,14 +39,17 @@ def rounded(layer, x, seen):
     scale, zero_point = parameters_of(observer := input_observer(), x)
     seen.append((observer.min_val.clamp(max=0), observer.max_val.clamp(min=0)))
     x = torch.fake_quantize_per_tensor_affine(x, scale, zero_point, 0, 255)
-    weight = torch.fake_quantize_per_channel_affine(layer.weight, *parameters_of(weight_observer(), layer.weight), 0, -127, 127)
+    weight = torch.fake_quantize_per_channel_affine(
+        layer.weight, *parameters_of(weight_observer(), layer.weight), 0, -127, 127
+    )
     if isinstance(layer, torch.nn.Linear):
         return F.linear(x, weight, layer.bias)
     return F.conv2d(x, weight, layer.bias, layer.stride, layer.padding)
 
 
 def quantised(model):
-    """Rounds inputs and weights of the model's layers; returns {layer: [(lowest, highest) input of each micro-batch]}."""
+    """Rounds inputs and weights of the model's layers; returns
+    {layer: [(lowest, highest) input of each micro-batch]}."""
     seen = {}
     for name, layer in model.named_modules():
         if isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d)):
@@ -62,7 +71,7 @@ def test_each_step_rounds_as_pytorchs_fake_quantisation(lockstep, note, model):
         expected = training.step(step)
         worst.see("loss", abs(found["loss"] / expected["loss"] - 1))
         for name, ranges in seen.items():
-            for kind, values in zip(("input_min", "input_max"), zip(*ranges)):
+            for kind, values in zip(("input_min", "input_max"), zip(*ranges, strict=True), strict=False):
                 training.model.get_buffer(f"{name}.{kind}").lerp_(torch.stack(values).mean(), 0.1)
             ranges.clear()
         worst.see_tensors("weights and ranges", run.tensors(step=step + 1), training.weights())
@@ -78,7 +87,9 @@ def test_the_exported_scales_are_those_of_the_exported_weights(lockstep, model):
     for name, found in scales.items():
         expected, _ = parameters_of(weight_observer(), tensors[f"{name}.weight"])
         assert found["weight_scales"] == pytest.approx(expected.tolist(), rel=1e-6)
-        scale, zero_point = parameters_of(input_observer(), torch.stack([tensors[f"{name}.input_min"], tensors[f"{name}.input_max"]]))
+        scale, zero_point = parameters_of(
+            input_observer(), torch.stack([tensors[f"{name}.input_min"], tensors[f"{name}.input_max"]])
+        )
         assert found["input_scale"] == pytest.approx(scale.item(), rel=1e-6)
         assert found["input_zero_point"] == zero_point.item()
 

@@ -2,20 +2,23 @@
 
 With a learning rate of 1e-30 no weight of a step changes in float32, so each step's loss is that of its samples under
 the initial weights; with steps of one sample it tells which sample that was, and how it was cropped and mirrored."""
+
 import numpy as np
 import pytest
-import reference
 import torch
-from networks import network
-from pytorch_training import Data, initialised
-from runs import configuration
 from torch.nn import functional as F
+
+from tests.reference.networks import network
+from tests.reference.pytorch_training import Data, initialised
+from tests.reference.runs import configuration
+from tests.support import reference
 
 # kat_vectors of Random123 (Salmon et al. 2011), philox4x32 with 10 rounds: counter, key, result.
 KNOWN_ANSWERS = [
     ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
     ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-    ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1")]
+    ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
+]
 FROZEN = {"optimizer": {"learning_rate": 1e-30, "weight_decay": 0.0}}
 ONE_BY_ONE = {"data": {"train_samples": 100}, "training": {"batch_size": 1, "micro_batch_size": 1, "epochs": 3}}
 
@@ -41,13 +44,23 @@ def losses_one_by_one(config):
     data, model = Data(config), initialised(network(config), config["run"]["seed"])
     steps = config["training"]["epochs"] * config["data"]["train_samples"]
     with torch.no_grad():
-        return [F.cross_entropy(model(images), labels).item()
-                for step in range(steps) for images, labels in data.micro_batches(step)]
+        return [
+            F.cross_entropy(model(images), labels).item()
+            for step in range(steps)
+            for images, labels in data.micro_batches(step)
+        ]
 
 
-@pytest.mark.parametrize("seed, augmentation", [
-    (0, {}), (7, {"crop_padding": 2, "flip_probability": 0.5}), (123456789012, {"flip_probability": 0.1}),
-    (2**53, {"crop_padding": 4})], ids=["plain", "crop_and_flip", "flip", "crop"])
+@pytest.mark.parametrize(
+    "seed, augmentation",
+    [
+        (0, {}),
+        (7, {"crop_padding": 2, "flip_probability": 0.5}),
+        (123456789012, {"flip_probability": 0.1}),
+        (2**53, {"crop_padding": 4}),
+    ],
+    ids=["plain", "crop_and_flip", "flip", "crop"],
+)
 def test_every_sample_comes_in_the_reference_order_with_its_crop_and_flip(lockstep, note, seed, augmentation):
     config = configuration(FROZEN, ONE_BY_ONE, {"run": {"seed": seed}, "augmentation": augmentation})
     expected = np.array(losses_one_by_one(config))
@@ -65,9 +78,17 @@ def test_augmentation_switched_off_leaves_the_images_alone(lockstep):
     assert np.allclose(found, losses_one_by_one(plain), rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("model", [{"name": "mlp", "hidden_sizes": [33, 5]}, {"name": "resnet20"}, {"name": "resnet18"},
-                                   {"name": "small_cnn"}, {"name": "vit_tiny"}],
-                         ids=lambda model: model["name"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "mlp", "hidden_sizes": [33, 5]},
+        {"name": "resnet20"},
+        {"name": "resnet18"},
+        {"name": "small_cnn"},
+        {"name": "vit_tiny"},
+    ],
+    ids=lambda model: model["name"],
+)
 def test_initial_weights_are_those_of_the_reference(lockstep, note, model):
     size = {"batch_size": 2, "micro_batch_size": 2, "max_steps": 1}
     config = configuration(FROZEN, {"model": model, "training": size, "data": {"test_samples": 2}})

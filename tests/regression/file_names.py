@@ -1,4 +1,5 @@
 """No file or folder is named after nothing: no util, helper or manager."""
+
 import re
 
 from sources import finish, tracked

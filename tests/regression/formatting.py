@@ -1,4 +1,5 @@
 """clang-format (with the .clang-format of the repository) would change no C++ or CUDA file."""
+
 import shutil
 import subprocess
 import sys

@@ -1,6 +1,7 @@
-"""The GPU computes as the host does: the kernels' PTX, compiled with the flags of the build, has no fused multiplication and
-addition, only exact divisions and square roots, keeps denormals, and loads nothing past the coherent caches, for a sum may
-take the place of what it adds."""
+"""The GPU computes as the host does: the kernels' PTX, compiled with the flags of the build, has no fused
+multiplication and addition, only exact divisions and square roots, keeps denormals, and loads nothing past the coherent
+caches, for a sum may take the place of what it adds."""
+
 import json
 import re
 import shlex

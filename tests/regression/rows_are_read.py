@@ -1,8 +1,10 @@
 """Every row of the table of parameters is read by code that acts on it: a setting that nothing reads is a lie.
 
-Read counts as `config.SECTION.KEY` in the C++ of FOLDERS, or `NAME.KEY` where the file declares NAME to be that section.
+Read counts as `config.SECTION.KEY` in the C++ of FOLDERS, or `NAME.KEY` where the file declares NAME to be
+that section.
 What configs/ does with all rows alike, and the rules between values, do not count.
 """
+
 import re
 from pathlib import Path
 
@@ -41,5 +43,10 @@ table = TABLE.read_text()
 structs = dict(SECTION.findall(table))
 sources = [path for path in tracked(*CPP) if path.parts[0] in FOLDERS or path in ALSO]
 read = set().union(*(reads_of(path.read_text(), structs) for path in sources))
-finish([f"{TABLE}: {section}.{key} is read by nothing in {', '.join(FOLDERS)}: use it where it acts, or take the row out"
-        for section, key in ROW.findall(table) if (section, key) not in read])
+finish(
+    [
+        f"{TABLE}: {section}.{key} is not read in {', '.join(FOLDERS)}: use it where it acts, or take the row out"
+        for section, key in ROW.findall(table)
+        if (section, key) not in read
+    ]
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CLEAN = '#include "common/error.hpp"\n\nint answer() { return 42; }\n'
+CLEAN_PYTHON = 'import sys\n\nprint("not sys.path", sys.argv)\n'
 TABLE = """\
 BEGIN_SECTION(Training, training, "Steps.")
 PARAMETER(training, Integer, epochs, 20, any)
@@ -55,6 +56,11 @@ ASKS_FOR_NCCL = "#ifdef LOCKSTEP_WITH_NCCL\n#endif\n" * 2
 UNREAD = TABLE.replace("END_SECTION(Loss", "PARAMETER(loss, Real, more, 2, any)\nEND_SECTION(Loss")
 MISTAKES = [
     ("formatting.py", "worker/a.cpp", "int   answer( ) {return 42;}\n"),
+    ("python_formatting.py", "tests/a.py", "answer = 'of one quote'\n"),
+    ("python_formatting.py", "tests/a.py", "import os\n\nanswer = 42\n"),
+    ("python_imports.py", "tests/a.py", 'import sys\n\nsys.path.append("tests")\n'),
+    ("python_imports.py", "tests/b.py", 'from sys import path\n\npath.insert(0, "tests")\n'),
+    ("python_imports.py", "tests/c.py", 'import site\n\nsite.addsitedir("tests")\n'),
     ("include_directions.py", "common/a.hpp", '#include "worker/train.hpp"\n'),
     ("include_directions.py", "collectives/a.hpp", "#include <torch/torch.h>\n"),
     ("include_directions.py", "collectives/b.hpp", '#include "configs/config.hpp"\n'),
@@ -106,7 +112,9 @@ def missed(rule, name, text):
     with tempfile.TemporaryDirectory() as folder:
         git(folder, "init", "-q")
         plant(folder, ".clang-format", (ROOT / ".clang-format").read_text())
+        plant(folder, "pyproject.toml", (ROOT / "pyproject.toml").read_text())
         plant(folder, "worker/clean.cpp", CLEAN)
+        plant(folder, "tests/clean.py", CLEAN_PYTHON)
         plant(folder, "configs/parameters.def", TABLE)
         plant(folder, "configs/rules.cpp", RULES)
         plant(folder, "worker/reads.cpp", READS)

@@ -1,4 +1,5 @@
 """The files that the source rules look at: what git tracks below the current folder."""
+
 import subprocess
 import sys
 from pathlib import Path

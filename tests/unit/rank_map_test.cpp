@@ -33,15 +33,15 @@ TEST(RankMap, HasAnObjectForEachRank) {
 TEST(RankMap, DoubtsAClockThatIsFarOffAndNamesItsHost) {
   std::vector places = {place("n1", {0}), place("n2", {0})};
   places[1].clock_ahead_seconds = -4;
-  EXPECT_TRUE(doubts_about(places).empty());
+  EXPECT_TRUE(warnings_about(places).empty());
   places[1].clock_ahead_seconds = -90;
-  ASSERT_EQ(doubts_about(places).size(), 1u);
-  EXPECT_EQ(doubts_about(places)[0].find("the clock of n2 is 90 s behind that of n1"), 0u);
+  ASSERT_EQ(warnings_about(places).size(), 1u);
+  EXPECT_EQ(warnings_about(places)[0].find("the clock of n2 is 90 s behind that of n1"), 0u);
 }
 
 TEST(RankMap, DoubtsAHostWithMoreRanksThanCores) {
-  EXPECT_TRUE(doubts_about(std::vector{place("n1", {0, 1}), place("n1", {0, 1})}).empty());
-  const auto doubts = doubts_about(std::vector{place("n1", {0}), place("n1", {0}), place("n2", {0})});
+  EXPECT_TRUE(warnings_about(std::vector{place("n1", {0, 1}), place("n1", {0, 1})}).empty());
+  const auto doubts = warnings_about(std::vector{place("n1", {0}), place("n1", {0}), place("n2", {0})});
   ASSERT_EQ(doubts.size(), 1u);
   EXPECT_EQ(doubts[0].find("n1 has 2 ranks on 1 cores"), 0u);
 }

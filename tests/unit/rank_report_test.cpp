@@ -86,16 +86,16 @@ TEST(Phases, ALapIsTheMeanOfTheStepsSinceTheOneBefore) {
 }
 
 /// A rank that computes for so long in each phase of computing, and waits for so long.
-std::vector<double> report(double computing_ms, double waiting_ms) {
+RankReport report(double computing_ms, double waiting_ms) {
   PhaseTimes times;
   for (const auto phase : {Phase::data, Phase::forward, Phase::backward, Phase::update})
     times.ms[static_cast<std::size_t>(phase)] = computing_ms;
   times.ms[static_cast<std::size_t>(Phase::exchange)] = times.exposed_ms = waiting_ms;
-  return report_of(0, 0, times);
+  return {0, RankReport::Details{0, times}};
 }
 
 TEST(Phases, ColumnsAreMediansAndNameTheRankThatTheOthersWaitFor) {
-  const auto columns = phase_columns({report(1, 9), report(10, 0), report(2, 8)});
+  const auto columns = phase_columns(std::vector{report(1, 9), report(10, 0), report(2, 8)});
   EXPECT_EQ(columns.at("forward_ms"), 2);
   EXPECT_EQ(columns.at("exposed_ms"), 8);
   EXPECT_EQ(columns.at("checkpoint_ms"), 0);
@@ -104,10 +104,23 @@ TEST(Phases, ColumnsAreMediansAndNameTheRankThatTheOthersWaitFor) {
 }
 
 TEST(Phases, ReportsCarryTheStateOfSavingBesides) {
-  EXPECT_EQ(saving_statuses({report_of(0, 0, {}), report_of(0, 2, {})}), (std::vector<double>{0, 2}));
+  const std::vector<RankReport> reports = {{0, RankReport::Details{0, {}}}, {0, RankReport::Details{2, {}}}};
+  EXPECT_EQ(saving_statuses(reports), (std::vector<double>{0, 2}));
   EXPECT_TRUE(phase_columns({}).empty());
-  EXPECT_TRUE(phase_columns({{0}}).empty());
-  EXPECT_EQ(signal_in({{0}, {15}}), 15);
+  EXPECT_TRUE(phase_columns(std::vector{RankReport{0}}).empty());
+  EXPECT_EQ(signal_in(std::vector{RankReport{0}, RankReport{15}}), 15);
+}
+
+TEST(Phases, AReportComesBackFromItsNumbers) {
+  const auto sent = report(3, 7);
+  const auto numbers = numbers_of({9, RankReport::Details{2, sent.details->times}});
+  const auto got = report_of(numbers);
+  EXPECT_EQ(got.signal, 9);
+  ASSERT_TRUE(got.details);
+  EXPECT_EQ(got.details->saving_status, 2);
+  EXPECT_EQ(got.details->times.ms, sent.details->times.ms);
+  EXPECT_EQ(got.details->times.exposed_ms, 7);
+  EXPECT_FALSE(report_of(numbers_of({15})).details);
 }
 
 TEST(Phases, InWordsTheLargestComesFirstAndWhatIsNothingIsLeftOut) {

@@ -72,18 +72,18 @@ TEST(Tree, IsTheSameExpressionForEveryWorldSize) {
   for (std::int64_t leaves = 1; leaves <= leaves_max; ++leaves) {
     const auto expected = reference(0, leaves);
     for (int world_size = 1; world_size <= world_size_max; ++world_size) {
-      std::vector<std::string> pieces;
+      std::vector<std::string> partial_sums;
       for (int rank = 0; rank < world_size; ++rank) {
-        for (auto& piece : add_own_leaves(leaves, rank_range(leaves, rank, world_size)))
-          pieces.push_back(piece);
+        for (auto& partial_sum : add_own_leaves(leaves, rank_range(leaves, rank, world_size)))
+          partial_sums.push_back(partial_sum);
       }
       const auto schedule = merge_schedule(leaves, world_size);
-      ASSERT_EQ(schedule.size() + 1, pieces.size());
+      ASSERT_EQ(schedule.size() + 1, partial_sums.size());
       for (const auto& merge : schedule) {
-        pieces.at(merge.left) = sum(pieces.at(merge.left), pieces.at(merge.right));
-        pieces.at(merge.right) = "free";
+        partial_sums.at(merge.left) = sum(partial_sums.at(merge.left), partial_sums.at(merge.right));
+        partial_sums.at(merge.right) = "free";
       }
-      ASSERT_EQ(pieces.front(), expected) << leaves << " leaves on " << world_size << " ranks";
+      ASSERT_EQ(partial_sums.front(), expected) << leaves << " leaves on " << world_size << " ranks";
     }
   }
 }
@@ -91,14 +91,14 @@ TEST(Tree, IsTheSameExpressionForEveryWorldSize) {
 TEST(Tree, OnAStackIsTheSameExpression) {
   for (std::int64_t leaves = 1; leaves <= leaves_max; ++leaves) {
     for (int world_size = 1; world_size <= world_size_max; ++world_size) {
-      std::vector<std::string> pieces, stack;
+      std::vector<std::string> partial_sums, stack;
       for (int rank = 0; rank < world_size; ++rank) {
-        for (auto& piece : add_own_leaves(leaves, rank_range(leaves, rank, world_size)))
-          pieces.push_back(piece);
+        for (auto& partial_sum : add_own_leaves(leaves, rank_range(leaves, rank, world_size)))
+          partial_sums.push_back(partial_sum);
       }
-      const auto additions = additions_after(std::ssize(pieces), merge_schedule(leaves, world_size));
-      for (std::size_t p = 0; p < pieces.size(); ++p) {
-        auto top = pieces[p];
+      const auto additions = additions_after(std::ssize(partial_sums), merge_schedule(leaves, world_size));
+      for (std::size_t p = 0; p < partial_sums.size(); ++p) {
+        auto top = partial_sums[p];
         for (auto left = additions[p]; left > 0; --left) {
           top = sum(stack.back(), top);
           stack.pop_back();
@@ -118,15 +118,15 @@ TEST(Tree, AdditionsThatLeaveSomethingOverOrSkipANeighbourAreRefused) {
   EXPECT_THROW(additions_after(0, {}), Error);
 }
 
-TEST(TreeSum, IsBitEqualToTheTreeForAnyNumberAndSizeOfPieces) {
+TEST(TreeSum, IsBitEqualToTheTreeForAnyNumberAndSizeOfPartialSums) {
   const auto gradient = contract::awkward_floats(5);
   for (const std::int64_t leaves : {1, 2, 3, 5, 8, 33, 64}) {
     for (const std::int64_t count : {0, 1, 7, 2048, 5003}) {
       std::vector<std::vector<float>> values(leaves, std::vector<float>(count));
-      std::vector<const float*> pieces;
+      std::vector<const float*> partial_sums;
       for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
         for (std::int64_t i = 0; i < count; ++i) values[leaf][i] = gradient(leaf, i);
-        pieces.push_back(values[leaf].data());
+        partial_sums.push_back(values[leaf].data());
       }
       std::vector<float> expected;
       for (std::int64_t i = 0; i < count; ++i) {
@@ -137,17 +137,17 @@ TEST(TreeSum, IsBitEqualToTheTreeForAnyNumberAndSizeOfPieces) {
       for (const auto stores : {Stores::cached, Stores::past_caches}) {
         std::vector<float> sum(count + 8);
         for (const std::ptrdiff_t off : {0, 1}) {  // one of them is not aligned
-          add_tree(pieces, merges, sum.data() + off, count, GradientFormat::float32, stores);
+          add_tree(partial_sums, merges, sum.data() + off, count, GradientFormat::float32, stores);
           EXPECT_EQ(std::memcmp(sum.data() + off, expected.data(), sizeof(float) * count), 0)
               << leaves << " " << count;
         }
       }
       EXPECT_EQ(values, before);
-      for (auto& place : values) {  // in the place of any piece
+      for (auto& place : values) {  // in the place of any partial sum
         auto copies = before;
-        for (std::int64_t leaf = 0; leaf < leaves; ++leaf) pieces[leaf] = copies[leaf].data();
+        for (std::int64_t leaf = 0; leaf < leaves; ++leaf) partial_sums[leaf] = copies[leaf].data();
         float* const there = copies[&place - values.data()].data();
-        add_tree(pieces, merges, there, count);
+        add_tree(partial_sums, merges, there, count);
         EXPECT_EQ(std::memcmp(there, expected.data(), sizeof(float) * count), 0) << leaves << " " << count;
       }
     }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "collectives/all_gather.hpp"
 #include "common/random.hpp"
@@ -21,10 +20,10 @@ Hash128 hash_of(const at::Tensor& value) {
 bool is_finite(const at::Tensor& value) { return at::isfinite(value).all().item<bool>(); }
 
 /// Who holds a copy of the weights: each group that shares memory, or each GPU.
-std::vector<RankGroup> copies_of(const HostMemory& host, const TrainingState& state) {
-  if (!state.on_gpu) return {host.groups().begin(), host.groups().end()};
+std::vector<RankGroup> copies_of(const HostMemory& memory, const TrainingState& state) {
+  if (!state.on_gpu) return {memory.groups().begin(), memory.groups().end()};
   std::vector<RankGroup> copies;
-  for (int rank = 0; rank < host.transport().world_size(); ++rank) copies.push_back({rank, 1});
+  for (int rank = 0; rank < memory.transport().world_size(); ++rank) copies.push_back({rank, 1});
   return copies;
 }
 
@@ -38,8 +37,8 @@ std::vector<int> shards_hashed_by(int rank, std::span<const RankGroup> copies, i
 
 }  // namespace
 
-Audit::Audit(Transport& transport, const Workload& workload, LeafDelivery& leaf, PhaseClock& clock)
-    : transport_(transport), workload_(workload), leaf_(leaf), clock_(clock) {}
+Audit::Audit(Transport& transport, const Workload& workload, GradientHooks& hooks, PhaseClock& clock)
+    : transport_(transport), workload_(workload), hooks_(hooks), clock_(clock) {}
 
 std::optional<Audit::Chosen> Audit::chosen_in(std::int64_t step) const {
   const auto every = workload_.config.reliability.audit_every;
@@ -54,38 +53,36 @@ std::optional<Audit::Chosen> Audit::chosen_in(std::int64_t step) const {
   return chosen;
 }
 
-Audit::Leaf Audit::leaf_of(const std::function<void()>& compute, bool deliver, bool look_for_nan) {
+Audit::Leaf Audit::computed_again(std::int64_t step, std::int64_t micro_batch, double loss_scale,
+                                  bool look_for_nan) {
+  clock_.enter(Phase::data);
+  const auto batch = say_error_of_this_rank(
+      transport_, [&] { return workload_.train.on_device(workload_.augmented(step, micro_batch)); });
+  workload_.model->draws = draw_key(workload_.config.run.seed, step, micro_batch);
   Leaf leaf;
   std::vector<Hash128> hashes(workload_.layout.entries().size());
-  LeafDelivery::Take receiver;
-  receiver = leaf_.deliver_to([&](std::size_t entry, const at::Tensor& value) {
+  const GradientSink hash_and_drop = [&](std::size_t entry, const at::Tensor& value) {
     hashes[entry] = hash_of(value);
     if (look_for_nan) leaf.finite = leaf.finite && is_finite(value);
-    if (deliver) receiver(entry, value);
-  });
-  compute();
-  leaf_.deliver_to(std::move(receiver));
+  };
+  forward_backward(workload_, hooks_, batch, loss_scale, hash_and_drop, &clock_);
+  clock_.enter(Phase::exchange);
   leaf.hash = hash_of_hashes(hashes);
   return leaf;
 }
 
-Audit::Leaf Audit::computed_again(std::int64_t step, std::int64_t micro_batch, double loss_scale,
-                                  bool look_for_nan) {
-  clock_.enter(Phase::data);
-  const auto batch = speaking_for_itself(
-      transport_, [&] { return workload_.train.on_device(workload_.augmented(step, micro_batch)); });
-  workload_.model->draws = draw_key(workload_.config.run.seed, step, micro_batch);
-  const auto leaf = leaf_of([&] { forward_backward(workload_, batch, loss_scale, leaf_, &clock_); },
-                            /*deliver=*/false, look_for_nan);
-  clock_.enter(Phase::exchange);
-  return leaf;
-}
-
-void Audit::compute(std::int64_t step, std::int64_t micro_batch, const MicroBatch& batch, double loss_scale) {
-  const auto compute = [&] { forward_backward(workload_, batch, loss_scale, leaf_, &clock_); };
+void Audit::compute(std::int64_t step, std::int64_t micro_batch, const MicroBatch& batch, double loss_scale,
+                    const GradientSink& sink) {
   const auto chosen = chosen_in(step);
-  if (!chosen || chosen->micro_batch != micro_batch) return compute();
-  delivered_ = leaf_of(compute, /*deliver=*/true, /*look_for_nan=*/false).hash;
+  if (!chosen || chosen->micro_batch != micro_batch)
+    return forward_backward(workload_, hooks_, batch, loss_scale, sink, &clock_);
+  std::vector<Hash128> hashes(workload_.layout.entries().size());
+  const GradientSink hash_and_pass_on = [&](std::size_t entry, const at::Tensor& value) {
+    hashes[entry] = hash_of(value);
+    sink(entry, value);
+  };
+  forward_backward(workload_, hooks_, batch, loss_scale, hash_and_pass_on, &clock_);
+  computed_ = hash_of_hashes(hashes);
 }
 
 std::optional<Corruption> Audit::check(std::int64_t step, double loss_scale) {
@@ -93,7 +90,7 @@ std::optional<Corruption> Audit::check(std::int64_t step, double loss_scale) {
   if (!chosen) return std::nullopt;
   const auto micro_batch = chosen->micro_batch;
   std::vector<Hash128> own;
-  if (transport_.rank() == chosen->owner) own.push_back(delivered_);
+  if (transport_.rank() == chosen->owner) own.push_back(computed_);
   if (transport_.rank() == chosen->auditor)
     own.push_back(computed_again(step, micro_batch, loss_scale, /*look_for_nan=*/false).hash);
   auto results = gather_results(transport_, own);
@@ -109,10 +106,10 @@ std::optional<Corruption> Audit::check(std::int64_t step, double loss_scale) {
                        "what it computes", step + 1, vote(results));
 }
 
-std::optional<Corruption> compare_copies(HostMemory& host, const TrainingState& state) {
-  auto& transport = host.transport();
+std::optional<Corruption> compare_copies(HostMemory& memory, const TrainingState& state) {
+  auto& transport = memory.transport();
   const int ranks = transport.world_size();
-  const auto copies = copies_of(host, state);
+  const auto copies = copies_of(memory, state);
   if (copies.size() == 1) return std::nullopt;
   std::vector<Hash128> own;
   for (const int shard : shards_hashed_by(transport.rank(), copies, ranks)) {

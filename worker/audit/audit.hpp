@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <vector>
 
@@ -20,12 +19,13 @@ namespace lockstep {
 /// No bit of the run depends on it: what is computed a second time is compared and thrown away.
 class Audit {
  public:
-  /// `leaf` is what the gradients of `workload`'s model come through. All must outlive this.
-  Audit(Transport& transport, const Workload& workload, LeafDelivery& leaf, PhaseClock& clock);
+  /// `hooks`: of `workload`'s model. All must outlive this.
+  Audit(Transport& transport, const Workload& workload, GradientHooks& hooks, PhaseClock& clock);
 
   /// forward_backward(); where it is this micro-batch that is audited in step `step` (steps done before it),
-  /// its leaf is hashed as it is delivered.
-  void compute(std::int64_t step, std::int64_t micro_batch, const MicroBatch& batch, double loss_scale);
+  /// its leaf is hashed on its way to `sink`.
+  void compute(std::int64_t step, std::int64_t micro_batch, const MicroBatch& batch, double loss_scale,
+               const GradientSink& sink);
 
   /// Collective in a step that is audited, nothing in others: one rank computes the micro-batch again. Where
   /// its hash differs from the owner's, all ranks do, and vote. A leaf that is not finite on any of them is
@@ -43,18 +43,17 @@ class Audit {
   };
 
   std::optional<Chosen> chosen_in(std::int64_t step) const;
-  Leaf leaf_of(const std::function<void()>& compute, bool deliver, bool look_for_nan);
   Leaf computed_again(std::int64_t step, std::int64_t micro_batch, double loss_scale, bool look_for_nan);
 
   Transport& transport_;
   const Workload& workload_;
-  LeafDelivery& leaf_;
+  GradientHooks& hooks_;
   PhaseClock& clock_;
-  Hash128 delivered_;  ///< of the audited leaf, on its owner
+  Hash128 computed_;  ///< of the audited leaf, on its owner
 };
 
 /// Collective: compares the copies of the weights and running statistics: one for each group of ranks that
 /// share memory, or one on each GPU. Each rank hashes its part of its group's copy. Throws CollectiveError.
-std::optional<Corruption> compare_copies(HostMemory& host, const TrainingState& state);
+std::optional<Corruption> compare_copies(HostMemory& memory, const TrainingState& state);
 
 }  // namespace lockstep

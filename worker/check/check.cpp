@@ -10,6 +10,7 @@
 #include "worker/check/hosts.hpp"
 #include "worker/check/numerics_probe.hpp"
 #include "worker/check/report.hpp"
+#include "worker/controller/controller.hpp"
 #include "worker/data/find_data.hpp"
 #include "worker/ranks/agreement.hpp"
 #include "worker/ranks/compute.hpp"

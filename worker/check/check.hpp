@@ -2,7 +2,7 @@
 #pragma once
 
 #include "collectives/mpi_transport.hpp"
-#include "worker/controller/controller.hpp"
+#include "worker/controller/request.hpp"
 
 namespace lockstep {
 

@@ -173,7 +173,7 @@ std::vector<Link> hold_tournament(MpiTransport& transport, const std::vector<Che
     if (peer >= 0) {
       transport.set_deadline(deadline_of_a_pair);
       const auto link =
-          speaking_for_itself(transport, [&] { return measure(transport, hosts, own, peer, buffer); });
+          say_error_of_this_rank(transport, [&] { return measure(transport, hosts, own, peer, buffer); });
       measured.push_back({link.from, link.to, link.bytes_per_second, link.round_trip_seconds});
     }
     transport.set_deadline(deadline_of_all);

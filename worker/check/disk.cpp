@@ -92,7 +92,7 @@ std::int64_t bytes_in(const fs::path& path) {
   return bytes;
 }
 
-std::string gib(std::int64_t bytes) {
+std::string in_gib(std::int64_t bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.3f GiB", static_cast<double>(bytes) / (1 << 30));
   return text;
@@ -167,8 +167,8 @@ CheckResult check_run_folder(MpiTransport& transport, const std::vector<CheckedH
     list.push_back({{"host", host.name}, {"free_bytes", look.free}});
     const auto room = look.free + item["kept"].get<std::int64_t>();
     if (look.error.empty() && look.free >= 0 && room < bytes_needed)
-      finding.fail("too little is free for checkpoints, as " + host.name + " sees it (" + gib(room) +
-                   ", and " + gib(bytes_needed) +
+      finding.fail("too little is free for checkpoints, as " + host.name + " sees it (" + in_gib(room) +
+                   ", and " + in_gib(bytes_needed) +
                    " are needed) free some space, lower checkpoint.keep, or choose another "
                    "--output");
   }
@@ -178,8 +178,8 @@ CheckResult check_run_folder(MpiTransport& transport, const std::vector<CheckedH
                  " does not see the files of the others) choose an --output on a file system that all hosts "
                  "mount");
   finding.summary += bytes_needed > 0
-                         ? ": " + gib(looks[0].free) + " free, checkpoints take " + gib(bytes_needed)
-                         : ": " + gib(looks[0].free) + " free";
+                         ? ": " + in_gib(looks[0].free) + " free, checkpoints take " + in_gib(bytes_needed)
+                         : ": " + in_gib(looks[0].free) + " free";
   return finding;
 }
 

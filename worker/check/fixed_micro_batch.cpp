@@ -58,15 +58,15 @@ FixedMicroBatch::FixedMicroBatch(at::Device device, const Workload& workload)
 FixedMicroBatch::~FixedMicroBatch() { attach(*workload_.model, workload_.layout, weights_); }
 
 Hash128 FixedMicroBatch::compute() const {
-  LeafDelivery leaf(*workload_.model, workload_.layout);
+  GradientHooks hooks(*workload_.model, workload_.layout);
   std::vector<at::Tensor> leaves(workload_.layout.entries().size());
-  leaf.deliver_to([&](std::size_t entry, const at::Tensor& value) {
+  const GradientSink keep = [&](std::size_t entry, const at::Tensor& value) {
     leaves[entry] = value.detach().to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-  });
+  };
   workload_.model->train();
   // Of a micro-batch that no step has.
   workload_.model->draws = draw_key(workload_.config.run.seed, 0, workload_.micro_batches);
-  forward_backward(workload_, batch_, /*loss_scale=*/1, leaf, /*clock=*/nullptr);
+  forward_backward(workload_, hooks, batch_, /*loss_scale=*/1, keep, /*clock=*/nullptr);
   require_variances(workload_);
   return hash_of_leaves(leaves);
 }

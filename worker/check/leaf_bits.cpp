@@ -1,3 +1,4 @@
+// tests/regression/planted/miscalculates.cpp replaces this file at link time.
 #include "worker/check/leaf_bits.hpp"
 
 namespace lockstep {

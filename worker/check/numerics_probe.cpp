@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int repetitions_max = 3, repetitions_min = 2;
-constexpr double enough_seconds = 4;
+constexpr double enough_seconds_computing = 4;
 
 struct Probe {
   RankBits bits;
@@ -26,7 +26,7 @@ Probe compute_probe(const Compute& compute, const Workload& workload) {
   Probe probe;
   const auto begin = Clock::now();
   for (int i = 0; i < repetitions_max; ++i) {
-    if (i >= repetitions_min && seconds_since(begin) > enough_seconds) break;
+    if (i >= repetitions_min && seconds_since(begin) > enough_seconds_computing) break;
     const auto start = Clock::now();
     probe.bits.push_back(micro_batch.compute().hex());
     const auto seconds = seconds_since(start);

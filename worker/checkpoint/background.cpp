@@ -1,3 +1,4 @@
+// tests/regression/planted/publishes_early.cpp replaces this file at link time.
 #include "worker/checkpoint/background.hpp"
 
 #include <utility>

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "common/error.hpp"
+#include "worker/files/file.hpp"
 
 namespace lockstep {
 namespace {

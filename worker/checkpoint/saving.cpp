@@ -13,16 +13,17 @@
 namespace lockstep {
 
 Saving::Saving(Transport& transport, const Layout& layout, std::string folder, std::int64_t keep,
-               nlohmann::json about, Trace* trace)
+               nlohmann::json about, Trace* trace, Listener listener)
     : transport_(transport),
       folder_(std::move(folder)),
       keep_(keep),
       about_(std::move(about)),
       trace_(trace),
+      listener_(std::move(listener)),
       snapshot_(layout, transport.rank(), transport.world_size()) {}
 
-std::optional<Saved> Saving::begin(const TrainingState& state) {
-  const auto before = wait(/*more_to_come=*/true);
+void Saving::begin(const TrainingState& state) {
+  wait(/*more_to_come=*/true);
   const auto start_time = began_ = Clock::now();
   snapshot_.take(transport_, state);
   evaluation_due_ = state.evaluation_due;
@@ -51,24 +52,22 @@ std::optional<Saved> Saving::begin(const TrainingState& state) {
     });
   });
   saved_ = {state.step, {}, seconds_since(start_time)};
-  return before;
 }
 
-std::optional<Saved> Saving::advance(std::span<const double> statuses) {
-  if (!under_way()) return std::nullopt;
+void Saving::advance(std::span<const double> statuses) {
+  if (!under_way()) return;
   const auto [slowest, fastest] = std::minmax_element(statuses.begin(), statuses.end());
-  return *slowest == Background::busy && *fastest != Background::failed ? std::nullopt
-                                                                        : next_stage(/*more_to_come=*/true);
+  if (*slowest == Background::busy && *fastest != Background::failed) return;
+  if (const auto saved = next_stage(/*more_to_come=*/true)) listener_(*saved);
 }
 
-std::optional<Saved> Saving::finish() { return wait(/*more_to_come=*/false); }
-
-std::optional<Saved> Saving::wait(bool more_to_come) {
-  std::optional<Saved> saved;
+void Saving::wait(bool more_to_come) {
   const auto start_time = Clock::now();
+  std::optional<Saved> saved;
   while (under_way()) saved = next_stage(more_to_come);
-  if (saved) saved->stopped_seconds += seconds_since(start_time);
-  return saved;
+  if (!saved) return;
+  saved->stopped_seconds += seconds_since(start_time);
+  listener_(*saved);
 }
 
 /// Collective, once an action of any rank has failed.

@@ -31,10 +31,13 @@ struct Saved {
 /// is a warning instead, unless the one before failed too or nothing comes after it.
 class Saving {
  public:
+  /// What is told of each checkpoint that has been published; on all ranks.
+  using Listener = std::function<void(const Saved&)>;
+
   /// Under `folder` (RUN/checkpoint); the newest `keep` stay. `about` goes into every manifest (config, plan
   /// hash, data hash, build). `layout` must outlive it, `transport` moves host memory, `trace` may be null.
   Saving(Transport& transport, const Layout& layout, std::string folder, std::int64_t keep,
-         nlohmann::json about, Trace* trace);
+         nlohmann::json about, Trace* trace, Listener listener);
   /// Waits for this rank's thread.
   ~Saving() = default;
   Saving(const Saving&) = delete;
@@ -47,16 +50,16 @@ class Saving {
   /// How this rank's part of the stage stands, for advance().
   double status() const { return background_.status(); }
 
-  /// Collective: waits for the save under way, whose result it returns, then copies `state` and starts to
-  /// write it. `state.parameters` must be on the host. Throws Error (io), CollectiveError.
-  std::optional<Saved> begin(const TrainingState& state);
+  /// Collective: waits for the save under way, then copies `state` and starts to write it. `state.parameters`
+  /// must be on the host. Throws Error (io), CollectiveError.
+  void begin(const TrainingState& state);
   /// Collective once a rank's status says that it failed, or all say that they are done; otherwise it returns
-  /// at once. `statuses` are those of all ranks, and so the same everywhere. Returns what has been published.
-  std::optional<Saved> advance(std::span<const double> statuses);
-  /// Collective: waits for the save under way, if any, and returns it. Throws Error (io), CollectiveError.
-  std::optional<Saved> finish();
+  /// at once. `statuses` are those of all ranks, and so the same everywhere.
+  void advance(std::span<const double> statuses);
+  /// Collective: waits for the save under way, if any. Throws Error (io), CollectiveError.
+  void finish() { wait(/*more_to_come=*/false); }
   /// Likewise, where another save may follow: a failure that may pass is a warning, and has_failed() tells.
-  std::optional<Saved> settle() { return wait(/*more_to_come=*/true); }
+  void settle() { wait(/*more_to_come=*/true); }
 
  private:
   enum class Stage { none, writing, publishing };
@@ -68,7 +71,7 @@ class Saving {
   void timed(const char* name, const std::function<void()>& action);
   void join();
   bool may_go_on_without(const std::string& failure, bool failure_may_pass, bool more_to_come);
-  std::optional<Saved> wait(bool more_to_come);
+  void wait(bool more_to_come);
   std::optional<Saved> next_stage(bool more_to_come);
   nlohmann::json manifest() const;
 
@@ -77,6 +80,7 @@ class Saving {
   std::int64_t keep_;
   nlohmann::json about_;
   Trace* trace_;
+  Listener listener_;
   Snapshot snapshot_;
   bool evaluation_due_ = false;
   Stage stage_ = Stage::none;

@@ -197,12 +197,12 @@ void MetricsEndpoint::note_step(const StepFigures& figures) {
       figures.images_per_second);
 }
 
-void MetricsEndpoint::note_phases(const Reports& reports) {
+void MetricsEndpoint::note_phases(std::span<const RankReport> reports) {
   if (!served_) return;
   for (std::size_t rank = 0; rank < reports.size(); ++rank) {
     for (std::size_t i = 0; i < phase_count; ++i) {
       served_->set("lockstep_phase_seconds", "Time of an average step by rank and phase.",
-                   phase_ms(reports[rank], static_cast<Phase>(i)) / 1e3,
+                   reports[rank].details->times.ms[i] / 1e3,
                    {{"rank", std::to_string(rank)}, {"phase", phase_name(static_cast<Phase>(i))}});
     }
   }

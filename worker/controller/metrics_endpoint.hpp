@@ -38,7 +38,7 @@ class MetricsEndpoint {
   MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;
 
   void note_step(const StepFigures& figures);
-  void note_phases(const Reports& reports);
+  void note_phases(std::span<const RankReport> reports);
   void note_accuracy(const Accuracy& accuracy);
   void note_saved(const Saved& saved);
 

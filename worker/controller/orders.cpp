@@ -1,8 +1,8 @@
-// The part of the controller that decides what is done in a step.
+#include "worker/controller/orders.hpp"
+
 #include <cmath>
 
 #include "collectives/broadcast.hpp"
-#include "worker/controller/controller.hpp"
 #include "worker/optim/averages.hpp"
 #include "worker/ranks/interruption.hpp"
 
@@ -13,9 +13,9 @@ bool is_multiple(std::int64_t count, std::int64_t every) { return every > 0 && c
 
 }  // namespace
 
-Orders Controller::orders(const Workload& workload, const TrainingState& state) {
+Orders next_orders(Transport& transport, const Workload& workload, const TrainingState& state) {
   Orders orders{};
-  if (transport_.rank() == 0) {
+  if (transport.rank() == 0) {
     const auto& config = workload.config;
     const auto step = state.step, done = step + 1;
     const auto t = static_cast<double>(done - state.decisions.skipped_steps);
@@ -28,27 +28,27 @@ Orders Controller::orders(const Workload& workload, const TrainingState& state) 
     orders.stop = done >= workload.extent.last_step;
     const bool epoch_ends = done % workload.extent.steps_per_epoch == 0;
     const auto epochs = done / workload.extent.steps_per_epoch;
-    orders.evaluate = evaluates(workload, done);
+    orders.evaluate = evaluates_after(workload, done);
     orders.add_to_mean = epoch_ends && enters_mean(config, epochs);
-    orders.save = !comparison_ && (orders.stop || is_multiple(done, config.checkpoint.every_steps) ||
-                                   (epoch_ends && is_multiple(epochs, config.checkpoint.every_epochs)));
+    orders.save = orders.stop || is_multiple(done, config.checkpoint.every_steps) ||
+                  (epoch_ends && is_multiple(epochs, config.checkpoint.every_epochs));
   }
-  broadcast(transport_, &orders, sizeof orders, 0);
+  broadcast(transport, &orders, sizeof orders, 0);
   return orders;
 }
 
-bool Controller::judges(const Workload& workload, std::int64_t steps_done) {
+bool judges_after(const Workload& workload, std::int64_t steps_done) {
   return is_multiple(steps_done, workload.extent.steps_per_epoch) && judges_epochs(workload.config);
 }
 
-bool Controller::evaluates(const Workload& workload, std::int64_t steps_done) {
+bool evaluates_after(const Workload& workload, std::int64_t steps_done) {
   const auto steps_per_epoch = workload.extent.steps_per_epoch;
-  return steps_done >= workload.extent.last_step || judges(workload, steps_done) ||
+  return steps_done >= workload.extent.last_step || judges_after(workload, steps_done) ||
          (is_multiple(steps_done, steps_per_epoch) &&
           is_multiple(steps_done / steps_per_epoch, workload.config.training.evaluate_every_epochs));
 }
 
-bool Controller::logs(const Workload& workload, std::int64_t steps_done) {
+bool logs_after(const Workload& workload, std::int64_t steps_done) {
   return steps_done == workload.extent.last_step ||
          is_multiple(steps_done, workload.config.training.log_every_steps);
 }

@@ -1,3 +1,4 @@
+// tests/regression/planted/draws_by_rank.cpp replaces this file at link time.
 #include "worker/data/augmentation.hpp"
 
 #include <algorithm>

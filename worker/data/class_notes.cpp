@@ -3,7 +3,7 @@
 namespace lockstep {
 namespace {
 
-constexpr std::size_t most_named = 5;
+constexpr std::size_t most_named_classes = 5;
 
 /// "2 of 10 classes have no test image: cat, dog"; "" where all have one.
 std::string missing(std::span<const ImageRecord> records, const char* part, std::int64_t classes,
@@ -13,12 +13,12 @@ std::string missing(std::span<const ImageRecord> records, const char* part, std:
   std::string named;
   std::size_t count = 0;
   for (std::size_t label = 0; label < there.size(); ++label) {
-    if (there[label] || ++count > most_named) continue;
+    if (there[label] || ++count > most_named_classes) continue;
     named += (named.empty() ? "" : ", ") + (names.empty() ? std::to_string(label) : names[label]);
   }
   if (count == 0) return "";
   return std::to_string(count) + " of " + std::to_string(classes) + " classes have no " + part +
-         " image: " + named + (count > most_named ? ", ..." : "");
+         " image: " + named + (count > most_named_classes ? ", ..." : "");
 }
 
 }  // namespace

@@ -70,13 +70,13 @@ Dataset open_idx(Transport& host, HostMemory& memory, const IdxFiles& files, con
     read_idx(files.train, files.shape, pixels, labels);
     read_idx(files.test, files.shape, pixels + files.train.count * bytes, labels + files.train.count);
   });
-  memory.meet();
+  memory.barrier();
   const auto table = shared_block(memory, all * static_cast<std::int64_t>(sizeof(ImageRecord)));
   auto* records = reinterpret_cast<ImageRecord*>(table->data());
   const auto own = share_of(memory, all);
   for (auto i = own.begin; i < own.end; ++i)
     records[i] = record_of(pixels + i * bytes, files.shape, labels[i]);
-  memory.meet();
+  memory.barrier();
   Dataset data;
   on_all_ranks(host, [&] {
     const std::span train(records, files.train.count), test(records + files.train.count, files.test.count);
@@ -155,7 +155,7 @@ Dataset open_encoded(Transport& host, HostMemory& memory, std::shared_ptr<Encode
   in_stretches(host, own, [&](Range left, const Pause& pause) {
     return look_at_headers(*images, left, table, threads, pause);
   });
-  memory.meet();
+  memory.barrier();
   on_all_ranks(host, [&] { choose_shape(*images, table, settings); });
   const auto decoded = images_to_keep(settings, memory, *images);
   const auto slots = shared_block(memory, decoded * images->shape.bytes());
@@ -163,7 +163,7 @@ Dataset open_encoded(Transport& host, HostMemory& memory, std::shared_ptr<Encode
     return examine(*images, left, {reinterpret_cast<std::uint8_t*>(slots->data()), decoded}, table, threads,
                    pause);
   });
-  memory.meet();
+  memory.barrier();
   Dataset data;
   on_all_ranks(host, [&] {
     refuse_damaged(*images, table, settings);

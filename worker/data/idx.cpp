@@ -14,7 +14,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::int64_t most_bytes = std::int64_t{1} << 40;
-constexpr std::int64_t most_pixels = std::int64_t{1} << 28;  // of an image, as in a packed file
+constexpr std::int64_t most_pixels_of_file = std::int64_t{1} << 28;  // of an image, as in a packed file
 
 std::string existing(const std::string& folder, const std::string& name, const std::string& remedy) {
   for (const auto* ending : {"", ".gz"}) {
@@ -47,7 +47,7 @@ std::vector<std::int64_t> read_header(GzipFile& file, const std::string& path, s
     shape.push_back((std::int64_t{b[0]} << 24) | (b[1] << 16) | (b[2] << 8) | b[3]);
     if (shape.back() == 0 || shape.back() > most_bytes / size) impossible(path);
     size *= shape.back();
-    if (i > 0 && size / shape.front() > most_pixels) impossible(path);
+    if (i > 0 && size / shape.front() > most_pixels_of_file) impossible(path);
   }
   file.require_size(size + 4 + 4 * static_cast<std::int64_t>(dimensions));
   return shape;

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::array<char, 8> magic{'l', 'o', 'c', 'k', 'p', 'a', 'c', 'k'};
 constexpr std::uint64_t version = 1, page = 4096;
-constexpr std::uint64_t most_pixels = std::uint64_t{1} << 28, most_classes = std::uint64_t{1} << 20;
+constexpr std::uint64_t most_pixels_of_sample = std::uint64_t{1} << 28, most_classes = std::uint64_t{1} << 20;
 
 /// Numbers are little-endian.
 struct Header {
@@ -68,8 +68,8 @@ void check(const Header& header, const MappedFile& file) {
                     header.names_bytes < size && header.pixels_offset % page == 0 &&
                     header.records_offset + images * sizeof(ImageRecord) <= header.pixels_offset &&
                     header.pixels_offset + images * bytes == size;
-  require(file, "height", header.height, 1, most_pixels);
-  require(file, "width", header.width, 1, most_pixels / std::max<std::uint64_t>(header.height, 1));
+  require(file, "height", header.height, 1, most_pixels_of_sample);
+  require(file, "width", header.width, 1, most_pixels_of_sample / std::max<std::uint64_t>(header.height, 1));
   require(file, "number of channels", header.channels, 1, 3);
   if (header.channels == 2) throw damaged(file.path(), "its images have 2 channels, not 1 or 3");
   require(file, "number of training images", header.train_count, 1, size / sizeof(ImageRecord));

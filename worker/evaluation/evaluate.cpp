@@ -22,7 +22,7 @@ ChunkResult evaluate_chunk(const Transport& transport, Model& model, const Micro
                            std::int64_t begin, std::int64_t end, const Precision& precision) {
   std::vector<std::int64_t> samples(end - begin);
   std::iota(samples.begin(), samples.end(), begin);
-  const auto batch = speaking_for_itself(transport, [&] { return maker.plain(samples); });
+  const auto batch = say_error_of_this_rank(transport, [&] { return maker.plain(samples); });
   const auto logits = precision.forward(model, batch.images);
   const auto loss = at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum);
   return {logits.argmax(1).eq(batch.labels).sum().item<std::int64_t>(), loss.item<double>()};

@@ -29,27 +29,26 @@ bool has_statistics(const Layout& layout) {
 
 }  // namespace
 
-at::Tensor with_exact_statistics(Transport& host, const Compute& compute, const Workload& workload,
-                                 const at::Tensor& weights) {
+at::Tensor with_exact_statistics(const Job& job, const Workload& workload, const at::Tensor& weights) {
   const auto micro_batches = workload.data.train.count / workload.micro_batch_size;
   if (!has_statistics(workload.layout)) return weights;
   torch::NoGradGuard no_grad;
   const auto model = workload.another_model();
-  attach(*model, workload.layout, weights.to(compute.device));
+  attach(*model, workload.layout, weights.to(job.compute.device));
   train_statistics_alone(*model);
-  const auto own = rank_range(micro_batches, host.rank(), host.world_size());
-  GradientTree tree(workload.layout, micro_batches, own, compute.device);
+  const auto own = rank_range(micro_batches, job.rank(), job.world_size());
+  GradientTree tree(workload.layout, micro_batches, own, job.compute.device);
   for (auto i = own.begin; i < own.end && asked_to_end() == 0; ++i) {
     const auto statistics = statistics_of(workload, *model, i);
     tree.begin_leaf(i);
     for (std::size_t entry = 0; entry < statistics.size(); ++entry) tree.add(entry, statistics[entry]);
     tree.end_leaf();
   }
-  leave_if_asked(host);
-  const auto shards = workload.layout.shards(host.world_size());
-  auto sum = at::zeros({shards[host.rank()].size()}, compute.device);
-  reduce_scatter(compute.transport(host), micro_batches, tree.pieces(), shards, sum.data_ptr<float>());
-  const auto sums = gather_shards(host, workload.layout, sum);
+  leave_if_asked(job.mpi);
+  const auto shards = workload.layout.shards(job.world_size());
+  auto sum = at::zeros({shards[job.rank()].size()}, job.compute.device);
+  reduce_scatter(job.transport(), micro_batches, tree.partial_sums(), shards, sum.data_ptr<float>());
+  const auto sums = gather_shards(job.mpi, workload.layout, sum);
   auto result = weights.clone();
   for (const auto& entry : workload.layout.entries()) {
     if (entry.kind != Kind::statistic) continue;

@@ -1,7 +1,7 @@
 // Running statistics of batch norm for averaged weights, measured anew.
 #pragma once
 
-#include "worker/ranks/compute.hpp"
+#include "worker/ranks/job.hpp"
 #include "worker/state/state.hpp"
 #include "worker/step/workload.hpp"
 
@@ -12,7 +12,6 @@ namespace lockstep {
 /// (torch.optim.swa_utils.update_bn). `weights` is float32 [layout.size()] on the host, the same on all
 /// ranks; returned is a copy with new statistics. Models without batch norm come back as they are. Throws
 /// CollectiveError.
-at::Tensor with_exact_statistics(Transport& host, const Compute& compute, const Workload& workload,
-                                 const at::Tensor& weights);
+at::Tensor with_exact_statistics(const Job& job, const Workload& workload, const at::Tensor& weights);
 
 }  // namespace lockstep

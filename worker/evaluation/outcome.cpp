@@ -16,15 +16,14 @@ namespace lockstep {
 namespace {
 
 /// The test accuracy of `model`, or of other weights in a model like it.
-Evaluation measure(Transport& host, const Workload& workload, Model& model) {
-  return evaluate(host, model, workload.test, workload.data.test.count,
+Evaluation measure(const Job& job, const Workload& workload, Model& model) {
+  return evaluate(job.mpi, model, workload.test, workload.data.test.count,
                   workload.config.training.evaluation_batch_size, workload.precision);
 }
-Evaluation measure(Transport& host, const Compute& compute, const Workload& workload,
-                   const at::Tensor& weights) {
+Evaluation measure(const Job& job, const Workload& workload, const at::Tensor& weights) {
   const auto model = workload.another_model();
-  attach(*model, workload.layout, weights.to(compute.device));
-  return measure(host, workload, *model);
+  attach(*model, workload.layout, weights.to(job.compute.device));
+  return measure(job, workload, *model);
 }
 
 /// The error of a test loss that is not finite, with the tensor of `weights` that has brought it about.
@@ -50,18 +49,17 @@ std::string scales_text(const Workload& workload, const at::Tensor& weights) {
 
 }  // namespace
 
-Accuracy measure_all(Transport& host, const Compute& compute, const Workload& workload,
-                     const TrainingState& state) {
+Accuracy measure_all(const Job& job, const Workload& workload, const TrainingState& state) {
   const auto of = [&](const at::Tensor& shard) {
-    return measure(host, compute, workload, gather_shards(host, workload.layout, shard));
+    return measure(job, workload, gather_shards(job.mpi, workload.layout, shard));
   };
-  Accuracy accuracy{measure(host, workload, *workload.model), {}, {}};
+  Accuracy accuracy{measure(job, workload, *workload.model), {}, {}};
   if (state.ema.defined()) accuracy.ema = of(state.ema);
   if (state.decisions.swa_members > 0) accuracy.swa = of(state.swa);
   return accuracy;
 }
 
-void require_finite(Transport& host, const TrainingState& state, const Accuracy& accuracy) {
+void require_finite(const Job& job, const TrainingState& state, const Accuracy& accuracy) {
   const auto& layout = state.layout;
   const auto bad = [](const std::optional<Evaluation>& evaluation) {
     return evaluation && !std::isfinite(evaluation->loss);
@@ -69,20 +67,22 @@ void require_finite(Transport& host, const TrainingState& state, const Accuracy&
   const auto judge = [&](const std::string& of, double loss, const at::Tensor& weights) {
     const auto error = no_loss(of, state.step, loss, layout, weights);
     if (!trouble_in_weights(layout, weights).empty()) throw error;
-    if (host.rank() == 0) log_warning(error.what());  // as activations beyond fp16 do for a while
+    if (job.rank() == 0) log_warning(error.what());  // as activations beyond fp16 do for a while
   };
   if (bad(accuracy.raw)) judge("weights", accuracy.raw.loss, state.parameters);
-  if (bad(accuracy.ema)) judge("EMA", accuracy.ema->loss, gather_shards(host, layout, state.ema));
-  if (bad(accuracy.swa)) judge("SWA", accuracy.swa->loss, gather_shards(host, layout, state.swa));
+  if (bad(accuracy.ema)) judge("EMA", accuracy.ema->loss, gather_shards(job.mpi, layout, state.ema));
+  if (bad(accuracy.swa)) judge("SWA", accuracy.swa->loss, gather_shards(job.mpi, layout, state.swa));
 }
 
-Outcome outcome_of(Transport& host, const Compute& compute, const Workload& workload,
-                   const TrainingState& state, const std::optional<Accuracy>& last) {
+Outcome outcome_of(const Job& job, const Workload& workload, const TrainingState& state,
+                   const std::optional<Accuracy>& last) {
   Outcome outcome;
-  const auto gathered = [&](const at::Tensor& shard) { return gather_shards(host, workload.layout, shard); };
+  const auto gathered = [&](const at::Tensor& shard) {
+    return gather_shards(job.mpi, workload.layout, shard);
+  };
   const auto averaged = [&](const at::Tensor& shard) {
     if (!workload.config.averaging.recompute_batch_norm) return gathered(shard);
-    return with_exact_statistics(host, compute, workload, gathered(shard));
+    return with_exact_statistics(job, workload, gathered(shard));
   };
   const bool judged = state.best.defined() && state.decisions.epochs_since_best >= 0;
   const bool judged_average = judged && watches_average(workload.config.training);
@@ -91,7 +91,7 @@ Outcome outcome_of(Transport& host, const Compute& compute, const Workload& work
   if (state.decisions.swa_members > 0) outcome.weights["swa"] = averaged(state.swa);
   const auto measured = [&](const std::string& name, const std::optional<Evaluation>& before = {}) {
     const auto& weights = outcome.weights.at(name);
-    const auto evaluation = before ? *before : measure(host, compute, workload, weights);
+    const auto evaluation = before ? *before : measure(job, workload, weights);
     if (std::isfinite(evaluation.loss)) return evaluation;
     throw no_loss(name, state.step, evaluation.loss, workload.layout, weights);
   };
@@ -102,10 +102,10 @@ Outcome outcome_of(Transport& host, const Compute& compute, const Workload& work
   return outcome;
 }
 
-void export_outcome(Transport& host, const Workload& workload, const std::string& folder,
+void export_outcome(const Job& job, const Workload& workload, const std::string& folder,
                     const TrainingState& state, const Outcome& outcome) {
-  on_all_ranks(host, [&] {
-    if (host.rank() != 0) return;
+  on_all_ranks(job.mpi, [&] {
+    if (job.rank() != 0) return;
     for (const auto& [name, weights] : outcome.weights) {
       export_weights(folder + "/" + name + ".safetensors", workload.layout, weights, state.step);
       if (!workload.config.quantization.quantization_aware) continue;

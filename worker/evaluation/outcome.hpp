@@ -6,19 +6,18 @@
 #include <string>
 
 #include "worker/evaluation/evaluate.hpp"
-#include "worker/ranks/compute.hpp"
+#include "worker/ranks/job.hpp"
 #include "worker/state/state.hpp"
 #include "worker/step/workload.hpp"
 
 namespace lockstep {
 
 /// Collective: while the run goes on: averages with averaged running statistics. Throws CollectiveError.
-Accuracy measure_all(Transport& host, const Compute& compute, const Workload& workload,
-                     const TrainingState& state);
+Accuracy measure_all(const Job& job, const Workload& workload, const TrainingState& state);
 
 /// Throws Error (diverged) where a loss of `accuracy`, measured of `state`, is not finite, and names the
 /// tensor that is to blame; the same on all ranks. Collective only where it throws.
-void require_finite(Transport& host, const TrainingState& state, const Accuracy& accuracy);
+void require_finite(const Job& job, const TrainingState& state, const Accuracy& accuracy);
 
 /// The weights that a run leaves, each as one flat buffer on all ranks, and how good they are.
 struct Outcome {
@@ -29,11 +28,11 @@ struct Outcome {
 /// Collective: measures as far as the `last` evaluation does not say it. The best epoch's weights stand for
 /// the last where the run keeps them, and averages get statistics of their own. Throws Error (diverged) where
 /// any of it is not finite, CollectiveError.
-Outcome outcome_of(Transport& host, const Compute& compute, const Workload& workload,
-                   const TrainingState& state, const std::optional<Accuracy>& last);
+Outcome outcome_of(const Job& job, const Workload& workload, const TrainingState& state,
+                   const std::optional<Accuracy>& last);
 
 /// Collective: rank 0 writes it beside the checkpoints of folder. Throws Error (io).
-void export_outcome(Transport& host, const Workload& workload, const std::string& folder,
+void export_outcome(const Job& job, const Workload& workload, const std::string& folder,
                     const TrainingState& state, const Outcome& outcome);
 
 /// For each file that export_outcome() writes, the hash of the numbers in the file that is there and of those

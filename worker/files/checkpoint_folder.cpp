@@ -1,3 +1,4 @@
+// tests/regression/planted/removes_early.cpp replaces this file at link time.
 #include "worker/files/checkpoint_folder.hpp"
 
 #include <sys/statvfs.h>

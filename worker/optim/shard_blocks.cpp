@@ -19,7 +19,6 @@ at::Tensor bytes_on(at::Device device, const std::vector<Value>& values) {
   return bytes.to(device);
 }
 
-#ifdef LOCKSTEP_WITH_NCCL
 void require_start(int cuda_error) {
   if (cuda_error == 0) return;
   const GpuFailure failure(cuda_error, "when it was to update the weights");
@@ -28,30 +27,27 @@ void require_start(int cuda_error) {
   if (const auto refused = refused_gpu_memory(cuda_error, gpu, "update the weights")) throw *refused;
   throw CollectiveError(gpu + " failed to update the weights", failure.why());
 }
-#endif
 
 }  // namespace
 
-ShardPieces::ShardPieces(std::vector<Piece> pieces, at::Device device, bool on_gpu)
+ShardBlocks::ShardBlocks(std::vector<Piece> pieces, at::Device device, bool on_gpu)
     : pieces_(std::move(pieces)), device_(device), on_gpu_(on_gpu) {
   if (on_gpu_) there_ = bytes_on(device_, pieces_);
 }
 
-void ShardPieces::update(UpdateRule rule, bool averaged, const ShardArrays& arrays,
+void ShardBlocks::update(UpdateRule rule, bool averaged, const ShardArrays& arrays,
                          const StepNumbers& numbers, const std::vector<Factors>& factors) const {
   if (pieces_.empty()) return;
   UpdateJob job{arrays, numbers, pieces_.data(), factors.empty() ? nullptr : factors.data(),
                 std::ssize(pieces_)};
   if (!on_gpu_) return update_in_host_memory(rule, averaged, job);
-#ifdef LOCKSTEP_WITH_NCCL
   const auto factors_there = bytes_on(device_, factors);
   job.pieces = static_cast<const Piece*>(there_.data_ptr());
   if (!factors.empty()) job.factors = static_cast<const Factors*>(factors_there.data_ptr());
   require_start(launch_update(rule, averaged, job));
-#endif
 }
 
-std::vector<double> ShardPieces::sums_of_squares(const at::Tensor& values) const {
+std::vector<double> ShardBlocks::sums_of_squares(const at::Tensor& values) const {
   std::vector<double> sums(pieces_.size());
   if (pieces_.empty()) return sums;
   const auto* data = values.data_ptr<float>();
@@ -61,7 +57,6 @@ std::vector<double> ShardPieces::sums_of_squares(const at::Tensor& values) const
     }
     return sums;
   }
-#ifdef LOCKSTEP_WITH_NCCL
   const auto count = std::ssize(pieces_);
   const auto lane_sums = at::empty({count, lanes}, at::TensorOptions(at::kDouble).device(device_));
   const auto sums_there = at::empty({count}, lane_sums.options());
@@ -69,7 +64,6 @@ std::vector<double> ShardPieces::sums_of_squares(const at::Tensor& values) const
                                 lane_sums.data_ptr<double>(), sums_there.data_ptr<double>()}));
   const auto sums_here = sums_there.to(at::kCPU);
   std::copy_n(sums_here.data_ptr<double>(), count, sums.begin());
-#endif
   return sums;
 }
 

@@ -11,10 +11,10 @@ namespace lockstep {
 
 /// The arithmetic is one source for the host's loops and for kernels; here is the choice between them. On a
 /// GPU it is under way when a function returns that has no result; LibTorch's work comes after it.
-class ShardPieces {
+class ShardBlocks {
  public:
   /// The shard lies on `device`, and is a GPU's memory with `on_gpu`.
-  ShardPieces(std::vector<Piece> pieces, at::Device device, bool on_gpu);
+  ShardBlocks(std::vector<Piece> pieces, at::Device device, bool on_gpu);
 
   /// Applies `rule` to every element, and with `averaged` moves its average. `factors`: by entry of the
   /// layout; empty for rules that need none. Throws GpuFailure when the GPU fails.

@@ -80,7 +80,7 @@ void leave_if_asked(Transport& transport) {
   if (signal != 0) throw Interrupted{signal};
 }
 
-void say_alone(int rank, const Error& error) {
+void say_on_this_rank(int rank, const Error& error) {
   std::cerr << "error: on rank " + std::to_string(rank) + " (" + host_name() + "): " + error.what() + "\n"
             << std::flush;
 }

@@ -22,17 +22,17 @@ void on_all_ranks(Transport& transport, const std::function<void()>& action);
 void leave_if_asked(Transport& transport);
 
 /// "error: on rank R (HOST): ..." on standard error.
-void say_alone(int rank, const Error& error);
+void say_on_this_rank(int rank, const Error& error);
 /// What `action` returns. An Error that it throws is said on standard error by a rank other than 0 too: its
 /// peers do not know of it, and will only miss this rank.
 template <class Action>
-auto speaking_for_itself(const Transport& transport, const Action& action) {
+auto say_error_of_this_rank(const Transport& transport, const Action& action) {
   try {
     return action();
   } catch (const GpuFailure&) {
     throw;  // it will be said with all that is known of the GPU
   } catch (const Error& error) {
-    if (transport.rank() != 0) say_alone(transport.rank(), error);
+    if (transport.rank() != 0) say_on_this_rank(transport.rank(), error);
     throw;
   }
 }

@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 
 #include "collectives/gpu.hpp"
+#include "collectives/make_gpu_transport.hpp"
 #include "collectives/network.hpp"
 #include "common/log.hpp"
 #include "worker/ranks/agreement.hpp"
@@ -17,10 +19,6 @@
 #include "worker/ranks/out_of_memory.hpp"
 #include "worker/ranks/pinning.hpp"
 #include "worker/watch/rank_progress.hpp"
-#ifdef LOCKSTEP_WITH_NCCL
-#include "collectives/nccl_transport.hpp"
-#include "collectives/staged_transport.hpp"
-#endif
 
 namespace lockstep {
 namespace {
@@ -150,12 +148,14 @@ Compute gpu_of_rank(MpiTransport& host, int index, const SetAside& aside) {
   return compute;
 }
 
-#ifdef LOCKSTEP_WITH_NCCL
-std::unique_ptr<Transport> giving_back_memory(std::unique_ptr<GpuTransport> transport) {
-  if (accelerator != at::kCPU) transport->when_memory_is_refused(give_back_unused_gpu_memory);
-  return transport;
+/// Collective: the transport between the ranks' GPUs.
+std::unique_ptr<Transport> connect_gpus(MpiTransport& host, const Config& config, int index) {
+  const auto messages = shares_gpus(config) ? GpuMessages::through_host : GpuMessages::over_nccl;
+  if (messages == GpuMessages::over_nccl) require_own_gpus(host, gpu_address(index));
+  const std::function<void()> give_back = accelerator == at::kCPU ? nullptr : give_back_unused_gpu_memory;
+  return make_gpu_transport(host, index, messages,
+                            std::chrono::seconds(config.reliability.collective_timeout_seconds), give_back);
 }
-#endif
 
 /// Where the number format follows from AMX, or its kernels are used, CPUs with and without it are two
 /// classes.
@@ -217,16 +217,7 @@ Compute choose_compute(MpiTransport& host, const Config& config, const SetAside&
                "use hosts of one kind (for CPUs, ATEN_CPU_CAPABILITY=default or avx2 on all of them lowers "
                "it to one level)");
   require_same_details(host, compute.device_details);
-#ifdef LOCKSTEP_WITH_NCCL
-  if (on_gpu && shares_gpus(config)) {
-    compute.between_gpus = giving_back_memory(std::make_unique<StagedTransport>(host, compute.gpu_index));
-  } else if (on_gpu) {
-    require_own_gpus(host, gpu_address(compute.gpu_index));
-    const auto deadline = std::chrono::seconds(config.reliability.collective_timeout_seconds);
-    compute.between_gpus =
-        giving_back_memory(std::make_unique<NcclTransport>(host, compute.gpu_index, deadline));
-  }
-#endif
+  if (on_gpu) compute.between_gpus = connect_gpus(host, config, compute.gpu_index);
   return compute;
 }
 

@@ -142,7 +142,7 @@ nlohmann::ordered_json json_of(std::span<const RankPlace> places) {
   return list;
 }
 
-std::vector<std::string> doubts_about(std::span<const RankPlace> places) {
+std::vector<std::string> warnings_about(std::span<const RankPlace> places) {
   std::vector<std::string> doubts;
   for (const auto& ranks : ranks_by_host(places)) {
     const auto& place = places[ranks[0]];

@@ -31,7 +31,7 @@ std::vector<std::string> lines_of(std::span<const RankPlace> places);
 /// The same with an object for every rank.
 nlohmann::ordered_json json_of(std::span<const RankPlace> places);
 /// What may slow the run or confuse its reader: clocks apart, more ranks on a host than cores.
-std::vector<std::string> doubts_about(std::span<const RankPlace> places);
+std::vector<std::string> warnings_about(std::span<const RankPlace> places);
 
 /// "0-3,8" for cores 0, 1, 2, 3 and 8.
 std::string ranges_in_words(std::span<const int> ascending);

@@ -9,8 +9,9 @@ std::string trouble_in_blocks(const Layout& layout, std::span<const Block> block
   for (const auto& block : blocks) {
     if (block.kind == Kind::metric) continue;
     const auto& entry = layout.entries()[block.entry];
-    auto found = trouble_in(entry.name, {values + (block.offset - begin), static_cast<std::size_t>(block.count)},
-                         block.offset - entry.offset);
+    auto found =
+        trouble_in(entry.name, {values + (block.offset - begin), static_cast<std::size_t>(block.count)},
+                   block.offset - entry.offset);
     if (!found.empty()) return found;
   }
   return "";

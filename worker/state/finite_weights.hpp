@@ -12,8 +12,9 @@
 
 namespace lockstep {
 
-/// What trouble_in() says of the first tensor that is not sound among `blocks` of a model's flat buffer, whose elements from `begin` on
-/// are `values`. Elements are counted in the order of memory. Safe beside other threads.
+/// What trouble_in() says of the first tensor that is not sound among `blocks` of a model's flat buffer,
+/// whose elements from `begin` on are `values`. Elements are counted in the order of memory. Safe beside
+/// other threads.
 std::string trouble_in_blocks(const Layout& layout, std::span<const Block> blocks, const float* values,
                               std::int64_t begin);
 

@@ -36,12 +36,13 @@ std::vector<Range> bytes_of_shards(const Layout& layout, int world_size) {
 }  // namespace
 
 TrainingState::TrainingState(const Layout& layout_, std::span<const std::string> names_of_optimizer_state,
-                             const Config& config, HostMemory& host, std::optional<at::Device> gpu)
+                             const Config& config, const Job& job)
     : layout(layout_),
-      blocks(layout_.own_blocks(host.transport().rank(), host.transport().world_size())),
-      shard(layout_.shard(host.transport().rank(), host.transport().world_size())),
-      on_gpu(gpu.has_value()),
-      parameters(gpu ? at::zeros({layout_.size()}, *gpu) : shared_floats(host, layout_.size())) {
+      blocks(layout_.own_blocks(job.rank(), job.world_size())),
+      shard(layout_.shard(job.rank(), job.world_size())),
+      on_gpu(job.compute.gpu().has_value()),
+      parameters(on_gpu ? at::zeros({layout_.size()}, job.compute.device)
+                        : shared_floats(job.memory, layout_.size())) {
   const auto zeros = [&] { return at::zeros({shard.size()}, parameters.options()); };
   for (const auto& name : names_of_optimizer_state) optimizer_state.push_back({name, zeros()});
   if (config.averaging.model_ema) ema = zeros();
@@ -69,10 +70,10 @@ void attach(Model& model, const Layout& layout, const at::Tensor& flat) {
                   [&](const Entry& entry, at::Tensor tensor) { tensor.set_data(layout.view(flat, entry)); });
 }
 
-void share_parameters(HostMemory& host, Transport& device, TrainingState& state) {
-  const auto shards = bytes_of_shards(state.layout, device.world_size());
-  if (state.on_gpu) return all_gather(device, state.parameters.data_ptr(), shards);
-  all_gather(host, state.parameters.data_ptr(), shards);
+void share_parameters(Job& job, TrainingState& state) {
+  const auto shards = bytes_of_shards(state.layout, job.world_size());
+  if (state.on_gpu) return all_gather(job.transport(), state.parameters.data_ptr(), shards);
+  all_gather(job.memory, state.parameters.data_ptr(), shards);
 }
 
 at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::Tensor& shard) {

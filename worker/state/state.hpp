@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "collectives/host_memory.hpp"
 #include "common/hash.hpp"
 #include "configs/derive.hpp"
+#include "worker/ranks/job.hpp"
 #include "worker/state/decisions.hpp"
 #include "worker/state/layout.hpp"
 
@@ -22,11 +22,11 @@ struct Model;
 
 /// The state of a run. Every rank has all parameters; of everything else it has its own shard.
 struct TrainingState {
-  /// Zeros, with what `config` asks for, in host memory or on the `gpu` where the model computes. Collective:
+  /// Zeros, with what `config` asks for, in host memory or on the GPU where the model computes. Collective:
   /// the ranks of a host share its parameters. Nothing is drawn or read here. Throws Error (config),
   /// CollectiveError.
   TrainingState(const Layout& layout, std::span<const std::string> optimizer_state, const Config& config,
-                HostMemory& host, std::optional<at::Device> gpu);
+                const Job& job);
 
   struct Array {
     std::string name;  ///< as in the checkpoint: "momentum", "exp_avg", ...
@@ -71,9 +71,8 @@ void store(const Model& model, const Layout& layout, const at::Tensor& flat);
 /// Points the model's parameters and running statistics at `flat`, whose values become theirs.
 void attach(Model& model, const Layout& layout, const at::Tensor& flat);
 
-/// Collective: every rank's shard of the parameters to all ranks. `device` is the transport of GPUs' memory.
-/// Throws CollectiveError.
-void share_parameters(HostMemory& host, Transport& device, TrainingState& state);
+/// Collective: every rank's shard of the parameters to all ranks. Throws CollectiveError.
+void share_parameters(Job& job, TrainingState& state);
 /// Collective: this rank's `shard` and everybody else's as one flat buffer, float32 [layout.size()] in host
 /// memory, on all ranks. `transport` is the host's.
 at::Tensor gather_shards(Transport& transport, const Layout& layout, const at::Tensor& shard);

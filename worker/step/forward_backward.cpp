@@ -1,14 +1,9 @@
 #include "worker/step/forward_backward.hpp"
 
-#include <algorithm>
-#include <cmath>
-
 #include "common/random.hpp"
 #include "worker/models/batch_statistics.hpp"
 #include "worker/models/model.hpp"
-#include "worker/ranks/agreement.hpp"
 #include "worker/step/loss.hpp"
-#include "worker/step/shard_update.hpp"
 
 namespace lockstep {
 namespace {
@@ -44,8 +39,8 @@ std::vector<at::Tensor> statistic_leaves(Model& model, const Layout& layout) {
   return leaves;
 }
 
-void forward_backward(const Workload& workload, const MicroBatch& batch, double loss_scale,
-                      const LeafDelivery& leaf, PhaseClock* clock) {
+void forward_backward(const Workload& workload, GradientHooks& hooks, const MicroBatch& batch,
+                      double loss_scale, const GradientSink& sink, PhaseClock* clock) {
   if (clock) clock->enter(Phase::forward);
   const auto& config = workload.config;
   const auto logits = workload.precision.forward(*workload.model, batch.images);
@@ -58,57 +53,22 @@ void forward_backward(const Workload& workload, const MicroBatch& batch, double 
   auto values = statistic_leaves(*workload.model, workload.layout);
   values.back() = metrics;  // the last entry of a layout
   for (auto entry = values.size(); entry-- > 0;) {
-    if (values[entry].defined()) leaf.deliver(entry, values[entry]);
+    if (values[entry].defined()) sink(entry, values[entry]);
   }
   if (clock) clock->enter(Phase::backward);
-  (loss_scale == 1 ? sums.loss : sums.loss * loss_scale).backward();
+  hooks.backward(loss_scale == 1 ? sums.loss : sums.loss * loss_scale, sink);
 }
 
-void sampled_backward(const Workload& workload, const MicroBatch& batch, std::int64_t step,
-                      std::int64_t micro_batch, PhaseClock& clock) {
+void sampled_backward(const Workload& workload, GradientHooks& hooks, const MicroBatch& batch,
+                      std::int64_t step, std::int64_t micro_batch, const GradientSink& sink,
+                      PhaseClock& clock) {
   clock.enter(Phase::forward);
   const auto logits = workload.precision.forward(*workload.model, batch.images);
   const auto seed = static_cast<std::uint64_t>(workload.config.run.seed);
   const auto labels = drawn_labels(logits, {seed, Purpose::sampled_labels, static_cast<std::uint64_t>(step),
                                             static_cast<std::uint64_t>(micro_batch)});
   clock.enter(Phase::backward);
-  at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum).backward();
-}
-
-StepSums gather_sums(Transport& transport, const TrainingState& state, const ShardUpdate& update,
-                     const at::Tensor& gradient_sum, double loss_scale, const std::vector<double>& report) {
-  auto own = report;  // then one number a block of parameters, then the metrics where this rank owns them
-  const auto squares_of_blocks = update.sums_of_squares(gradient_sum);
-  own.insert(own.end(), squares_of_blocks.begin(), squares_of_blocks.end());
-  for (const auto& block : state.blocks) {
-    if (block.kind != Kind::metric) continue;
-    const auto sums = on_host(gradient_sum.narrow(0, block.offset - state.shard.begin, metric_count));
-    own.insert(own.end(), sums.data_ptr<float>(), sums.data_ptr<float>() + metric_count);
-  }
-  StepSums sums;
-  std::vector<double> all;
-  for (const auto& part : gather_numbers_by_rank(transport, own)) {
-    const auto numbers = part.begin() + static_cast<std::ptrdiff_t>(report.size());
-    if (!report.empty()) sums.reports.emplace_back(part.begin(), numbers);
-    all.insert(all.end(), numbers, part.end());
-  }
-  const auto metrics = all.end() - metric_count;  // the metrics are the last entry of the layout
-  double squares = 0;
-  for (auto sum = all.begin(); sum != metrics; ++sum) squares += *sum;
-  sums.loss = metrics[metric_loss];
-  sums.weight = metrics[metric_weight];
-  sums.correct = metrics[metric_correct];
-  if (sums.weight == 0) sums.weight = 1;  // no class of these samples counts: there is nothing to divide
-  sums.gradient_norm = std::sqrt(squares) / sums.weight / loss_scale;
-  return sums;
-}
-
-float gradient_scale(const Config::Training& settings, const StepSums& sums, double loss_scale) {
-  double scale = 1.0 / sums.weight / loss_scale;
-  if (settings.gradient_clip_norm > 0) {
-    scale *= std::min(1.0, settings.gradient_clip_norm / (sums.gradient_norm + 1e-6));
-  }
-  return static_cast<float>(scale);
+  hooks.backward(at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum), sink);
 }
 
 }  // namespace lockstep

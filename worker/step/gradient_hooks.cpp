@@ -1,3 +1,4 @@
+// tests/regression/planted/flips_gradient.cpp replaces this file at link time.
 #include "worker/step/gradient_hooks.hpp"
 
 #include <torch/csrc/autograd/function.h>
@@ -8,7 +9,7 @@
 
 namespace lockstep {
 
-LeafDelivery::LeafDelivery(Model& model, const Layout& layout) {
+GradientHooks::GradientHooks(Model& model, const Layout& layout) {
   using torch::autograd::variable_list;
   using torch::autograd::utils::LambdaPostHook;
   const auto parameters = model.named_parameters();
@@ -19,7 +20,7 @@ LeafDelivery::LeafDelivery(Model& model, const Layout& layout) {
         [this, entry, parameter](const variable_list& outputs, const variable_list&) mutable {
           at::NoGradGuard no_grad;
           auto& gradient = parameter.mutable_grad();
-          take_(entry, gradient);
+          (*sink_)(entry, gradient);
           gradient.reset();  // so that the next backward hands over its tensor instead of adding to this one
           return outputs;
         }));
@@ -27,8 +28,13 @@ LeafDelivery::LeafDelivery(Model& model, const Layout& layout) {
   }
 }
 
-LeafDelivery::~LeafDelivery() {
+GradientHooks::~GradientHooks() {
   for (auto& hook : hooks_) hook.accumulator->del_post_hook(hook.key);
+}
+
+void GradientHooks::backward(const at::Tensor& loss, const GradientSink& sink) {
+  sink_ = &sink;
+  loss.backward();
 }
 
 }  // namespace lockstep

@@ -1,11 +1,11 @@
-// What a micro-batch yields, handed over entry by entry as it is computed.
+// The gradients of a micro-batch, handed over one by one while backward computes the rest.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "worker/state/layout.hpp"
@@ -18,31 +18,30 @@ namespace lockstep {
 
 struct Model;
 
-/// Catches the gradient of every parameter of a model as soon as backward has it complete, so that it is
-/// added, and perhaps sent, while backward goes on.
-class LeafDelivery {
- public:
-  /// What is done with the value of layout entry `entry`: a gradient, a batch statistic, or the metrics.
-  using Take = std::function<void(std::size_t entry, const at::Tensor& value)>;
+/// Takes the value of layout entry `entry`: a gradient, a batch statistic, or the metrics.
+using GradientSink = std::function<void(std::size_t entry, const at::Tensor& value)>;
 
+/// A hook on every parameter of a model, which autograd calls as soon as the parameter's gradient is
+/// complete, so that it is added, and perhaps sent, while backward goes on.
+class GradientHooks {
+ public:
   /// `model` must be attached to its memory already: a parameter that moves to another device forgets its
   /// hook.
-  LeafDelivery(Model& model, const Layout& layout);
-  ~LeafDelivery();
-  LeafDelivery(const LeafDelivery&) = delete;
-  LeafDelivery& operator=(const LeafDelivery&) = delete;
+  GradientHooks(Model& model, const Layout& layout);
+  ~GradientHooks();
+  GradientHooks(const GradientHooks&) = delete;
+  GradientHooks& operator=(const GradientHooks&) = delete;
 
-  /// From now on `take` gets what the micro-batches yield. Returns who got it before.
-  Take deliver_to(Take take) { return std::exchange(take_, std::move(take)); }
-  /// Hands over a value that is no gradient.
-  void deliver(std::size_t entry, const at::Tensor& value) const { take_(entry, value); }
+  /// Computes the gradients of `loss`, a scalar, and hands each over to `sink`; on a GPU from the thread that
+  /// autograd has for it. No parameter keeps a gradient.
+  void backward(const at::Tensor& loss, const GradientSink& sink);
 
  private:
   struct Hook {
     std::shared_ptr<torch::autograd::Node> accumulator;  ///< lives as long as somebody holds it
     std::uintptr_t key;
   };
-  Take take_;
+  const GradientSink* sink_ = nullptr;  ///< of the backward pass under way
   std::vector<Hook> hooks_;
 };
 

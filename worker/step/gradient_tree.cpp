@@ -75,10 +75,10 @@ std::int64_t GradientTree::final_from() const {
   return first_final_ == added_.size() ? layout_.size() : layout_.entries()[first_final_].offset;
 }
 
-std::vector<float*> GradientTree::pieces() const {
-  std::vector<float*> pieces;
-  for (const auto& held : walk_.held()) pieces.push_back(buffers_[held.slot].flat.data_ptr<float>());
-  return pieces;
+std::vector<float*> GradientTree::partial_sums() const {
+  std::vector<float*> partial_sums;
+  for (const auto& held : walk_.held()) partial_sums.push_back(buffers_[held.slot].flat.data_ptr<float>());
+  return partial_sums;
 }
 
 }  // namespace lockstep

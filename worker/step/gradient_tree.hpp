@@ -40,7 +40,7 @@ class GradientTree {
 
   /// This rank's left-over sums, from left to right, each float32 [layout.size()]: what
   /// the sums over all ranks take.
-  std::vector<float*> pieces() const;
+  std::vector<float*> partial_sums() const;
 
  private:
   struct Buffer {

@@ -13,7 +13,7 @@ bool is_matrix(const Workload& workload, const Block& block) {
 
 /// Those of this rank's blocks for which `belongs` holds.
 template <class Condition>
-ShardPieces pieces_of(const TrainingState& state, const Condition& belongs) {
+ShardBlocks blocks_of(const TrainingState& state, const Condition& belongs) {
   std::vector<Piece> pieces;
   for (const auto& block : state.blocks) {
     if (!belongs(block)) continue;
@@ -29,11 +29,11 @@ float* data_of(const at::Tensor& shard) { return shard.defined() ? shard.data_pt
 ShardUpdate::ShardUpdate(TrainingState& state, const Workload& workload)
     : state_(state),
       workload_(workload),
-      parameters_(pieces_of(state, [](const Block& block) { return block.is_parameter(); })),
-      elementwise_(pieces_of(
+      parameters_(blocks_of(state, [](const Block& block) { return block.is_parameter(); })),
+      elementwise_(blocks_of(
           state, [&](const Block& block) { return block.is_parameter() && !is_matrix(workload, block); })),
-      matrices_(pieces_of(state, [&](const Block& block) { return is_matrix(workload, block); })),
-      statistics_(pieces_of(state, [](const Block& block) { return block.kind == Kind::statistic; })) {
+      matrices_(blocks_of(state, [&](const Block& block) { return is_matrix(workload, block); })),
+      statistics_(blocks_of(state, [](const Block& block) { return block.kind == Kind::statistic; })) {
   if (workload.optimizer.direction) {
     direction_ = at::zeros({state.shard.size()}, state.parameters.options());
   }

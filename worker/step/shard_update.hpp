@@ -44,10 +44,10 @@ class ShardUpdate {
 
   TrainingState& state_;
   const Workload& workload_;
-  ShardPieces parameters_;   ///< all of them
-  ShardPieces elementwise_;  ///< the parameters that are no matrices to the optimiser
-  ShardPieces matrices_;     ///< and those that are
-  ShardPieces statistics_;
+  ShardBlocks parameters_;   ///< all of them
+  ShardBlocks elementwise_;  ///< the parameters that are no matrices to the optimiser
+  ShardBlocks matrices_;     ///< and those that are
+  ShardBlocks statistics_;
   at::Tensor direction_;  ///< float32 [shard.size()], for optimisers that have one
 };
 

@@ -18,7 +18,8 @@ enum class Phase : std::uint8_t {
   other,
 };
 inline constexpr std::size_t phase_count = 8;
-inline constexpr std::array<const char*, phase_count> phase_names = {"data", "forward", "backward", "exchange", "update", "checkpoint", "evaluation", "other"};
+inline constexpr std::array<const char*, phase_count> phase_names = {
+    "data", "forward", "backward", "exchange", "update", "checkpoint", "evaluation", "other"};
 inline const char* phase_name(Phase phase) { return phase_names[static_cast<std::size_t>(phase)]; }
 /// What a rank does while nobody waits for it or keeps it waiting.
 inline constexpr std::array computing_phases = {Phase::data, Phase::forward, Phase::backward, Phase::update};

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <cassert>
 #include <cstring>
 #include <fstream>
 #include <new>
@@ -76,6 +77,7 @@ std::string place_in_run() {
 }
 
 void stamp_phase(Phase phase, Clock::duration time) {
+  assert(static_cast<std::size_t>(phase) < phase_count);
   auto& page = stamps();
   if (const int before = page.phase.load(std::memory_order_relaxed); before >= 0) {
     auto& longest = page.longest_ns[before];
@@ -88,6 +90,7 @@ void stamp_phase(Phase phase, Clock::duration time) {
 
 void stamp_step(std::int64_t steps_done, Clock::duration computed) {
   auto& page = stamps();
+  assert(steps_done > page.step.load(std::memory_order_relaxed) && "steps are only added");
   page.step.store(steps_done, std::memory_order_relaxed);
   page.computing_ns.store(std::chrono::nanoseconds(computed).count(), std::memory_order_relaxed);
   page.steps_here.fetch_add(1, std::memory_order_release);
@@ -107,6 +110,7 @@ void stamp_awaited(std::span<const int> ranks) {
   auto& page = stamps();
   std::set<int> each(ranks.begin(), ranks.end());
   if (each.size() > Stamps::awaited_max) each = {RankStatus::many};
+  assert(each.size() <= Stamps::awaited_max);
   int count = 0;
   for (const int rank : each) page.awaited[count++].store(rank, std::memory_order_relaxed);
   page.awaited_count.store(count, std::memory_order_release);

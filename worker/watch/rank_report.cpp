@@ -7,19 +7,20 @@
 namespace lockstep {
 namespace {
 
-// Places in a report.
-constexpr std::size_t signal_place = 0, saving_place = 1, times_place = 2;
+constexpr std::size_t numbers_with_details = 2 + phase_count + 1;
 
 /// What a rank computes while nobody waits for it or keeps it waiting.
-double computing_ms(const std::vector<double>& report) {
+double computing_ms(const RankReport& report) {
   double sum = 0;
-  for (const auto phase : computing_phases) sum += report[times_place + index_of(phase)];
+  for (const auto phase : computing_phases) sum += report.details->times.ms[index_of(phase)];
   return sum;
 }
 
-double median_over_ranks(const Reports& reports, std::size_t place) {
+/// `value`: of one rank's times.
+template <class Value>
+double median_over_ranks(std::span<const RankReport> reports, const Value& value) {
   std::vector<double> values;
-  for (const auto& report : reports) values.push_back(report[place]);
+  for (const auto& report : reports) values.push_back(value(report.details->times));
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
@@ -27,37 +28,48 @@ double median_over_ranks(const Reports& reports, std::size_t place) {
 
 }  // namespace
 
-std::vector<double> report_of(int signal, double saving_status, const PhaseTimes& times) {
-  std::vector<double> report = {static_cast<double>(signal), saving_status};
-  report.insert(report.end(), times.ms.begin(), times.ms.end());
-  report.push_back(times.exposed_ms);
+std::vector<double> numbers_of(const RankReport& report) {
+  std::vector<double> numbers = {static_cast<double>(report.signal)};
+  if (!report.details) return numbers;
+  const auto& [status, times] = *report.details;
+  numbers.push_back(status);
+  numbers.insert(numbers.end(), times.ms.begin(), times.ms.end());
+  numbers.push_back(times.exposed_ms);
+  return numbers;
+}
+
+RankReport report_of(std::span<const double> numbers) {
+  RankReport report{static_cast<int>(numbers[0])};
+  if (numbers.size() < numbers_with_details) return report;
+  auto& [status, times] = report.details.emplace();
+  status = numbers[1];
+  std::ranges::copy(numbers.subspan(2, phase_count), times.ms.begin());
+  times.exposed_ms = numbers.back();
   return report;
 }
 
-double phase_ms(const std::vector<double>& report, Phase phase) {
-  return report[report.size() - 1 - phase_count + index_of(phase)];  // the exposed part is the last
-}
-
-std::vector<double> saving_statuses(const Reports& reports) {
+std::vector<double> saving_statuses(std::span<const RankReport> reports) {
   std::vector<double> statuses;
   for (const auto& report : reports) {
-    if (report.size() > saving_place) statuses.push_back(report[saving_place]);
+    if (report.details) statuses.push_back(report.details->saving_status);
   }
   return statuses;
 }
 
-int signal_in(const Reports& reports) {
-  double signal = 0;
-  for (const auto& report : reports) signal = std::max(signal, report[signal_place]);
-  return static_cast<int>(signal);
+int signal_in(std::span<const RankReport> reports) {
+  int signal = 0;
+  for (const auto& report : reports) signal = std::max(signal, report.signal);
+  return signal;
 }
 
-nlohmann::ordered_json phase_columns(const Reports& reports) {
+nlohmann::ordered_json phase_columns(std::span<const RankReport> reports) {
   auto columns = nlohmann::ordered_json::object();
-  if (reports.empty() || reports.front().size() <= times_place) return columns;
+  if (reports.empty() || !reports.front().details) return columns;
   for (std::size_t i = 0; i < phase_count; ++i)
-    columns[std::string(phase_names[i]) + "_ms"] = median_over_ranks(reports, times_place + i);
-  columns["exposed_ms"] = median_over_ranks(reports, times_place + phase_count);
+    columns[std::string(phase_names[i]) + "_ms"] =
+        median_over_ranks(reports, [i](const PhaseTimes& times) { return times.ms[i]; });
+  columns["exposed_ms"] =
+      median_over_ranks(reports, [](const PhaseTimes& times) { return times.exposed_ms; });
   const auto slowest = std::ranges::max_element(reports, {}, computing_ms);
   columns["slowest_rank"] = slowest - reports.begin();
   columns["slowest_ms"] = computing_ms(*slowest);
@@ -67,7 +79,7 @@ nlohmann::ordered_json phase_columns(const Reports& reports) {
 std::string phases_in_words(const nlohmann::json& columns) {
   double sum = 0;
   std::vector<std::pair<double, std::string>> parts;
-  for (const auto* name : names) {
+  for (const auto* name : phase_names) {
     const auto ms = columns.value(std::string(name) + "_ms", 0.0);
     sum += ms;
     parts.emplace_back(ms, name);

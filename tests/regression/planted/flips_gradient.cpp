@@ -50,7 +50,7 @@ void corrupt(at::Tensor& gradient, std::int64_t first_element) {
 
 }  // namespace
 
-LeafDelivery::LeafDelivery(Model& model, const Layout& layout) {
+GradientHooks::GradientHooks(Model& model, const Layout& layout) {
   using torch::autograd::variable_list;
   using torch::autograd::utils::LambdaPostHook;
   const auto parameters = model.named_parameters();
@@ -64,7 +64,7 @@ LeafDelivery::LeafDelivery(Model& model, const Layout& layout) {
           at::NoGradGuard no_grad;
           auto& gradient = parameter.mutable_grad();
           if (flips_now(model.draws)) corrupt(gradient, first_element);
-          take_(entry, gradient);
+          (*sink_)(entry, gradient);
           gradient.reset();
           return outputs;
         }));
@@ -73,8 +73,13 @@ LeafDelivery::LeafDelivery(Model& model, const Layout& layout) {
   }
 }
 
-LeafDelivery::~LeafDelivery() {
+GradientHooks::~GradientHooks() {
   for (auto& hook : hooks_) hook.accumulator->del_post_hook(hook.key);
+}
+
+void GradientHooks::backward(const at::Tensor& loss, const GradientSink& sink) {
+  sink_ = &sink;
+  loss.backward();
 }
 
 }  // namespace lockstep

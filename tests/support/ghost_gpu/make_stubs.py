@@ -1,6 +1,7 @@
-"""make_stubs.py OUT LIBRARY...: writes C functions for all that these libraries of LibTorch want of CUDA, cuBLAS, cuDNN, NCCL and
-the driver. Each counts its call; those that make something hand out a block of zeros; those of the runtime that nothing here
-answers say that they are not supported. All are weak: what the ghost has itself takes their place."""
+"""make_stubs.py OUT LIBRARY...: writes C functions for all that these libraries of LibTorch
+want of CUDA, cuBLAS, cuDNN, NCCL and the driver. Each counts its call; those that make
+something hand out a block of zeros; those of the runtime that nothing here answers say that
+they are not supported. All are weak: what the ghost has itself takes their place."""
 
 import re
 import subprocess
@@ -14,12 +15,16 @@ ANSWERS = """int {name}(void) {{ ghost_count("{name}"); return {result}; }}"""
 
 
 def undefined_in(library):
-    text = subprocess.run(["nm", "-D", "--undefined-only", library], check=True, stdout=subprocess.PIPE, text=True).stdout
+    text = subprocess.run(
+        ["nm", "-D", "--undefined-only", library], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
     return {line.split()[-1].split("@")[0] for line in text.splitlines()}
 
 
 def stub(name):
-    if "Create" in name and not name.startswith(("cuda", "cu")) or re.match(r"(cublas|cublasLt|cudnn)\w*Create", name):
+    if ("Create" in name and not name.startswith(("cuda", "cu"))) or re.match(
+        r"(cublas|cublasLt|cudnn)\w*Create", name
+    ):
         return MAKES.format(name=name)
     result = next((code for start, code in NOT_SUPPORTED.items() if name.startswith(start)), 0)
     return ANSWERS.format(name=name, result=result)
@@ -29,4 +34,4 @@ names = sorted({name for library in sys.argv[2:] for name in undefined_in(librar
 with open(sys.argv[1], "w") as file:
     file.write("#include <stdlib.h>\nvoid ghost_count(const char *);\n")
     for name in names:
-        file.write("__attribute__((weak, visibility(\"default\"))) " + stub(name) + "\n")
+        file.write('__attribute__((weak, visibility("default"))) ' + stub(name) + "\n")

@@ -59,7 +59,7 @@ float* pinned_memory() {
 void add_up(const float* from, float* to, cudaStream_t stream) {
   TreeSum launch;
   launch.size = 1;
-  launch.piece[0] = from;
+  launch.partial_sum[0] = from;
   launch.additions[0] = 0;
   launch.sum = to;
   check(launch_tree_sum(launch, count, stream));

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <deque>
 #include <future>
 #include <limits>
 #include <string>
@@ -11,18 +10,13 @@
 #include <vector>
 
 #include "collectives/mpi.hpp"
+#include "tests/support/nccl_double/communicator.hpp"
 #include "tests/support/nccl_double/faults.hpp"
 #include "tests/support/nccl_double/operations.hpp"
 
 namespace {
 
 using namespace lockstep::nccl_double;
-
-struct Introduction {  // of a rank to the others
-  ncclUniqueId id;
-  char host[64];
-  int device;
-};
 
 struct Message {
   bool is_outgoing;
@@ -40,72 +34,10 @@ struct Group {
   cudaStream_t stream;
 };
 
-std::string last_error;
 int group_depth = 0;
 Group open_group;
 ncclResult_t open_group_error = ncclSuccess;
 ncclComm_t open_communicator = nullptr;
-
-ncclResult_t refuse(ncclResult_t result, const std::string& why) {
-  last_error = why;
-  return result;
-}
-
-}  // namespace
-
-/// What an asynchronous call has started goes on in ncclCommGetAsyncError(): first `request` completes, then
-/// the steps follow, one a call.
-struct ncclComm {
-  int rank = 0;
-  int world_size = 1;
-  MPI_Comm mpi = MPI_COMM_NULL;
-  MPI_Request request = MPI_REQUEST_NULL;
-  std::deque<std::function<ncclResult_t()>> steps;
-  ncclResult_t error = ncclSuccess;  // stays
-  std::vector<Introduction> introductions;
-  bool finalized = false;
-  std::atomic<bool> aborted = false;
-};
-
-namespace {
-
-ncclResult_t introduce(ncclComm* communicator) {
-  MPI_Comm_set_errhandler(communicator->mpi, MPI_ERRORS_RETURN);
-  MPI_Iallgather(MPI_IN_PLACE, 0, MPI_BYTE, communicator->introductions.data(), sizeof(Introduction),
-                 MPI_BYTE, communicator->mpi, &communicator->request);
-  return ncclSuccess;
-}
-
-ncclResult_t check_introductions(ncclComm* communicator) {
-  const auto& own = communicator->introductions[communicator->rank];
-  for (int rank = 0; rank < communicator->world_size; ++rank) {
-    const auto& other = communicator->introductions[rank];
-    if (std::memcmp(&other.id, &own.id, sizeof own.id) != 0) {
-      return refuse(ncclInvalidArgument, "rank " + std::to_string(rank) + " has another unique id");
-    }
-    if (rank != communicator->rank && other.device == own.device && std::strcmp(other.host, own.host) == 0) {
-      return refuse(ncclInvalidUsage, "Duplicate GPU detected : rank " + std::to_string(communicator->rank) +
-                                          " and rank " + std::to_string(rank) + " both on CUDA device " +
-                                          std::to_string(own.device));
-    }
-  }
-  return ncclSuccess;
-}
-
-ncclResult_t bring_on(ncclComm* communicator) {
-  if (communicator->error != ncclSuccess) return communicator->error;
-  int done = 0;
-  if (MPI_Test(&communicator->request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) {
-    return communicator->error = ncclRemoteError;
-  }
-  if (done == 0) return ncclInProgress;
-  if (communicator->steps.empty()) return ncclSuccess;
-  const auto step = std::move(communicator->steps.front());
-  communicator->steps.pop_front();
-  communicator->error = step();
-  if (communicator->error != ncclSuccess) return communicator->error;
-  return communicator->steps.empty() ? ncclSuccess : ncclInProgress;
-}
 
 void post(ncclComm* communicator, Group& group) {
   for (auto& message : group.messages) {
@@ -318,6 +250,6 @@ const char* ncclGetErrorString(ncclResult_t result) {
   }
 }
 
-const char* ncclGetLastError(ncclComm_t) { return last_error.c_str(); }
+const char* ncclGetLastError(ncclComm_t) { return last_error().c_str(); }
 
 }  // extern "C"

@@ -15,9 +15,9 @@ void run(const TreeSum& launch, std::int64_t count) {
 
 bool is_usable(const TreeSum& launch, std::int64_t count) {
   const auto bytes = sizeof(float) * count;
-  const auto bytes_of_piece = launch.stored == GradientFormat::float32 ? bytes : bytes / 2;
+  const auto bytes_of_partial_sum = launch.stored == GradientFormat::float32 ? bytes : bytes / 2;
   for (int p = 0; p < launch.size; ++p) {
-    if (!nccl_double::is_usable(launch.piece[p], bytes_of_piece)) return false;
+    if (!nccl_double::is_usable(launch.partial_sum[p], bytes_of_partial_sum)) return false;
   }
   if (launch.sum != nullptr && !nccl_double::is_usable(launch.sum, bytes)) return false;
   return launch.rest == nullptr || nccl_double::is_usable(launch.rest, TreeSum::depth * bytes);

@@ -1,0 +1,47 @@
+// A pass over the micro-batches of a step: from their samples to the sum of their gradients over all ranks.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "worker/data/loader.hpp"
+#include "worker/ranks/job.hpp"
+#include "worker/step/gradient_hooks.hpp"
+#include "worker/step/gradient_sum.hpp"
+#include "worker/step/workload.hpp"
+#include "worker/watch/phase_clock.hpp"
+
+namespace lockstep {
+
+class GradientPass {
+ public:
+  /// Forward and backward of one micro-batch, as forward_backward().
+  using Compute =
+      std::function<void(std::int64_t micro_batch, const MicroBatch& batch, const GradientSink& sink)>;
+
+  /// Collective. Micro-batches are made ahead, those of steps below `last_step`. All must outlive it. Throws
+  /// Error (out of memory), CollectiveError.
+  GradientPass(Job& job, const Workload& workload, PhaseClock& clock, std::int64_t last_step);
+
+  /// Collective: `compute` runs for each of this rank's micro-batches of `step` (steps done before it), in
+  /// order; what it hands to its sink is added up the tree meanwhile. Returns this rank's shard of the sum
+  /// over all ranks, float32 where the model computes; the same memory each time. Throws CollectiveError.
+  at::Tensor sum(std::int64_t step, const Compute& compute);
+
+  GradientHooks& hooks() { return hooks_; }
+  /// What this rank has sent of gradients so far.
+  const Transport::Sent& sent() const { return sent_; }
+
+ private:
+  Job& job_;
+  const Workload& workload_;
+  PhaseClock& clock_;
+  Range own_;  ///< this rank's micro-batches of a step
+  GradientHooks hooks_;
+  GradientSum sum_;
+  GradientSink sink_;
+  Transport::Sent sent_;
+  Loader loader_;
+};
+
+}  // namespace lockstep
