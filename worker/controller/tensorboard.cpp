@@ -83,7 +83,8 @@ std::string start_of_session(std::int64_t step) { return event(step, field(7, fi
 std::string tag_of(const std::string& name) {
   if (const auto test = name.find("test_"); test != std::string::npos) {
     const auto average = name.substr(0, test);  // "", "ema_", "swa_"
-    return name.substr(test + 5) + "/test" + (average.empty() ? "" : "_" + average.substr(0, test - 1));
+    auto tag = name.substr(test + 5) + "/test";
+    return average.empty() ? tag : tag.append("_").append(average, 0, test - 1);
   }
   if (name == "loss") return "loss/train";
   if (name == "train_accuracy") return "accuracy/train";

@@ -163,7 +163,8 @@ void set_samples(EncodedImages& images, FoundImages found, std::int64_t train_sa
 
 Hash128 EncodedImages::list_hash() const {
   std::string list = std::to_string(train_count);
-  for (const auto& sample : samples) list += "\n" + std::to_string(sample.label) + " " + sample.name;
+  for (const auto& sample : samples)
+    list.append("\n").append(std::to_string(sample.label)).append(" ").append(sample.name);
   return hash_text(list);
 }
 
