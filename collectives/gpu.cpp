@@ -42,7 +42,8 @@ std::string uuid_in(const cudaDeviceProp& properties) {
     const auto byte = static_cast<unsigned char>(properties.uuid.bytes[i]);
     char digits[3];
     std::snprintf(digits, sizeof digits, "%02x", byte);
-    text.append(i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "").append(digits);
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += "-";
+    text += digits;
     known = known || byte != 0;
   }
   return known ? text : "";

@@ -30,8 +30,8 @@ int terminal_columns() {
   return size.ws_col;
 }
 
-/// Whether what this process prints ends on a terminal. Open MPI gives its ranks a terminal of their own
-/// whatever mpirun itself writes to, so there mpirun, the parent, is looked at.
+/// Whether the output of this process ends on a terminal. Open MPI gives ranks a pseudo-terminal whatever
+/// mpirun itself writes to, so a rank inspects mpirun, its parent.
 bool ends_on_a_terminal() {
   if (environment("OMPI_COMM_WORLD_SIZE").empty()) return isatty(STDOUT_FILENO);
   const auto path = "/proc/" + std::to_string(getppid()) + "/fd/1";

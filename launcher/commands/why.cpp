@@ -43,7 +43,7 @@ std::string name_of(RankStatus::State state) {
   return "";
 }
 
-/// "87 C, throttles (thermal)"; empty where the rank has no GPU.
+/// "87 C, throttles (thermal)"; empty if the rank has no GPU.
 std::string gpu_in_words(const RankGpu& gpu) {
   const auto& health = gpu.health;
   if (!gpu.exists()) return "";
@@ -56,7 +56,8 @@ std::string gpu_in_words(const RankGpu& gpu) {
   return text;
 }
 
-/// It has the result of the steps that it was last asked for; with more epochs an old one is of fewer.
+/// Whether the result is of all steps that the run was last asked for: after an increase of epochs, an old
+/// result is of fewer.
 bool is_complete(const std::string& run) {
   if (!fs::exists(run + "/result.json")) return false;
   try {
@@ -65,7 +66,7 @@ bool is_complete(const std::string& run) {
     const auto training = resolved_of_run(run).config.training;
     return whole_number(result, "epochs", training.epochs) == training.epochs &&
            whole_number(result, "max_steps", training.max_steps) == training.max_steps;
-  } catch (const Error&) {  // written by another version, or away
+  } catch (const Error&) {  // written by another version, or not there
     return true;
   }
 }
@@ -74,13 +75,13 @@ double seconds_of(fs::file_time_type time) {
   return std::chrono::duration<double>(std::chrono::file_clock::to_sys(time).time_since_epoch()).count();
 }
 
-/// The last start, where it was refused after all that the folder tells of otherwise.
+/// The last start, if it was refused later than anything else in the folder happened.
 std::optional<RefusedStart> refused_last(const std::string& run, const std::vector<RankStatus>& ranks) {
   auto refused = read_refused_start(run);
   std::error_code none;
   const auto result = fs::last_write_time(run + "/result.json", none);
   const bool newer_result = !none && seconds_of(result) > refused.value_or(RefusedStart{}).time;
-  // The sentinels of the refused start itself write until its ranks have ended.
+  // Sentinels of the refused start keep writing until its ranks have ended.
   const bool went_on =
       std::ranges::any_of(ranks, [](const auto& rank) { return rank.step > 0; }) &&
       std::ranges::any_of(ranks, [&](const auto& rank) { return refused && rank.written > refused->time; });
@@ -95,7 +96,7 @@ std::string in_words(const RefusedStart& refused) {
          std::to_string(refused.exit_code) + ": " + refused.text;
 }
 
-/// How the run stands where nobody holds it up.
+/// The state of a run that nothing holds up.
 std::string standing(const std::string& run, bool under_way, const std::vector<RankStatus>& ranks) {
   if (under_way) {
     char pace[64] = "";
@@ -108,13 +109,13 @@ std::string standing(const std::string& run, bool under_way, const std::vector<R
   return ranks.empty() ? "no rank has begun" : "the run is not under way, and nothing tells of a failure";
 }
 
-/// All that is told of a run.
+/// Everything that is reported about a run.
 struct Answer {
   bool under_way = false;
   std::vector<RankStatus> ranks;
   std::optional<RefusedStart> refused = {};
-  std::vector<Finding> findings = {};  ///< none of a start that was refused: its error says it all
-  std::string standing = {};           ///< empty where the rest says it
+  std::vector<Finding> findings = {};  ///< empty if the start was refused: its error says enough
+  std::string standing = {};           ///< empty if the rest says enough
 };
 
 void print_for_people(const WhyOptions& options, const Answer& answer) {
@@ -130,8 +131,10 @@ void print_for_people(const WhyOptions& options, const Answer& answer) {
   std::fflush(stdout);
   for (const auto& rank : ranks) {
     std::string awaits;
-    for (const int peer : rank.awaits)
-      awaits += (awaits.empty() ? "" : ",") + (peer == RankStatus::many ? "many" : std::to_string(peer));
+    for (const int peer : rank.awaits) {
+      if (!awaits.empty()) awaits += ",";
+      awaits += peer == RankStatus::many ? "many" : std::to_string(peer);
+    }
     std::printf("%5d  %-16s %-8s %8lld  %-11s %7.0f s  %-8s%s\n", rank.rank, rank.host.c_str(),
                 name_of(rank.state).c_str(), static_cast<long long>(rank.step), rank.phase.c_str(),
                 rank.phase_seconds, awaits.c_str(),
@@ -169,7 +172,7 @@ void print_for_machines(const WhyOptions& options, const Answer& answer) {
   std::cout << line.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << "\n";
 }
 
-/// Statuses outlive their ranks: of a complete run they tell how it stood before its end.
+/// Statuses outlive their ranks: those of a complete run show its state before the end.
 Answer answer_on(const std::string& run, const std::vector<RankStatus>& before,
                  const std::vector<RankStatus>& ranks) {
   Answer answer{is_under_way(before, ranks), ranks};

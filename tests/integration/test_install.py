@@ -4,8 +4,9 @@ import os
 import subprocess
 
 import pytest
-from conftest import cannot_run
-from launching import MPI_ENVIRONMENT, PROGRAMS, result_of, set_options
+
+from tests.support.launching import MPI_ENVIRONMENT, PROGRAMS, result_of, set_options
+from tests.support.skipping import cannot_run
 
 BUILD = PROGRAMS.parent
 TORCH_IS_MISSING = "for libtorch_cpu.so, link the folder of the torch package to"

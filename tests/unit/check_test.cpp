@@ -25,13 +25,16 @@ TEST(Tournament, EveryPairMeetsOnceAndNobodyIsInTwoPairsAtOnce) {
   }
 }
 
+/// "n1", "n2", ...
+std::string nth_host(std::size_t i) { return std::string("n").append(std::to_string(i + 1)); }
+
 /// All links of `hosts` hosts at 1 GB/s, but those that `slow` picks at a share of it.
 CheckResult judged(int hosts, double share, const std::function<bool(int, int)>& slow,
                    double latency = 1e-4) {
   std::vector<std::string> names;
   std::vector<Link> links;
   for (int a = 0; a < hosts; ++a) {
-    names.push_back("n" + std::to_string(a + 1));
+    names.push_back(nth_host(a));
     for (int b = 0; b < hosts; ++b)
       if (a != b) links.push_back({a, b, slow(a, b) ? 1e9 * share : 1e9, slow(a, b) ? latency : 1e-4});
   }
@@ -79,7 +82,7 @@ CheckResult voted(const std::vector<int>& ranks_on, const std::vector<RankBits>&
   std::vector<CheckedHost> hosts;
   std::vector<std::string> names;
   for (const int ranks : ranks_on) {
-    hosts.push_back({"n" + std::to_string(hosts.size() + 1), {}});
+    hosts.push_back({nth_host(hosts.size()), {}});
     for (int i = 0; i < ranks; ++i) {
       hosts.back().ranks.push_back(static_cast<int>(names.size()));
       names.push_back("rank " + std::to_string(names.size()) + " on " + hosts.back().name);

@@ -12,9 +12,11 @@ namespace lockstep {
 namespace {
 
 TEST(Load, TakesAnEmptyFileForTheDefaults) {
+  Config before_version_2;
+  before_version_2.optimizer.name = "sgd";
   for (const char* content : {"", "\n", "# nothing but a comment", "\xef\xbb\xbf", "[training]\n[run]\n"}) {
     const ResolvedConfig resolved = load(content);
-    EXPECT_EQ(resolved.config, Config{.optimizer = {.name = "sgd"}});  // as before config_version 2
+    EXPECT_EQ(resolved.config, before_version_2);
     EXPECT_EQ(resolved.origin.size(), parameters().size());
     for (const auto& [name, origin] : resolved.origin) EXPECT_TRUE(origin.starts_with("default")) << name;
   }
@@ -213,17 +215,16 @@ TEST(ConfigVersion, MustBeAVersion) {
 }
 
 TEST(Files, OfAnyDepthAreAnswered) {
-  const auto names = [](std::size_t count) {
-    std::string text(2 * count, 'a');
-    for (std::size_t i = 1; i < text.size(); i += 2) text[i] = '.';
-    return text + "b";
+  const auto names = [](const std::string& front, std::size_t count, const std::string& back) {
+    std::string text = front;
+    for (std::size_t i = 0; i < count; ++i) text += "a.";
+    return text.append("b").append(back);
   };
-  EXPECT_TRUE(contains(problems(names(1000) + " = 1"), "unknown section [a]"));
-  EXPECT_TRUE(contains(problems("[" + names(1000) + "]"), "unknown section [a]"));
-  EXPECT_TRUE(contains(problems("\n" + names(130000) + " = 1"), "FILE:2:1: nested too deep"));
-  EXPECT_TRUE(contains(problems("[" + names(130000) + "]"), "FILE:1:1: nested too deep"));
-  EXPECT_TRUE(
-      contains(problems("", {"training.epochs={" + names(130000) + " = 1}"}), "--set training.epochs"));
+  EXPECT_TRUE(contains(problems(names("", 1000, " = 1")), "unknown section [a]"));
+  EXPECT_TRUE(contains(problems(names("[", 1000, "]")), "unknown section [a]"));
+  EXPECT_TRUE(contains(problems(names("\n", 130000, " = 1")), "FILE:2:1: nested too deep"));
+  EXPECT_TRUE(contains(problems(names("[", 130000, "]")), "FILE:1:1: nested too deep"));
+  EXPECT_TRUE(contains(problems("", {names("training.epochs={", 130000, " = 1}")}), "--set training.epochs"));
   EXPECT_TRUE(contains(problems("a = " + std::string(250000, '[')), "not valid TOML"));
 }
 

@@ -19,7 +19,7 @@ inline std::vector<RankStatus> ranks(int count, std::int64_t beat = 2) {
   for (int r = 0; r < count; ++r) {
     auto& status = all[r];
     status.rank = r;
-    status.host = "n" + std::to_string(r + 1);
+    status.host.append("n").append(std::to_string(r + 1));
     status.beat = beat;
     status.step = 10;
     status.phase = "forward";

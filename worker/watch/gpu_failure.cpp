@@ -15,8 +15,7 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 /// What NVML reports, as the end of a message; begins with "; ", or is empty.
 std::string counts_in(const GpuHealth& health) {
-  std::string text;
-  if (health.lost) text += "; it has fallen off the bus, as NVML finds";
+  std::string text = health.lost ? "; it has fallen off the bus, as NVML finds" : "";
   if (health.reset_required) text += "; it does not work until it is reset, as NVML finds";
   if (health.uncorrected_errors > 0)
     text += "; uncorrectable ECC errors since the driver was loaded: " +

@@ -98,7 +98,7 @@ struct Record {
   ~Record() {
     const char* const prefix = std::getenv("GHOST_COUNTS");
     if (prefix == nullptr) return;
-    std::ofstream file(prefix + ("." + std::to_string(getpid()) + ".json"));
+    std::ofstream file(std::string(prefix) + "." + std::to_string(getpid()) + ".json");
     file << nlohmann::json{{"calls", difference(calls, {}, false)},
                            {"kernels", difference(kernels, {}, true)},
                            {"steps", steps}};

@@ -72,7 +72,8 @@ std::string uuid_of(int gpu) {
   for (std::size_t i = 0; i < sizeof properties.uuid.bytes; ++i) {
     char digits[3];
     std::snprintf(digits, sizeof digits, "%02x", static_cast<unsigned char>(properties.uuid.bytes[i]));
-    text += (i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "") + std::string(digits);
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += "-";
+    text += digits;
   }
   return value_of("uuid", gpu, text);
 }
