@@ -1,7 +1,6 @@
 """Checkpoints: damage is seen and passed over, a full disk loses nothing, any number of ranks goes on from them."""
 
 import json
-import os
 import shutil
 import subprocess
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.integration.checkpoint_damage import DAMAGE, NO_MANIFESTS, cut, flip
 from tests.support.checkpoint_hashes import manifest_hash
 from tests.support.idx_files import SIDE, first_images
 from tests.support.launching import checkpoints_of, metrics_of, result_of, run, train, train_command
@@ -62,30 +62,6 @@ def newest(output, file):
     return output / "checkpoint" / f"step-{SAVED:08}" / file
 
 
-def flip(path, position):
-    """Inverts one bit of the byte at this share of the file."""
-    content = bytearray(path.read_bytes())
-    content[int(position * len(content))] ^= 1
-    path.write_bytes(content)
-
-
-def cut(path, position):
-    os.truncate(path, int(position * path.stat().st_size))
-
-
-DAMAGE = {
-    "flipped at its begin": lambda path: flip(path, 0),
-    "flipped in its middle": lambda path: flip(path, 0.5),
-    "flipped in its last byte but one": lambda path: flip(
-        path, 1 - 1.5 / path.stat().st_size
-    ),  # of optimisers: padding
-    "cut in the middle": lambda path: cut(path, 0.5),
-    "empty": lambda path: cut(path, 0),
-    "longer": lambda path: path.write_bytes(path.read_bytes() + b"more"),
-    "gone": lambda path: path.unlink(),
-}
-
-
 def expect_goes_on(output, ranks, settings, state_hash, first):
     """The run goes on after step `first`, to the end that it would have had. What it said on standard error."""
     outcome = train(output, ranks, settings)
@@ -101,21 +77,6 @@ def test_a_damaged_file_is_named_and_the_checkpoint_before_is_used(output, setti
     said = expect_goes_on(output, 2, settings, state_hash, first=2)
     assert "warning" in said and "passing over checkpoint step-00000004" in said, said
     assert file in said or f"the hash of its {FILES[file]}" in said, said
-
-
-NO_MANIFESTS = [
-    "",
-    "garbage",
-    "[]",
-    "null",
-    "17",
-    "{}",
-    '{"manifest_hash": 1}',
-    '{"step": "x"}',
-    "\xff\xfe",
-    "[" * 100000,
-    '{"a":' + "[" * 100000 + "]" * 100000 + "}",
-]
 
 
 @pytest.mark.parametrize("manifest", NO_MANIFESTS, ids=lambda text: repr(text[:20]))

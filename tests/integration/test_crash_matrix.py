@@ -7,7 +7,9 @@ import os
 
 import pytest
 
-from tests.integration.crash_matrix import Matrix, Trial, try_all
+from tests.integration.crash_attempts import Matrix
+from tests.integration.crash_matrix import try_all
+from tests.integration.crash_trials import Trial
 from tests.support.launching import PROGRAMS
 
 SEED = os.environ.get("LOCKSTEP_TEST_SEED", "20261125")

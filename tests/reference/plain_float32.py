@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from tests.reference.networks import network
-from tests.reference.pytorch_training import Data, batch_norms, initialised, learning_rates
+from tests.reference.pytorch_schedules import learning_rates
+from tests.reference.pytorch_training import Data, batch_norms, initialised
 from tests.support import reference
 
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.reference.pytorch_training import base_rate, learning_rates, warmup_steps
+from tests.reference.pytorch_schedules import base_rate, learning_rates, warmup_steps
 from tests.reference.runs import configuration, steps_per_epoch
 
 EPOCHS = {"training": {"epochs": 6}}  # of four steps each

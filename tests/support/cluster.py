@@ -6,7 +6,6 @@ shared file system. rack.py is the part that runs inside.
 
 import json
 import os
-import secrets
 import select
 import shlex
 import shutil
@@ -17,72 +16,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.rack import HEAD_ADDRESS, NETWORK
+from tests.support.cluster_files import write_files
+from tests.support.rack_host import NETWORK
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 ANSWER_SECONDS = 60  # longer than the rack gives Slurm to start, so that its own message is the one read
-
-# cred_expire is how long a requeued job waits, and 5 s is the least that Slurm takes.
-SLURM_CONF = """\
-ClusterName=rack
-SlurmctldHost=head({head})
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=cred_expire=5
-CredType=cred/munge
-StateSaveLocation={directory}/state
-SlurmctldPidFile={directory}/slurmctld.pid
-SlurmdSpoolDir={directory}/spool/%n
-SlurmdPidFile={directory}/spool/%n/slurmd.pid
-TmpFS={directory}/tmp/%n
-MailProg=/bin/true
-MpiDefault=none
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-SwitchType=switch/none
-JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-JobCompType=jobcomp/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
-SlurmdParameters=config_overrides
-ReturnToService=2
-SlurmdTimeout=10
-MessageTimeout=5
-KillWait=2
-PreemptType=preempt/partition_prio
-PreemptMode=REQUEUE
-SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1,sched_interval=2
-NodeName=DEFAULT CPUs=8 RealMemory=1000
-{nodes}
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-"""
-
-SSH_CONFIG = """\
-Host *
-  IdentityFile {directory}/ssh_key
-  StrictHostKeyChecking no
-  UserKnownHostsFile /dev/null
-  LogLevel ERROR
-"""
-
-SSHD_CONFIG = """\
-HostKey {directory}/ssh_host_key
-AuthorizedKeysFile {directory}/ssh_key.pub
-StrictModes no
-UsePAM no
-PermitRootLogin yes
-PidFile none
-"""
-
-# A remote shell for mpirun's plm_rsh_agent. Like a real one it hands over no environment of the caller.
-ENTER = """\
-#!/bin/sh
-host=$1
-shift
-exec nsenter --target "$(cat {directory}/pid/$host)" --net --uts --mount --pid --ipc -- \\
-  env -i HOME="$HOME" PATH="$PATH" TMPDIR={directory}/tmp/$host SLURM_CONF={directory}/slurm.conf /bin/sh -c "$*"
-"""
 
 
 class Outcome(NamedTuple):
@@ -126,11 +64,12 @@ class Cluster:
         self.directory = Path(tempfile.mkdtemp(prefix="rack-"))
         begin = time.monotonic()
         try:
-            self._write_files()
+            write_files(self.directory, self.host_names, self._services)
             self._rack = subprocess.Popen(
                 [
                     sys.executable,
-                    Path(__file__).with_name("rack.py"),
+                    "-m",
+                    "tests.support.rack",
                     self.directory,
                     str(len(self.host_names)),
                     *self._services,
@@ -138,6 +77,7 @@ class Cluster:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=self._environment("head", {}),
+                cwd=REPOSITORY,
                 start_new_session=True,
             )
             rack = self._read_reply()
@@ -260,33 +200,6 @@ class Cluster:
             except OSError:
                 pass  # ended meanwhile
         return found
-
-    def _write_files(self):
-        def write(name, text, mode=0o600):
-            path = self.directory / name
-            path.write_text(text)
-            path.chmod(mode)
-
-        addresses = {name: f"{NETWORK}.{i}" for i, name in enumerate(self.host_names, 1)}
-        for folder in ("log", "pid", "state", "munge"):
-            (self.directory / folder).mkdir()
-        for name in ("head", *self.host_names):
-            # Slurm's PMIx names its folders by job alone: hosts that share a folder would take each other's.
-            (self.directory / "tmp" / name).mkdir(parents=True)
-            (self.directory / "spool" / name).mkdir(parents=True)
-        lines = ["127.0.0.1 localhost", f"{HEAD_ADDRESS} head"] + [f"{a} {name}" for name, a in addresses.items()]
-        write("hosts", "\n".join(lines) + "\n", 0o644)
-        write("enter", ENTER.format(directory=self.directory), 0o755)
-        if "slurm" in self._services:
-            nodes = "\n".join(f"NodeName={name} NodeAddr={a}" for name, a in addresses.items())
-            text = SLURM_CONF.format(directory=self.directory, head=HEAD_ADDRESS, nodes=nodes)
-            write("slurm.conf", text, 0o644)
-            write("munge/key", secrets.token_hex(64))
-        if "ssh" in self._services:
-            write("ssh_config", SSH_CONFIG.format(directory=self.directory), 0o644)
-            write("sshd_config", SSHD_CONFIG.format(directory=self.directory), 0o644)
-            for key in ("ssh_key", "ssh_host_key"):
-                subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.directory / key], check=True)
 
     def _environment(self, host, env):
         own = {
