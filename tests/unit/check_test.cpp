@@ -25,7 +25,7 @@ TEST(Tournament, EveryPairMeetsOnceAndNobodyIsInTwoPairsAtOnce) {
   }
 }
 
-/// All links of `hosts` hosts at 1 GB/s, but those that `slow` picks at a share of it.
+/// All links of `hosts` hosts run at 1 GB/s, but those that `slow` picks at `share` of that.
 CheckResult judged(int hosts, double share, const std::function<bool(int, int)>& slow,
                    double latency = 1e-4) {
   std::vector<std::string> names;
@@ -74,7 +74,7 @@ TEST(Network, ALinkThatAnswersLateIsNamed) {
   EXPECT_NE(finding.problems[0].find("from n1 to n3 is slow to answer"), std::string::npos);
 }
 
-/// Hosts with so many ranks each; `bits` by rank.
+/// One host for each entry of `ranks_on`, with that many ranks; `bits` by rank.
 CheckResult voted(const std::vector<int>& ranks_on, const std::vector<RankBits>& bits) {
   std::vector<CheckedHost> hosts;
   std::vector<std::string> names;
