@@ -26,7 +26,7 @@ def cifar():
 
 
 def packed(height, width, channels, labels, train, names=b""):
-    """As docs/data_format.md says, but for the hash, which the target makes right."""
+    """A packed file as docs/data_format.md describes it, except for its hash, which the target corrects."""
     records_at = (104 + len(names) + 7) // 8 * 8
     pixels_at = (records_at + 72 * len(labels) + 4095) // 4096 * 4096
     header = (

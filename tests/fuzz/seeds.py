@@ -1,5 +1,5 @@
-"""Writes small sound inputs for each target, which fuzzers and
-fuzz_replay then change: python -m tests.fuzz.seeds FOLDER."""
+"""Writes small valid inputs for each target, which libFuzzer and fuzz_replay then mutate: python -m tests.fuzz.seeds
+FOLDER."""
 
 import json
 import struct
@@ -211,7 +211,7 @@ MADE = {
 }
 
 
-# What walks a value does so recursively: too deep for the stack, as a whole and below each key that is looked at.
+# Values are walked recursively. These nest deeper than the stack allows: as a whole, and below each key that is read.
 DEEP = b"[" * 100_000 + b"]" * 100_000
 DEEPER_THAN_A_STACK = {
     "import": [b"\0" + DEEP, b'\1{"x":' + DEEP + b"}"],

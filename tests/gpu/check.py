@@ -1,5 +1,5 @@
-"""Everything that only a GPU can show, on a machine with one:
-in parts, each bounded and runnable alone, at most 8 minutes.
+"""Checks everything that only a GPU can show, in at most 8 minutes: in parts with a time limit each, which can also be
+run alone.
 
 Each part ends with a line, PASS, FAIL or SKIP; figures go as JSON lines to figures.jsonl in $OUT or build/gpu-check."""
 
@@ -24,7 +24,7 @@ Exit status: 0 when nothing failed, 1 otherwise, 2 for a part that there is not.
 
 
 def outcome_of(name, folder, figures, seconds):
-    """PASS, FAIL or SKIP, and what to say of it."""
+    """Runs a part and prints its outcome; returns PASS, FAIL or SKIP."""
     begin = time.monotonic()
     _, function = PARTS[name]
     try:
@@ -33,7 +33,7 @@ def outcome_of(name, folder, figures, seconds):
         verdict, detail = "FAIL", str(failure)
     except Skipped as reason:
         verdict, detail = "SKIP", str(reason)
-    except Exception:  # a mistake of a part's own ends this part alone
+    except Exception:  # an error in a part ends only that part
         verdict, detail = "FAIL", traceback.format_exc().replace("\n", " / ")
     print(f"{verdict} {name} ({time.monotonic() - begin:.0f} s): {detail}", flush=True)
     return verdict

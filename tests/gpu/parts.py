@@ -12,11 +12,11 @@ from pathlib import Path
 from tests.gpu.card import PREFIX, PROGRAMS, QUICKSTART, ROOT, Failed, hashes, mpirun, with_settings
 from tests.gpu.features import FEATURES, SMALL, STAGED, TAUGHT
 
-PARTS = {}  # name: (seconds, what it does)
+PARTS = {}  # name: (time limit in seconds, the function)
 
 
 class Skipped(Exception):
-    """Why a part has nothing to do here."""
+    """Why a part cannot run here."""
 
 
 def part(seconds):
@@ -51,7 +51,7 @@ def environment(card):
 @part(40)
 def kernels(card):
     """our kernels beside the host, bit by bit, and their GB/s"""
-    how = ["bits"] if PREFIX else []  # the speed of a stand-in means nothing
+    how = ["bits"] if PREFIX else []  # the speed of a simulated GPU means nothing
     outcome = card.run([*card.program("kernel_bits"), *how])
     lines = [json.loads(line) for line in outcome.stdout.splitlines() if line.startswith("{")]
     wrong = [line["kernel"] for line in lines if not line.get("equal", True)]
@@ -106,11 +106,11 @@ def features(card):
         first, second = (hashes(card.train(f"{name}-{i}", path | settings)) for i in (1, 2))
         return name, first, second
 
-    teacher = card.folder / "resnet20-1"  # a run folder
+    teacher = card.folder / "resnet20-1"  # the run folder of the first run
     wrong, seen = [], set()
     tried = {
         name: settings for name, settings in FEATURES.items() if not (PREFIX and name == "int8")
-    }  # it reads numbers back
+    }  # int8 reads results back, and simulated kernels compute none
     with concurrent.futures.ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) // 2))) as pool:
         done = list(pool.map(twice, tried.items()))
         done += pool.map(twice, [("taught", TAUGHT | {"distillation.teacher": str(teacher)})])
@@ -121,7 +121,7 @@ def features(card):
             wrong.append(name)
     if wrong:
         raise Failed(f"other bits the second time: {', '.join(wrong)}")
-    if len(seen) < len(done) and not PREFIX:  # a stand-in for LibTorch's kernels has one loss for all
+    if len(seen) < len(done) and not PREFIX:  # with simulated LibTorch kernels all losses are equal
         raise Failed("two features end in one state, so that one of them does nothing")
     return f"{len(done)} runs twice, the same bits"
 
@@ -153,7 +153,7 @@ def memory(card):
 @part(60)
 def ranks(card):
     """1, 2 and 3 ranks on one GPU, in float32 and with gradients of 16 bits"""
-    formats = ["float32"] if PREFIX else ["float32", "bf16"]  # a stand-in for LibTorch's kernels does not round
+    formats = ["float32"] if PREFIX else ["float32", "bf16"]  # simulated LibTorch kernels do not round
     for gradients in formats:
         settings = (
             SMALL
@@ -221,7 +221,7 @@ def resnet50(card, micro_batch):
 def speed(card):
     """ResNet-50 at micro-batches of 32 to 256, with its phases"""
     said = []
-    for micro_batch in (32, 64, 128, 256) if not PREFIX else (256,):  # without a GPU one takes half a minute
+    for micro_batch in (32, 64, 128, 256) if not PREFIX else (256,):  # without a GPU one run takes half a minute
         name = f"resnet50-{micro_batch}"
         card.train(name, resnet50(card, micro_batch))
         lines = [json.loads(line) for line in (card.folder / name / "metrics.jsonl").read_text().splitlines()]
