@@ -20,7 +20,7 @@ from tests.support.cluster_files import write_files
 from tests.support.rack_host import NETWORK
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ANSWER_SECONDS = 60  # longer than the rack gives Slurm to start, so that its own message is the one read
+ANSWER_SECONDS = 60  # longer than the rack allows Slurm for its start, so that the rack's own message is reported
 
 
 class Outcome(NamedTuple):
@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
 
 
 def what_is_missing(slurm=False, ssh=False):
-    """Why a Cluster cannot be made here, in words; None when it can."""
+    """Why a Cluster cannot be made on this machine, as text; None if it can."""
     programs = {"ip": "iproute2", "nsenter": "util-linux", "mpirun": "openmpi-bin"}
     if slurm:
         programs |= {"slurmctld": "slurm-wlm", "slurmd": "slurm-wlm", "srun": "slurm-wlm", "munged": "munge"}
@@ -48,11 +48,11 @@ def what_is_missing(slurm=False, ssh=False):
 
 
 class Cluster:
-    """`hosts` hosts n1, n2, ... and a head, joined by a switch, for as long as the `with` block or the owner lives.
+    """`hosts` hosts n1, n2, ... and a head, joined by a switch, for as long as the `with` block or this process lives.
 
-    slurm: munge, slurmctld on the head and slurmd on each host, all idle when the block begins. ssh: an sshd on each
-    host, which lets root in from any of them. Several clusters can live side by side. Everything goes with the rack's
-    first process, which ends with this object, or with this process however it ends.
+    slurm: munge, slurmctld on the head and slurmd on each host; all hosts are idle when the block begins. ssh: an sshd
+    on each host, which accepts root from any host. Several clusters can exist at the same time. Everything ends with
+    the rack's first process, which ends with this object, or with this process however it ends.
     """
 
     def __init__(self, hosts=3, slurm=False, ssh=False):
@@ -94,7 +94,7 @@ class Cluster:
         self.close()
 
     def close(self):
-        """Returns when no process of the cluster is left and its files are gone."""
+        """Returns once no process of the cluster is left and its files are removed."""
         if self._rack:
             self._rack.stdin.close()
             self._rack.wait()
@@ -103,10 +103,10 @@ class Cluster:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self, host, argv, *, env=None, cwd=None, timeout=60, **popen):
-        """Starts a command on a host ("head", "n1", ...) and
-        returns its Popen, with stdout and stderr in one text pipe.
+        """Starts a command on a host ("head", "n1", ...) and returns its Popen, with stdout and stderr in one text
+        pipe.
 
-        After `timeout` seconds it is sent SIGTERM, two seconds later SIGKILL (exit code 124, 137).
+        After `timeout` seconds it gets SIGTERM, two seconds later SIGKILL (exit code 124 or 137).
         """
         entrance = ["nsenter", "--net", "--uts", "--mount", "--pid", "--ipc", "--target"]
         command = [*entrance, str(self.pid), "--"]
@@ -119,7 +119,7 @@ class Cluster:
         return subprocess.Popen(command, text=True, errors="replace", env=self._environment(host, env), **popen)
 
     def run(self, host, argv, *, timeout=60, **start):
-        """Like start(), and waits. TimeoutError, with the output so far, when the time is up."""
+        """Like start(), but waits for the end. Raises TimeoutError, with the output so far, when the time is up."""
         begin = time.monotonic()
         with self.start(host, argv, timeout=timeout, **start) as process:
             output, _ = process.communicate()
@@ -129,17 +129,17 @@ class Cluster:
         return Outcome(process.returncode, output, seconds)
 
     def mpirun_command(self, argv, ranks_per_host, *, ssh=False, flags=()):
-        """mpirun on the head, with ranks_per_host[i] ranks on host i+1; `ssh` takes a real sshd to get there."""
+        """mpirun on the head, with ranks_per_host[i] ranks on host i+1; `ssh` connects through the real sshd."""
         placed = [(name, ranks) for name, ranks in zip(self.host_names, ranks_per_host, strict=True) if ranks]
         settings = {
             "plm": "rsh",
             "plm_rsh_agent": "ssh" if ssh else self.directory / "enter",
             "plm_rsh_no_tree_spawn": 1,  # only the head can enter the other hosts
             "pml": "ob1",
-            "btl": "tcp,self",  # vader now and then fails as its ranks start on one simulated host
+            "btl": "tcp,self",  # vader sometimes fails while its ranks start on one simulated host
             "btl_tcp_if_include": f"{NETWORK}.0/24",
             "oob_tcp_if_include": f"{NETWORK}.0/24",
-            # A host that vanishes without a word is noticed in 4 s; by default mpirun would hang for minutes.
+            # Notices a host that vanishes silently within 4 s; by default mpirun would hang for minutes.
             "oob_tcp_keepalive_time": 1,
             "oob_tcp_keepalive_intvl": 1,
             "oob_tcp_keepalive_probes": 3,
@@ -157,15 +157,16 @@ class Cluster:
         return self.run("head", self.mpirun_command(argv, ranks_per_host, ssh=ssh, flags=flags), **run)
 
     def srun_command(self, argv, *, nodes, ntasks, flags=()):
-        fence = "SLURM_PMIX_FENCE=ring"  # the tree now and then lets ranks out of MPI_Init before all are in
+        fence = "SLURM_PMIX_FENCE=ring"  # the tree sometimes lets ranks out of MPI_Init before all are in
         command = ["env", fence, "srun", "--mpi=pmix", f"--nodes={nodes}", f"--ntasks={ntasks}", *flags, *argv]
         return [str(argument) for argument in command]
 
     def srun(self, argv, *, nodes, ntasks, flags=(), env=None, **run):
-        """srun on the head of a cluster made with slurm=True. Without mpirun, Open MPI is told of the network here."""
+        """srun on the head of a cluster made with slurm=True. Without mpirun, these variables tell Open MPI which
+        network to use."""
         network = {
             "OMPI_MCA_pml": "ob1",
-            "OMPI_MCA_btl": "tcp,self",  # vader crashed once as its ranks started (open of a segment: ENOENT)
+            "OMPI_MCA_btl": "tcp,self",  # vader crashed once while its ranks started (open of a segment: ENOENT)
             "OMPI_MCA_btl_tcp_if_include": f"{NETWORK}.0/24",
             "OMPI_MCA_mpi_yield_when_idle": "1",
         }
@@ -173,7 +174,7 @@ class Cluster:
         return self.run("head", command, env=network | (env or {}), **run)
 
     def crash(self, host):
-        """Power failure: every process of the host is killed at once, and its cable goes dead."""
+        """Power failure: kills every process of the host at once and disconnects its cable."""
         self._ask("crash", host)
         del self._hosts[host]
 
@@ -183,7 +184,7 @@ class Cluster:
         self._pid_namespaces.add(self._hosts[host]["pid_namespace"])
 
     def cut(self, host):
-        """Pulls the host's cable; what runs there goes on."""
+        """Unplugs the host's cable; its processes go on."""
         self._ask("cut", host)
 
     def mend(self, host):
@@ -191,7 +192,7 @@ class Cluster:
         self._ask("mend", host)
 
     def process_ids(self):
-        """The cluster's processes, as this process numbers them."""
+        """The ids of the cluster's processes, in this process's pid namespace."""
         found = []
         for entry in Path("/proc").iterdir():
             try:
@@ -217,7 +218,7 @@ class Cluster:
         return self._read_reply()
 
     def _read_reply(self):
-        # Unbuffered, so that select() sees all there is; replies are short and come one at a time.
+        # Read unbuffered, so that select() sees everything; replies are short and arrive one at a time.
         line, deadline = b"", time.monotonic() + ANSWER_SECONDS
         while not line.endswith(b"\n"):
             ready, _, _ = select.select([self._rack.stdout], [], [], max(0, deadline - time.monotonic()))
@@ -232,5 +233,5 @@ class Cluster:
 
 
 def _path():
-    """Debian keeps the daemons where an ordinary user's PATH does not look."""
+    """PATH with the folders where Debian keeps daemons, which an ordinary user's PATH lacks."""
     return os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin"

@@ -5,7 +5,7 @@ import subprocess
 
 from tests.support.rack import HEAD_ADDRESS, NETWORK
 
-# cred_expire is how long a requeued job waits, and 5 s is the least that Slurm takes.
+# A requeued job waits for cred_expire; 5 s is the least that Slurm accepts.
 SLURM_CONF = """\
 ClusterName=rack
 SlurmctldHost=head({head})
@@ -59,7 +59,7 @@ PermitRootLogin yes
 PidFile none
 """
 
-# A remote shell for mpirun's plm_rsh_agent. Like a real one it hands over no environment of the caller.
+# A remote shell for mpirun's plm_rsh_agent. Like a real one, it passes on none of the caller's environment.
 ENTER = """\
 #!/bin/sh
 host=$1
@@ -70,7 +70,7 @@ exec nsenter --target "$(cat {directory}/pid/$host)" --net --uts --mount --pid -
 
 
 def write_files(directory, host_names, services):
-    """Into `directory`; addresses are n1: NETWORK.1 and so on. `services` are "slurm" and "ssh"."""
+    """Writes the files to `directory`; host i has the address NETWORK.i. `services`: "slurm" and "ssh", or none."""
 
     def write(name, text, mode=0o600):
         path = directory / name
@@ -81,7 +81,7 @@ def write_files(directory, host_names, services):
     for folder in ("log", "pid", "state", "munge"):
         (directory / folder).mkdir()
     for name in ("head", *host_names):
-        # Slurm's PMIx names its folders by job alone: hosts that share a folder would take each other's.
+        # Slurm's PMIx names its folders by job only: hosts with a common folder would use each other's.
         (directory / "tmp" / name).mkdir(parents=True)
         (directory / "spool" / name).mkdir(parents=True)
     lines = ["127.0.0.1 localhost", f"{HEAD_ADDRESS} head"] + [f"{a} {name}" for name, a in addresses.items()]

@@ -1,4 +1,4 @@
-"""Linux namespaces, and what a process in new ones sets up there: mounts, network devices, the duties of pid 1."""
+"""Linux namespaces, and what a process sets up in new ones: mounts, network devices, the duties of pid 1."""
 
 import ctypes
 import os
@@ -33,7 +33,7 @@ def enter_new_namespaces():
 
 
 def make_own_mounts(hostname):
-    """To be called by pid 1 of new namespaces: what a machine has of its own."""
+    """Gives a simulated machine its own host name, /proc and /dev/shm. Must be called by pid 1 of new namespaces."""
     socket.sethostname(hostname)
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
     mount("proc", "/proc", "proc")
@@ -41,7 +41,7 @@ def make_own_mounts(hostname):
 
 
 def give_up_on_silent_peers_early():
-    """Keepalive says nothing while bytes are under way; the kernel would send those again for a quarter of an hour."""
+    """Keepalive does nothing while bytes are in flight: the kernel would retransmit those for a quarter of an hour."""
     Path("/proc/sys/net/ipv4/tcp_retries2").write_text("4")
 
 
@@ -50,7 +50,7 @@ def ip(lines):
 
 
 def reap_forever():
-    """What pid 1 owes to orphans of its namespace."""
+    """The duty of pid 1: reaps the orphans of its namespace."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The inside of a simulated cluster: one process tree in namespaces of its own, made and removed as a whole.
+"""The inside of a simulated cluster: one process tree in its own namespaces, created and removed as a whole.
 
     python -m tests.support.rack DIRECTORY HOSTS [slurm] [ssh]        (started by cluster.py, as root)
 
@@ -8,8 +8,8 @@
        ├─ slurmctld, munged
        └─ n1, n2, ...       pid 1 of a host, in nested namespaces; sshd and slurmd run below it
 
-The owner holds the other end of stdin. However the owner ends, kill -9 included, stdin ends with it, and with stdin all
-of this. Nothing is ever looked for by name.
+The owner holds the other end of stdin. However the owner ends, kill -9 included, stdin is closed, and all of this ends.
+No process is ever looked up by name.
 """
 
 import json
@@ -36,7 +36,7 @@ from tests.support.rack_host import NETWORK, Host, start_daemon
 
 HEAD_ADDRESS = f"{NETWORK}.254"
 SLURMCTLD_PORT = 6817
-START_SECONDS = 45  # a bound for a machine under load, not an expectation: Slurm takes well under 2 s
+START_SECONDS = 45  # an upper bound for a machine under load; usually Slurm takes well under 2 s
 
 
 def is_listening(address, port):
@@ -45,7 +45,7 @@ def is_listening(address, port):
 
 
 class Controller:
-    """The head: starts everything, then obeys the owner until its end of the pipe is closed."""
+    """The head: starts everything, then serves the owner's commands until the owner closes its end of the pipe."""
 
     def __init__(self, directory, hosts, services):
         self.directory, self.services = directory, services
@@ -95,7 +95,7 @@ class Controller:
 
     def do_mend(self, host):
         ip([f"link set v{host.number} up"])
-        # Who looked for the host in vain still gives up on what he sends it now (EHOSTUNREACH, for up to 3 s).
+        # A peer that has looked for the host in vain still fails to send to it (EHOSTUNREACH, for up to 3 s).
         for pid in [os.getpid(), *(each.pid for each in self.hosts.values() if each.pid)]:
             subprocess.run(
                 [
@@ -137,7 +137,7 @@ class Controller:
             check=True,
         )
         self.slurmctld = start_daemon(["slurmctld", "-D"], self.directory / "log" / "slurmctld")
-        # A slurmd that finds nobody to register with comes back only a second later.
+        # A slurmd that finds no controller to register with retries only a second later.
         self._poll(lambda: is_listening(HEAD_ADDRESS, SLURMCTLD_PORT))
 
     def _wait_until_idle(self):
@@ -146,7 +146,7 @@ class Controller:
         self._poll(lambda: subprocess.run(sinfo, capture_output=True, text=True).stdout.strip() == wanted)
 
     def _poll(self, is_so):
-        """Slurm gives no news of its state, so it is asked until it is as it should be."""
+        """Asks until `is_so`, since Slurm does not notify of changes. Raises RuntimeError after START_SECONDS."""
         deadline = time.monotonic() + START_SECONDS
         while not is_so():
             if self.slurmctld.poll() is not None or time.monotonic() > deadline:
@@ -171,7 +171,7 @@ def control(directory, hosts, services):
 
 
 def init(directory, hosts, services):
-    """pid 1 of the rack: collects orphans, and ends when the controller ends."""
+    """pid 1 of the rack: reaps orphans, and ends when the controller ends."""
     controller = os.fork()
     if controller == 0:
         control(directory, hosts, services)
@@ -182,7 +182,7 @@ def init(directory, hosts, services):
 
 def main():
     directory, hosts, services = Path(sys.argv[1]), int(sys.argv[2]), set(sys.argv[3:])
-    proc = os.open("/proc", os.O_RDONLY)  # the controller soon mounts its own over it, for this process too
+    proc = os.open("/proc", os.O_RDONLY)  # the controller soon mounts its own over it, which this process would see too
     try:
         enter_new_namespaces()
         pid = os.fork()

@@ -1,4 +1,4 @@
-"""A host of a simulated cluster, as the controller of the rack boots and crashes it."""
+"""A host of a simulated cluster, which the rack's controller boots and crashes."""
 
 import os
 import select
@@ -31,12 +31,12 @@ class Host:
         self.pid = None
 
     def fork(self):
-        """Makes the host's pid 1, which then waits for its cable."""
+        """Creates the host's pid 1, which then waits for power_on()."""
         powered, self._powered = os.pipe()
         self._news, news = os.pipe()
         middle = os.fork()
         if middle == 0:
-            # A process does not itself move into the pid namespace it makes: its next child is pid 1 there.
+            # A process does not itself enter the pid namespace that it makes: its next child is pid 1 there.
             try:
                 enter_new_namespaces()
                 pid = os.fork()
@@ -54,7 +54,7 @@ class Host:
     def connect(self):
         """Lines for `ip` that plug the host into the switch."""
         return [
-            # Its own address on the wire stays when it boots again, or the others would look for the old one for long.
+            # The MAC address stays the same across boots; otherwise the other hosts would use the old one for long.
             f"link add v{self.number} type veth "
             f"peer name eth0 address 02:93:00:00:00:{self.number:02x} netns {self.pid}",
             f"link set v{self.number} master br0 up",
@@ -71,13 +71,13 @@ class Host:
         (self.directory / "pid" / self.name).write_text(f"{self.pid}\n")
 
     def crash(self):
-        """Kills all of the host at once; returns when nothing of it is left."""
+        """Kills the whole host at once; returns once nothing of it is left."""
         watch = os.pidfd_open(self.pid)
         os.kill(self.pid, signal.SIGKILL)
-        select.select([watch], [], [])  # pid 1 ends after everything else in its namespace
+        select.select([watch], [], [])  # pid 1 ends after all other processes of its namespace
         os.close(watch)
         (self.directory / "pid" / self.name).unlink()
-        # The kernel takes the cable away too, but at leisure; the next boot needs its name.
+        # The kernel removes the cable too, but with a delay; the next boot needs its name.
         subprocess.run(["ip", "link", "del", f"v{self.number}"], stderr=subprocess.DEVNULL)
         self.pid = None
 
@@ -109,7 +109,7 @@ class Host:
             log = self.directory / "log" / self.name
             os.environ["TMPDIR"] = str(self.directory / "tmp" / self.name)
             if "ssh" in self.services:
-                # It leaves for the background once it listens.
+                # sshd goes to the background once it listens.
                 inside = f"SetEnv=TMPDIR={os.environ['TMPDIR']} SLURM_CONF={os.environ['SLURM_CONF']}"
                 command = ["/usr/sbin/sshd", "-f", self.directory / "sshd_config", "-E", log, "-o", inside]
                 subprocess.run(command, check=True)
