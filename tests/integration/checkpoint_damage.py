@@ -1,10 +1,10 @@
-"""Ways to damage a file of a checkpoint, and manifests that are none."""
+"""Ways to damage a file of a checkpoint, and texts that are no manifest."""
 
 import os
 
 
 def flip(path, position):
-    """Inverts one bit of the byte at this share of the file."""
+    """Inverts one bit of the byte at this relative position (0 to 1) of the file."""
     content = bytearray(path.read_bytes())
     content[int(position * len(content))] ^= 1
     path.write_bytes(content)
@@ -17,9 +17,8 @@ def cut(path, position):
 DAMAGE = {
     "flipped at its begin": lambda path: flip(path, 0),
     "flipped in its middle": lambda path: flip(path, 0.5),
-    "flipped in its last byte but one": lambda path: flip(
-        path, 1 - 1.5 / path.stat().st_size
-    ),  # of optimisers: padding
+    # In the optimiser's file this byte is padding.
+    "flipped in its last byte but one": lambda path: flip(path, 1 - 1.5 / path.stat().st_size),
     "cut in the middle": lambda path: cut(path, 0.5),
     "empty": lambda path: cut(path, 0),
     "longer": lambda path: path.write_bytes(path.read_bytes() + b"more"),

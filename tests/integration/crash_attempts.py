@@ -1,4 +1,4 @@
-"""Attempts at trials of the crash matrix: the undisturbed run, its points, and a run that a fault strikes at one."""
+"""Runs the trials of the crash matrix: the undisturbed run, its points, and runs with a fault at one of the points."""
 
 import json
 import os
@@ -30,7 +30,8 @@ from tests.support.launching import (
 PROGRAM = PROGRAMS / "worker_with_points"
 LIBRARY = PROGRAMS.parent / "lib" / "liblockstep_faults.so"
 TRAIN_SAMPLES, TEST_SAMPLES, LAST_STEP = 64, 40, 4
-# All arrays that a checkpoint can have, in tensors that are cut between ranks; a save after each step, two evaluations.
+# All arrays that a checkpoint can have, in tensors that are sharded across ranks; a save after each step, two
+# evaluations.
 SETTINGS = {
     "model.name": "small_cnn",
     "training.batch_size": 16,
@@ -47,16 +48,16 @@ SETTINGS = {
     "checkpoint.every_steps": 1,
     "run.trace": True,
 }
-BACKING = "OMPI_MCA_btl_vader_backing_directory"  # Open MPI leaves the memory of killed ranks behind
+BACKING = "OMPI_MCA_btl_vader_backing_directory"  # Open MPI does not remove the shared memory of killed ranks
 LINK_SECONDS = 3  # how long a rank waits for messages where links are cut
-START_SECONDS = 120  # and before it knows its configuration (deadline_at_start in worker/main.cpp)
-LEAVE_SECONDS = 20  # and until all have left after that, on a busy machine
+START_SECONDS = 120  # the same before it knows its configuration (deadline_at_start in worker/main.cpp)
+LEAVE_SECONDS = 20  # how long after that all ranks may take to end on a busy machine
 HANG_SECONDS = 180
 
 
 class Matrix:
-    """The undisturbed run, its points, and trials of them, in `folder`. `program` is the worker to hurt; one that
-    `tells` shows what it said."""
+    """The undisturbed run, its points, and their trials, in `folder`. `program` is the worker into which faults are
+    injected. With `tells`, the output of each trial is printed."""
 
     def __init__(self, folder, program=PROGRAM, tells=False):
         for path in (program, LIBRARY):
@@ -70,7 +71,7 @@ class Matrix:
         self._points, self._result = {}, None
 
     def points(self, scene):
-        """[(rank, point)] of a run that nothing disturbs, whose result is that of all scenes."""
+        """[(rank, point)] of an undisturbed run. Its result must be the same in all scenes."""
         if scene not in self._points:
             output, log = self._start(scene, "undisturbed"), self._folder / "points"
             outcome = run(
@@ -87,7 +88,7 @@ class Matrix:
         return self._points[scene]
 
     def trials(self, seed):
-        """All of them."""
+        """All trials, in the order of in_order()."""
 
         def ranks_after(*trial):
             return random.Random(f"{seed}.{trial}").randint(1, 4)
@@ -103,8 +104,8 @@ class Matrix:
         )
 
     def attempt(self, trial):
-        """What is wrong, "" if nothing is, or None if the run did not come to the point."""
-        self.points(trial.scene)  # and the result
+        """What is wrong, "" if nothing is, or None if the run did not reach the point."""
+        self.points(trial.scene)  # also sets the expected result
         output = self._start(trial.scene, "hurt")
         log = self._folder / "reached"
         try:
@@ -121,7 +122,7 @@ class Matrix:
             shutil.rmtree(output, ignore_errors=True)
 
     def _hurt(self, trial, output, log):
-        """How the run ended, and how long after the fault."""
+        """The outcome of the run, and the seconds from the fault to its end."""
         more = {"FAULT_RANK": str(trial.rank), "FAULT_POINT": trial.point, "FAULT_KIND": trial.fault}
         settings = {"reliability.collective_timeout_seconds": LINK_SECONDS} if trial.fault == "cut" else {}
         command = self._command(self._program, trial.scene, output, SCENES[trial.scene].ranks, settings)
@@ -155,7 +156,8 @@ class Matrix:
         return self._loss(trial, said, resumed, output) if outcome.exit_code != 0 else ""
 
     def _loss(self, trial, said, resumed, output):
-        """What the run repeated although it was saved, or left behind although it saved again."""
+        """Describes steps that were repeated although they were saved, or files that were left although the run saved
+        again."""
         saved = [event["step"] for event in said if event["event"] in ("start", "checkpoint")]
         if SCENES[trial.scene].goes_on:
             saved.append(newest_step(self._half))
@@ -171,7 +173,7 @@ class Matrix:
         return mpirun(ranks, [*preload, program, QUICKSTART, "--output", output, *set_options(settings)])
 
     def _start(self, scene, name):
-        """The run folder to begin with."""
+        """Prepares the run folder that the run begins with."""
         output = self._folder / name
         if SCENES[scene].goes_on:
             if not self._half.exists():
@@ -180,7 +182,7 @@ class Matrix:
         return output
 
     def _make_half(self):
-        """A run that was killed when it was about to save once more, after two saves."""
+        """Makes the run folder of a run that was killed just before its third save or a later one."""
         saves = [point for rank, point in self.points("shared") if rank == 0 and point.startswith("phase checkpoint")]
         trial = Trial("shared", 0, saves[len(saves) * 3 // 4], "kill", 1)
         outcome, _ = self._hurt(trial, self._half, self._folder / "half.log")
@@ -192,13 +194,13 @@ def environment(output, log):
 
 
 def kill_when_stopped(program, log):
-    """Waits for the process in `log` to have stopped, and kills it; gives up with `program`."""
+    """Waits until the process in `log` has stopped, and kills it; gives up when `program` ends."""
     while program.poll() is None:
         words = log.read_text().split() if log.exists() else []
         if words and is_stopped(words[0]):
             os.kill(int(words[0]), SIGKILL)
             return
-        time.sleep(0.01)  # between two looks
+        time.sleep(0.01)  # polling interval
 
 
 def is_stopped(process):
@@ -209,7 +211,7 @@ def is_stopped(process):
 
 
 def events_of(text):
-    """The whole lines of what a run said that may have been killed in the middle of one."""
+    """The complete lines in the output of a run that may have been killed while it wrote one."""
     return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 
 

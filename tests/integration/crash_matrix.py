@@ -1,12 +1,12 @@
-"""The crash matrix: a small run with everything on is hurt at each of its points, and loses nothing.
+"""The crash matrix: faults are injected into a small run with all features at each of its points, and it loses nothing.
 
 A point is an operation on a file of the run folder, a message, or the beginning of a phase, on one rank
-(tests/support/faults/points.hpp). At each: kill -9, kill -STOP, and what else can happen there: half a write, a full or
-a broken disk, a cut link. The run must end with the exit code that docs/errors.md gives it, leave no process behind, go
-on without faults on 1 to 4 ranks from the newest checkpoint that it had announced, and come to the state hash and the
-weights hash of the run that nothing disturbed.
+(tests/support/faults/points.hpp). The faults at each point: kill -9, kill -STOP, and what else can happen there: half a
+write, a full or a broken disk, a cut link. The run must end with the exit code that docs/errors.md gives for it and
+leave no process behind. Resumed without faults on 1 to 4 ranks, it must continue from the newest checkpoint that it had
+announced, and reach the state hash and the weights hash of the undisturbed run.
 
-Trials come in an order in which the first few already have each kind of point with each fault.
+The trials are ordered such that the first few already cover each kind of point with each fault.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class Tried(NamedTuple):
 
 
 def try_all(matrix, trials, minutes=None, program=PROGRAM):
-    """Attempts the trials, as many as fit into `minutes`, and says how each went."""
+    """Attempts the trials, as many as fit into `minutes`, and prints the outcome of each."""
     tried, deadline = Tried(0, [], {}), time.monotonic() + 60 * (minutes or float("inf"))
     for number, trial in enumerate(trials, 1):
         if time.monotonic() > deadline:

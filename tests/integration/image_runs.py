@@ -1,4 +1,4 @@
-"""Runs on image data, and what several files of tests need for them."""
+"""Runs on image data, shared by the tests of image data."""
 
 from tests.support.image_files import tree
 from tests.support.launching import LOCKSTEP, metrics_of, result_of, run, train
@@ -37,7 +37,7 @@ def trained(output, data, ranks=1, **settings):
 
 
 def small():
-    """{path: bytes} of few images."""
+    """{path: bytes} of a few images."""
     return tree(train=96, test=12)
 
 

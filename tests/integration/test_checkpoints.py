@@ -1,4 +1,5 @@
-"""Checkpoints: damage is seen and passed over, a full disk loses nothing, any number of ranks goes on from them."""
+"""Checkpoints: damage is detected and passed over, a full disk loses nothing, any number of ranks can resume from
+them."""
 
 import json
 import shutil
@@ -14,8 +15,8 @@ from tests.support.idx_files import SIDE, first_images
 from tests.support.launching import checkpoints_of, metrics_of, result_of, run, train, train_command
 from tests.support.skipping import cannot_run
 
-SAVED, LAST = 4, 8  # steps of the run that is damaged, and of the run when it has gone on
-# Each file, and what else a message may call its content.
+SAVED, LAST = 4, 8  # last step of the run that gets damaged, and of the resumed run
+# Each file, and what a message may call its content instead.
 FILES = {
     "manifest.json": "manifest",
     "weights.safetensors": "weights",
@@ -26,7 +27,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def settings(mlp):
-    """Ten steps are an epoch, so that all of these runs end within one."""
+    """Ten steps are an epoch, so that all of these runs end within the first."""
     return mlp | {
         "checkpoint.every_steps": 2,
         "data.train_samples": 2560,
@@ -37,7 +38,7 @@ def settings(mlp):
 
 @pytest.fixture(scope="module")
 def state_hash(settings, tmp_path_factory):
-    """Of the run that was never interrupted."""
+    """The state hash of the run that was never interrupted."""
     output = tmp_path_factory.mktemp("undisturbed") / "run"
     train(output, 1, settings)
     return result_of(output)["state_hash"]
@@ -54,7 +55,7 @@ def stopped(settings, tmp_path_factory):
 
 @pytest.fixture
 def output(stopped, tmp_path):
-    """A copy of it, to do harm to."""
+    """A copy of the stopped run, to be damaged."""
     return shutil.copytree(stopped, tmp_path / "run")
 
 
@@ -63,7 +64,7 @@ def newest(output, file):
 
 
 def expect_goes_on(output, ranks, settings, state_hash, first):
-    """The run goes on after step `first`, to the end that it would have had. What it said on standard error."""
+    """The run resumes after step `first` and reaches the expected state. Returns its standard error."""
     outcome = train(output, ranks, settings)
     assert outcome.event("start")["step"] == first, outcome.output
     assert result_of(output)["state_hash"] == state_hash
@@ -87,7 +88,7 @@ def test_a_manifest_that_is_none_is_passed_over(output, settings, state_hash, ma
 
 
 def test_a_manifest_of_another_format_is_passed_over_and_its_version_named(output, settings, state_hash):
-    """It carries a sound hash of itself, as a later version would write it."""
+    """Its hash of itself is valid, as in a manifest that a later version writes."""
     path = newest(output, "manifest.json")
     manifest = json.loads(path.read_text())
     assert manifest["manifest_hash"] == manifest_hash(manifest)
@@ -152,7 +153,7 @@ RANKS = (1, 2, 3, 5)
 
 @pytest.fixture(scope="module")
 def stopped_on(settings, tmp_path_factory):
-    """{ranks: run folder after step 5 of 10 of its epoch}"""
+    """{ranks: run folder after step 5 of the 10 steps of its epoch}"""
     outputs = {ranks: tmp_path_factory.mktemp("stopped-on") / "run" for ranks in RANKS}
     for ranks, output in outputs.items():
         train(output, ranks, settings | {"training.max_steps": 5})
@@ -175,7 +176,7 @@ def bytes_of(folder):
 
 @pytest.fixture
 def small_disk(root, tmp_path):
-    """A file system that holds one checkpoint and not two, and a function that makes it larger."""
+    """A file system with room for one checkpoint but not two, and a function that makes it larger."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=320k", "tmpfs", folder]

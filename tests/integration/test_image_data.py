@@ -1,5 +1,5 @@
-"""Runs on image folders, tar files, packed and CIFAR files: one state whatever the images are stored in, however many
-ranks and threads read them; and what cannot be used is named."""
+"""Runs on image folders, tar files, packed files and CIFAR files end in the same state, however the images are stored
+and however many ranks and threads read them; and packing."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ COLOURS = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """The same images as a folder, two tar files and a packed file, and the state that a run on one rank ends with."""
+    """The same images as a folder, two tar files and two packed files."""
     place = tmp_path_factory.mktemp("images")
     files = tree()
     write_folder(place / "folder", files)

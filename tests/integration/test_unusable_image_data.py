@@ -1,4 +1,5 @@
-"""Image data of which some or all cannot be used: what is wrong is named, and the rest is used where that was asked."""
+"""Image data of which some or all cannot be used: the message names what is wrong, and the rest is used if asked
+for."""
 
 import shutil
 
