@@ -19,7 +19,7 @@ def warmup_steps(config):
 
 
 def main_scheduler(optimizer, config, steps, plateau):
-    """The schedule after the warm-up, over so many steps."""
+    """The schedule after the warm-up, over `steps` steps."""
     schedule, epoch, gamma = config["schedule"], steps_per_epoch(config), config["schedule"]["gamma"]
     base, lowest = optimizer.param_groups[0]["initial_lr"], schedule["min_lr"]
     return {
@@ -43,13 +43,13 @@ def main_scheduler(optimizer, config, steps, plateau):
         ),
         "step": lambda: lr_scheduler.StepLR(optimizer, schedule["step_epochs"] * epoch, gamma),
         "multistep": lambda: lr_scheduler.MultiStepLR(optimizer, [e * epoch for e in schedule["milestones"]], gamma),
-        "exponential": lambda: lr_scheduler.StepLR(optimizer, epoch, gamma),  # ExponentialLR, stepped by epochs
+        "exponential": lambda: lr_scheduler.StepLR(optimizer, epoch, gamma),  # ExponentialLR, stepped once per epoch
         "plateau": lambda: lr_scheduler.LambdaLR(optimizer, lambda step: plateau[step] / base),
     }[schedule["name"]]()
 
 
 def polynomial(step, steps, power):
-    """The factor of PolynomialLR, which knows no lowest rate."""
+    """The learning rate factor of PolynomialLR, which has no minimum."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 1.0)
     scheduler = lr_scheduler.PolynomialLR(optimizer, steps, power)
     for _ in range(step):
@@ -61,7 +61,7 @@ BY_EPOCHS = {"step", "multistep", "exponential", "plateau"}  # their drops are c
 
 
 def warmup_scheduler(optimizer, config):
-    """From 1 / steps to 1 in a line, or along half a cosine."""
+    """Rises from 1 / steps to 1, linearly or along half a cosine."""
     warmup = max(warmup_steps(config), 1)
     if config["schedule"]["warmup_method"] == "cosine":
         return lr_scheduler.LambdaLR(
@@ -71,11 +71,11 @@ def warmup_scheduler(optimizer, config):
 
 
 def rates_of(config, make_scheduler, steps):
-    """The rate of each of so many steps under one scheduler."""
+    """The learning rate of each of `steps` steps under one scheduler."""
     optimizer, rates = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], base_rate(config)), []
     optimizer.param_groups[0]["initial_lr"] = base_rate(config)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a step of the schedule without one of the optimiser
+        warnings.simplefilter("ignore")  # the scheduler steps without the optimiser
         scheduler = make_scheduler(optimizer)
         for _ in range(steps):
             rates.append(optimizer.param_groups[0]["lr"])
@@ -91,7 +91,7 @@ def base_rate(config):
 
 
 def plateau_rates(config, epoch_losses):
-    """ReduceLROnPlateau, told the loss after each epoch; one rate for each step of the epochs after it."""
+    """ReduceLROnPlateau, given the loss after each epoch; one learning rate for each step."""
     schedule = config["schedule"]
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], base_rate(config))
     scheduler = lr_scheduler.ReduceLROnPlateau(
@@ -110,8 +110,8 @@ def plateau_rates(config, epoch_losses):
 
 
 def learning_rates(config, steps, epoch_losses=()):
-    """Warm-up, then the schedule over the steps that are left, then the cool-down. The drops by epochs are counted from
-    the start of the run; min_lr as their lowest value has no counterpart in PyTorch."""
+    """Warm-up, then the schedule over the remaining steps, then the cool-down. Drops by epochs are counted from the
+    start of the run; PyTorch has no counterpart to min_lr as their minimum."""
     warmup, schedule = warmup_steps(config), config["schedule"]
     end = (config["training"]["epochs"] - schedule["cooldown_epochs"]) * steps_per_epoch(config)
     plateau = plateau_rates(config, epoch_losses) if schedule["name"] == "plateau" else None

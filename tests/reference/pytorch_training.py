@@ -1,4 +1,4 @@
-"""The training loop once more in plain PyTorch: torch.optim, torch.optim.lr_scheduler and autograd on one process."""
+"""The training loop in plain PyTorch, on one process: torch.optim, torch.optim.lr_scheduler and autograd."""
 
 import math
 
@@ -20,7 +20,7 @@ torch.use_deterministic_algorithms(True)
 
 
 class Data:
-    """Both parts of the data set of a configuration, normalised."""
+    """The training set and the test set of a configuration, with normalised inputs."""
 
     def __init__(self, config):
         def part(prefix, samples):
@@ -72,7 +72,7 @@ def batch_norms(model):
 
 
 def plain_backward(model, batches, loss_and_weight):
-    """As anyone writes it: one batch, its mean loss, batch norm as PyTorch has it."""
+    """The usual way: one batch, its mean loss, batch norm as in PyTorch. Returns (loss, correct answers)."""
     ((images, labels),) = batches
     logits = model(images)
     loss, weight = loss_and_weight(images, logits, labels)
@@ -82,8 +82,9 @@ def plain_backward(model, batches, loss_and_weight):
 
 
 def ghost_backward(model, batches, loss_and_weight):
-    """Micro-batches one by one, their summed losses over the weight of all; running statistics move once, towards the
-    mean of the micro-batches' own, which are taken from the inputs of the batch norms."""
+    """Micro-batches one by one: the sum of their losses over the sum of their weights. The running statistics are
+    updated once, towards the mean of the micro-batches' own statistics, which are computed from the inputs of the batch
+    norms. Returns (loss, correct answers)."""
     loss, correct, seen, losses, weights = 0.0, 0, {}, [], []
     hooks = [
         norm.register_forward_pre_hook(
@@ -118,12 +119,12 @@ def initialised(model, seed):
     values = {
         name: torch.from_numpy(value) for name, value in reference.initial_weights(shapes, seed, deviation).items()
     }
-    model.load_state_dict(values, strict=False)  # the rest, norms among it, keeps the library's own initial values
+    model.load_state_dict(values, strict=False)  # all others, including norms, keep the library's initial values
     return model
 
 
 def at_start(config):
-    """The model of a configuration with its initial weights: drawn, or out of the file of pretrained ones."""
+    """The model of a configuration with its initial weights: drawn, or from the file of pretrained weights."""
     if path := config["model"].get("pretrained"):
         model = network(config)
         model.load_state_dict(load_file(path))
@@ -132,7 +133,7 @@ def at_start(config):
 
 
 class Training:
-    """A model and its optimiser in torch.optim, from the initial weights of a configuration."""
+    """A model and its torch.optim optimiser, from the initial weights of a configuration."""
 
     def __init__(self, config, teacher=None):
         self.config, self.data = config, Data(config)
@@ -145,7 +146,7 @@ class Training:
         self.teacher = teacher
 
     def step(self, step):
-        """Takes the step with this number, from 0. Returns its loss, accuracy and gradient norm."""
+        """Takes this step, counted from 0. Returns its loss, training accuracy and gradient norm."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rates(self.config, step + 1)[step] * group["rate_factor"]
         batches = self.data.micro_batches(step)
@@ -175,10 +176,10 @@ class Training:
         )
 
     def sampled_gradients(self, batches, step):
-        """Of the mean cross entropy with labels drawn from the softmax, one for each parameter."""
+        """Gradients of the mean cross entropy with labels drawn from the softmax, one for each parameter."""
         losses, momenta = [], {norm: norm.momentum for norm in batch_norms(self.model)}
         for norm in momenta:
-            norm.momentum = 0.0  # this pass leaves no statistics
+            norm.momentum = 0.0  # this pass must not update the statistics
         for micro_batch, (images, _) in enumerate(batches):
             logits = self.model(images)
             drawn = reference.words(
@@ -198,14 +199,14 @@ class Training:
         return {name: tensor for name, tensor in self.model.state_dict().items() if "num_batches_tracked" not in name}
 
     def state(self):
-        """The optimiser's state, by lockstep's names and those of the parameters: {array: {parameter: tensor}}."""
+        """The optimiser's state under lockstep's names: {array: {parameter: tensor}}."""
         return {
             ours: {name: self.optimizer.state[parameter][theirs] for name, parameter in self.model.named_parameters()}
             for ours, theirs in self.state_names().items()
         }
 
     def state_names(self):
-        """The reference's name for each array of lockstep's optimiser. Without momentum it keeps nothing."""
+        """PyTorch's name for each array of lockstep's optimiser. Without momentum there is no momentum array."""
         settings = self.config["optimizer"]
         names = dict(optimizers.STATE_NAMES[settings["name"]])
         if settings["momentum"] == 0:
@@ -213,10 +214,10 @@ class Training:
         return names
 
     def set_state(self, weights, state, steps_done):
-        """Goes on from this state, in the form that weights() and state() return."""
+        """Continues from this state, in the form that weights() and state() return."""
         self.model.load_state_dict(weights, strict=False)
         for name, parameter in self.model.named_parameters():
             kept = {theirs: state[ours][name].clone() for ours, theirs in self.state_names().items()}
             self.optimizer.state[parameter] = kept | {"step": torch.tensor(float(steps_done))}
         for group in self.optimizer.param_groups:
-            group["step"] = torch.tensor(float(steps_done))  # where timm keeps it
+            group["step"] = torch.tensor(float(steps_done))  # timm keeps it here

@@ -1,4 +1,4 @@
-"""The learning rate of every step of whole runs against torch.optim.lr_scheduler."""
+"""The learning rate of every step of whole runs, compared with torch.optim.lr_scheduler."""
 
 import json
 import random
