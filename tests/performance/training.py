@@ -1,4 +1,4 @@
-"""Training speed compared with PyTorch DDP over gloo, as a user runs it and with jemalloc preloaded; all three in turn.
+"""Training speed compared with PyTorch DDP over gloo: as users run it, and with jemalloc preloaded; all three in turn.
 
 The images per second are compared. The peer's first three steps are left out, lockstep's are all counted. Neither
 figure includes reading data or evaluation. All runs of lockstep on one model must end with the same state hash."""
