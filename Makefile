@@ -1,4 +1,4 @@
-# The few commands of daily work. `make` alone lists them.
+# The commands of daily work. `make` without arguments lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -6,15 +6,15 @@ SHELL := /bin/bash
 
 ARGS ?=
 CONFIG ?= configs/quickstart.toml
-# What is built of the programs alone; the tests need more packages.
+# The targets of `make build`; the tests need more packages.
 PROGRAMS := lockstep lockstep-worker
-# Ninja keeps to one line on a terminal; elsewhere it says nothing unless something fails.
+# On a terminal Ninja overwrites a single line; elsewhere it prints nothing unless something fails.
 NINJA_QUIET = $$([[ -t 1 ]] || echo --quiet)
-# In CI warnings are errors; elsewhere another compiler may have more of them.
+# In CI warnings are errors; elsewhere they are not, since other compilers may print more of them.
 WERROR := $(if $(filter true,$(CI)),-DLOCKSTEP_WERROR=ON)
 SOURCES = $$(git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh')
 
-# What is measured is built first.
+# Builds the programs to measure first.
 BENCH = $(MAKE) --no-print-directory configure && ninja -C build $(NINJA_QUIET) programs_to_measure && \
 	.venv/bin/python3 -m tests.performance.bench
 
@@ -28,7 +28,7 @@ setup: ## install what building and training need (Debian packages, torch into .
 setup-tests: ## install what the tests need as well (among it Slurm and an SSH server)
 	@./setup.sh tests
 
-# Always run: it takes a second, and it is how a package installed since is found.
+# Always runs, which takes a second, so that packages installed in the meantime are found.
 configure:
 	@mkdir -p build
 	@cmake -S . -B build -G Ninja $(WERROR) > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }

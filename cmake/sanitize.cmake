@@ -1,6 +1,7 @@
-# Builds under sanitizers, one kind a build folder (CMakePresets.json): `asan` is address and undefined behaviour, `tsan`
-# threads, `fuzz` libFuzzer (of clang) with address and undefined behaviour. None of them has jemalloc, whose memory they
-# would not see into. Asserts are live in them (-UNDEBUG takes back what a release build defines).
+# Builds under sanitizers, one kind per build folder (CMakePresets.json): `asan` is AddressSanitizer with
+# UndefinedBehaviorSanitizer, `tsan` ThreadSanitizer, `fuzz` clang's libFuzzer with the sanitizers of `asan`. None of them
+# uses jemalloc, whose allocations the sanitizers could not check. Asserts are enabled (-UNDEBUG undoes a release build's
+# -DNDEBUG).
 set(LOCKSTEP_SANITIZE "" CACHE STRING "asan, tsan, fuzz, or empty for none")
 set_property(CACHE LOCKSTEP_SANITIZE PROPERTY STRINGS "" asan tsan fuzz)
 set(LOCKSTEP_SANITIZERS_asan "address,undefined")
@@ -17,7 +18,7 @@ if(LOCKSTEP_SANITIZE)
   add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-O1;-g1;-UNDEBUG;-fno-omit-frame-pointer;-fsanitize=${sanitizers}>")
   add_link_options(-fsanitize=${sanitizers})
   if(NOT LOCKSTEP_SANITIZE STREQUAL "tsan")
-    # toml++ 3.3 says of letters such as U+00E9 that they cannot be; what it makes of them is right all the same.
+    # toml++ 3.3 marks the code for letters such as U+00E9 as unreachable, but its result is right.
     add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-fno-sanitize-recover=undefined;-fno-sanitize=unreachable>")
   endif()
   if(LOCKSTEP_SANITIZE STREQUAL "fuzz")
@@ -25,7 +26,7 @@ if(LOCKSTEP_SANITIZE)
   endif()
 endif()
 
-# The wheel of torch is built by GCC: clang 18 and later would ask it for names of another ABI.
+# torch's wheel is built by GCC: clang 18 and later would expect mangled names of another ABI.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 18)
   add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-fclang-abi-compat=17>")
 endif()

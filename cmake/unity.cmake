@@ -1,5 +1,5 @@
-# Files that are compiled as one: most of the time that a file takes goes to the headers of torch and JSON. A file that a
-# test replaces with one of its own must stay alone, or the linker would take both.
+# Files that are compiled as one (unity build), since the headers of torch and JSON take most of the time to compile a file.
+# A file that a test replaces must stay separate, or the linker would get both versions.
 option(LOCKSTEP_UNITY "compile the files of a folder together: half the time for a full build" ON)
 function(lockstep_compile_together group)
   if(LOCKSTEP_UNITY)

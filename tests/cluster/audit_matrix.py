@@ -1,7 +1,7 @@
-"""Bits flipped at random in one rank's gradients, on simulated hosts: whether the audit finds each within the expected
-number of steps and names the right rank and host; and many checks without a flip, which must raise no alarm.
+"""Flips bits at random in one rank's gradients, on simulated hosts. Checks that the audit finds each flip within the
+expected number of steps and names the right rank and host, and that many audits without a flip raise no alarm.
 
-Run as root, with lockstep built; prints a line for each flip and the counts. test_audit_on_clusters.py runs a few.
+Run as root, with lockstep built; prints a line for each flip, and the counts. test_audit_on_clusters.py runs a few.
 
     python -m tests.cluster.audit_matrix --flips 50 --checks 10000
 """
@@ -52,8 +52,9 @@ class Case(NamedTuple):
 
 
 def random_case(draw, number, hosts):
-    """Every other flip happens once, in a micro-batch that is audited; the others in all that the rank computes from a
-    step on, so that two ranks could not tell who is wrong; of those the highest bits would not be silent."""
+    """Every other flip happens once, in a micro-batch that is audited. The others affect everything that the rank
+    computes from a step on. Those need more than two ranks on hosts, since two ranks could not tell who is wrong, and
+    not the highest bits, which would not be silent."""
     once = number % 2 == 0
     placements = [(1, 1, 1), (2, 1, 1), (1, 0, 2), (1, 2, 2)] + [(1, 1, 0), (0, 2, 0)] * once
     ranks_per_host = draw.choice(placements) + (0,) * (hosts - 3)
@@ -95,7 +96,7 @@ def clean_state(cluster, folder):
 
 
 def mistake_in(cluster, case, output, clean):
-    """What went otherwise than it should; "" if nothing did."""
+    """What went wrong; "" if nothing did."""
     outcome = train(cluster, FLIPPING, output, case.ranks_per_host, case.environment)
     expected = (str(case.rank), case.host, str(case.found_after + 1))
     found = NAMED.search(outcome.output)
@@ -104,7 +105,7 @@ def mistake_in(cluster, case, output, clean):
     if set_aside(output) != [(case.host, case.rank, case.found_after + 1)]:
         return f"set_aside.json has {set_aside(output)}"
     if not case.found_at_once:
-        return ""  # the steps before were wrong, and not audited
+        return ""  # earlier steps were wrong but not audited
     others = tuple(0 if f"n{i + 1}" == case.host else 1 for i in range(len(case.ranks_per_host)))
     train(cluster, WORKER, output, others)
     state = result_of(output)["state_hash"]
@@ -112,7 +113,7 @@ def mistake_in(cluster, case, output, clean):
 
 
 def false_alarms(cluster, checks, folder):
-    """0 or 1: a run ends with its first alarm."""
+    """The number of false alarms, 0 or 1: a run ends with its first alarm."""
     outcome = train(
         cluster,
         WORKER,

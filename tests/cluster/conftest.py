@@ -6,11 +6,11 @@ from tests.cluster.launched import PROGRAMS
 from tests.support.cluster import Cluster, what_is_missing
 from tests.support.skipping import cannot_run
 
-SKIPPED = 77  # what ctest is told to take for "skipped" (SKIP_RETURN_CODE)
+SKIPPED = 77  # the exit code that ctest takes as "skipped" (SKIP_RETURN_CODE)
 
 
 def require(**services):
-    """Skips the test, with the reason, where hosts cannot be simulated; where CI=true that is a failure."""
+    """Skips the test, with the reason, if hosts cannot be simulated here; if CI=true, fails it."""
     if missing := what_is_missing(**services):
         cannot_run(missing)
 
@@ -40,7 +40,7 @@ def slurm_cluster():
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """Tells ctest when nothing at all could be tested, which pytest alone calls success."""
+    """Tells ctest if no test at all could run, which pytest alone would report as success."""
     reporter = session.config.pluginmanager.getplugin("terminalreporter")
     if exitstatus == 0 and reporter and reporter.stats.get("skipped") and not reporter.stats.get("passed"):
         session.exitstatus = SKIPPED

@@ -1,10 +1,12 @@
-"""Does `lockstep why` name the right culprit? Faults of each class, on 2, 4 and 8 ranks; prints the confusion matrix.
+"""Does `lockstep why` name the right culprit? Injects faults of each class on 2, 4 and 8 ranks; prints the confusion
+matrix.
 
     python -m tests.cluster.culprits [--ranks 2 4 8] [--times 3] [--faults stopped ...]       as root
     python -m tests.cluster.culprits --clean 3600                  an hour without a fault: counts the alarms
 
-A run on simulated hosts trains until it has a pace, a fault is planted in a rank that is drawn by chance, and `lockstep
-why` is asked until it names somebody. Right is what names the class and the rank (of a link: a host at its end).
+A run on simulated hosts trains until its usual step time is known. Then a fault is planted in a random rank, and
+`lockstep why` is asked until it names a culprit. It must name the class of the fault and the rank (for a link: the host
+at either end).
 """
 
 import argparse
@@ -42,7 +44,7 @@ GIVE_UP_SECONDS = 30
 
 
 class Run:
-    """A training that goes on for ever on `ranks` simulated hosts or, beyond four ranks, on half as many."""
+    """A training without an end on `ranks` simulated hosts, or on four hosts if there are more ranks."""
 
     def __init__(self, cluster, ranks, folder, settings, wrapper=()):
         hosts = len(cluster.host_names)
@@ -51,12 +53,12 @@ class Run:
         options = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         argv = [*wrapper, PROGRAMS / "lockstep-worker", CONFIG, *options, "--output", folder]
         command = cluster.mpirun_command(argv, self.placement, flags=("-x", "LOCKSTEP_PROGRESS"))
-        # Over a link that is as slow as this, mpirun's own probes may be late.
+        # Over a link this slow, mpirun's own probes may arrive late.
         command[command.index("oob_tcp_keepalive_probes") + 1] = "30"
         self.process = cluster.start("head", command, cwd=REPOSITORY, timeout=7200, env={"LOCKSTEP_PROGRESS": "json"})
 
     def lines(self):
-        """As they come; it must not end."""
+        """The lines of standard output as they arrive; the run must not end."""
         lines = collections.deque(maxlen=20)
         for line in self.process.stdout:
             lines.append(line)
@@ -69,7 +71,7 @@ class Run:
                 return
 
     def follow(self, seconds):
-        """The warnings of so many seconds."""
+        """The warnings of the next `seconds` seconds."""
         end, warnings = time.monotonic() + seconds, []
         for line in self.lines():
             if line.startswith(("warning:", "error:")):
@@ -81,7 +83,7 @@ class Run:
         return self.cluster.host_names[rank // self.placement[0]]
 
     def process_of(self, rank):
-        """As this process numbers it."""
+        """The rank's process id, in this process's pid namespace."""
         for pid in self.cluster.process_ids():
             with contextlib.suppress(OSError):
                 folder = Path("/proc") / str(pid)
@@ -106,7 +108,7 @@ def is_right(run, fault, rank, finding):
 
 
 def try_fault(name, ranks, draw):
-    """(the trouble that was named, the words if it was not the right one at the right place, seconds until then)"""
+    """(the trouble that was named, the message if trouble or place were wrong, seconds until then)"""
     fault, rank = FAULTS[name], draw.randrange(ranks)
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -1,5 +1,5 @@
-"""Launches of `lockstep train` and `lockstep submit` on simulated
-hosts, for the tests: starts them, and reads what they say."""
+"""Launches of `lockstep train` and `lockstep submit` on simulated hosts, for the tests: starts them and reads their
+output."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ TINY = {
     "run.seed": 1,
 }
 RUN_SECONDS = 120
-# A job that is there to be ended before its time.
+# Settings of a job that a test ends early.
 LONG = {
     "training.max_steps": 400,
     "training.epochs": 50,
@@ -58,7 +58,7 @@ def result_of(output):
 
 
 def on_simulated_hosts(cluster):
-    """What Open MPI must be told of simulated hosts; see Cluster.mpirun_command()."""
+    """The settings that Open MPI needs on simulated hosts; see Cluster.mpirun_command()."""
     return {
         "OMPI_MCA_pml": "ob1",
         "OMPI_MCA_btl": "tcp,self",
@@ -88,7 +88,7 @@ def expect_equal(output, ranks, reference):
 
 
 def submit(cluster, output, *arguments, settings=None):
-    """Submits, and returns the job's id and the path of its log, which holds * for the tasks of an array."""
+    """Submits a job; returns its id and the path of its log, in which * stands for the tasks of an array."""
     argv = [
         LOCKSTEP,
         "submit",
@@ -109,7 +109,7 @@ def submit(cluster, output, *arguments, settings=None):
 
 
 def wait_until(is_so, what):
-    """Slurm gives no news of its jobs, so it is asked until it is as it should be."""
+    """Polls until `is_so`, since Slurm does not notify of changes in its jobs."""
     deadline = time.monotonic() + RUN_SECONDS
     while not (answer := is_so()):
         assert time.monotonic() < deadline, what()
@@ -118,7 +118,7 @@ def wait_until(is_so, what):
 
 
 def field(cluster, job, name):
-    """A field of what Slurm says of a job."""
+    """A field of Slurm's description of a job."""
     text = cluster.run("head", ["scontrol", "show", "job", job]).output
     return re.search(rf"\b{name}=(\S+)", text).group(1)
 

@@ -1,4 +1,4 @@
-"""The faults that culprits.py plants in a rank: each is a context, in which it lasts."""
+"""The faults that culprits.py plants in a rank: each is a context manager, and lasts as long as its block."""
 
 import contextlib
 import errno
@@ -18,7 +18,8 @@ PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 MIB = 1 << 20
 
-# Holds back who opens a file of the folders: arguments are the process, and the folders. It lets all others go on.
+# Blocks the process in the first argument when it opens a file in the folders of the other arguments. Other processes
+# go on.
 HOLD_OPENS = """
 import ctypes, os, struct, sys
 CONTENT, OPEN_PERM, ON_CHILD, ADD, ALLOW = 4, 0x10000, 0x08000000, 1, 1
@@ -37,8 +38,8 @@ while True:
             os.write(fd, struct.pack("iI", file, ALLOW))
             os.close(file)
 """
-# Fills a control group until the kernel has killed for it. Arguments are the group, and its file that counts such
-# kills. The kernel gives up the pages of files first, so how much it takes is not known.
+# Fills a control group's memory until the kernel kills a process in it. Arguments: the group, and its file that counts
+# such kills. The kernel first frees page cache, so the amount that is needed is not known.
 FILL_MEMORY = f"""
 import os, sys, time
 count, taken = os.open(sys.argv[2], os.O_RDONLY), []
@@ -65,25 +66,25 @@ def stopped(run, rank):
 
 @contextlib.contextmanager
 def stuck(run, rank):
-    """The main thread alone stands still, as in a call that does not return."""
+    """Stops only the main thread, as a call that does not return would."""
     hold = (
         f"import ctypes, time; libc, pid = ctypes.CDLL(None), {run.process_of(rank)}\n"
         f"assert libc.ptrace({PTRACE_SEIZE}, pid, None, None) == 0\n"
         f"assert libc.ptrace({PTRACE_INTERRUPT}, pid, None, None) == 0\n"
         "print(flush=True); time.sleep(3600)"
     )
-    with holding(hold):  # with that program gone, the thread goes on
+    with holding(hold):  # once that program has ended, the thread goes on
         yield
 
 
 @contextlib.contextmanager
 def slow_compute(run, rank):
-    """Other programs leave the rank a twentieth of what each other rank has of a core."""
+    """Other programs leave the rank a twentieth of the CPU time that each other rank has."""
     cores = sorted(os.sched_getaffinity(0))
     for other in range(run.ranks):
         confine(run.process_of(other), cores[-1:] if other == rank else cores[:-1])
     spin = ["taskset", "-c", str(cores[-1]), *python("while True: pass")]
-    real_time = ["chrt", "-f", "1", *spin]  # the kernel keeps 5 % from it
+    real_time = ["chrt", "-f", "1", *spin]  # the kernel keeps 5 % of the time from it
     ranks_per_core = max(1, (run.ranks - 1) // (len(cores) - 1))
     with contextlib.ExitStack() as ends:
         for command in [real_time, *[spin] * (ranks_per_core - 1)]:
@@ -118,7 +119,7 @@ def from_files(folder):
 
 @contextlib.contextmanager
 def hanging_files(run, rank):
-    """The rank does not come back from opening an image, as on a file system whose server is gone."""
+    """The rank hangs while it opens an image, as on a file system whose server is gone."""
     folders = (Path(run.settings["data.path"]) / "train").iterdir()
     with holding(HOLD_OPENS, run.process_of(rank), *folders):
         yield
@@ -126,7 +127,7 @@ def hanging_files(run, rank):
 
 @contextlib.contextmanager
 def in_memory_groups(folder):
-    """Each rank begins in a control group of its own, so that its memory counts there."""
+    """Starts each rank in its own control group, so that its memory is counted there."""
     if (CONTROL_GROUPS / "cgroup.controllers").exists():
         (CONTROL_GROUPS / "cgroup.subtree_control").write_text("+memory")
     within = CONTROL_GROUPS / "memory" if (CONTROL_GROUPS / "memory").exists() else CONTROL_GROUPS
@@ -161,15 +162,15 @@ def remove_group(group):
 
 @contextlib.contextmanager
 def out_of_memory(run, rank):
-    """Another process takes what is left of the memory, and the kernel ends the rank."""
+    """Another process takes the remaining memory, and the kernel kills the rank."""
     pid = run.process_of(rank)
     group, usage, limit, kills = memory_group_of(pid)
-    # Where a killed rank is slow to give its memory back, the kernel goes on: with what fills it, and nothing else.
+    # If a killed rank is slow to free its memory, the kernel kills more: then only the process that fills the memory.
     (group.parent / "cgroup.procs").write_text(str(parent_of(pid)))
     limit.write_text(str(int(usage.read_text()) + 8 * MIB))
     (Path("/proc") / str(pid) / "oom_score_adj").write_text("1000")
     with beside(python(FILL_MEMORY, group, kills)) as filler:
-        filler.stdout.readline()  # it says a line, or is killed too
+        filler.stdout.readline()  # it prints a line, or is killed too
         yield
 
 
@@ -178,7 +179,8 @@ def parent_of(pid):
 
 
 def memory_group_of(pid):
-    """(the folder of its memory's control group, its files of what is used, of what may be, and of the kills)"""
+    """(the folder of the process's memory control group, its files with the usage, the limit and the number of
+    kills)"""
     lines = (Path("/proc") / str(pid) / "cgroup").read_text().splitlines()
     files = ["memory.current", "memory.max", "memory.events"]
     group = CONTROL_GROUPS / lines[-1].split(":", 2)[2][1:]
@@ -196,7 +198,7 @@ def python(text, *arguments):
 
 @contextlib.contextmanager
 def holding(text, *arguments):
-    """A Python program that says a line once it has planted what it holds."""
+    """Runs a Python program that prints a line once it has planted the fault."""
     with beside(python(text, *arguments)) as holder:
         if not holder.stdout.readline():
             raise RuntimeError("the fault cannot be planted")
@@ -205,7 +207,7 @@ def holding(text, *arguments):
 
 @contextlib.contextmanager
 def beside(command):
-    """A program that is there until the end of the `with` block."""
+    """Runs a program until the end of the `with` block."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -220,9 +222,9 @@ def as_it_is(folder):
 
 class Fault(NamedTuple):
     plant: Callable
-    trouble: str  # as it is to be named
-    words: str = ""  # that the finding must have
-    prepare: Callable = as_it_is  # settings of the run, and what its program is started with
+    trouble: str  # that `lockstep why` must name
+    words: str = ""  # that the finding must contain
+    prepare: Callable = as_it_is  # settings of the run, and the words in front of its program
 
 
 FAULTS = {

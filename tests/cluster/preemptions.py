@@ -1,12 +1,12 @@
-"""Jobs on a simulated Slurm are preempted at random moments: whether each saves in order, requeues itself and goes on.
+"""Preempts jobs on a simulated Slurm at random moments. Checks that each saves in order, requeues itself and resumes.
 
     python -m tests.cluster.preemptions --signals 30 --seed 0      as root
 
-Every other run ends again and again at its own time limit, with a notice that is drawn by chance. The others are told
-by a signal (SIGTERM, SIGUSR1, SIGUSR2) to the launcher, a sentinel or a rank, at a moment that is drawn by chance:
-during the start-up, or shortly after a step, an evaluation or a checkpoint. A job that was told by SIGTERM ends, since
-somebody may have wished that, and is submitted again. Each run must come to the state of one rank that nothing
-disturbs, having lost no step that was done when it was told."""
+Every other run ends again and again at its own time limit, with a notice of random length. In the other runs a signal
+(SIGTERM, SIGUSR1, SIGUSR2) is sent to the launcher, a sentinel or a rank at a random moment: during the start-up, or
+shortly after a step, an evaluation or a checkpoint. A job that got SIGTERM ends, since a person may have sent it, and
+is submitted again. Each run must reach the state of an undisturbed run on one rank, and must lose no step that was done
+before the signal."""
 
 import argparse
 import contextlib
@@ -64,23 +64,23 @@ class Job:
         self._ends_by = None  # the signal after which it is not requeued
 
     def said(self):
-        """What this attempt has said so far."""
+        """The output of this attempt so far."""
         return complete_lines(text_of(self.log)[self._read :])
 
     def state(self):
         return field(self.cluster, self.id, "JobState")
 
     def disturb(self, draw):
-        """Sends a signal at a random moment; says in words what, or None if the run ended before."""
+        """Sends a signal at a random moment. Returns a description of it, or None if the run ended before."""
         moment, target, number = draw.choice(MOMENTS), draw.choice(TARGETS), draw.choice(SIGNALS)
         if moment == "start-up":
             self._wait(lambda: processes_named(self.cluster, "lockstep"))
         else:
             count = draw.randint(1, 30)
             self._wait(lambda: len(events_of(self.said(), moment)) >= (1 if moment == "start" else count))
-        time.sleep(draw.random() * (2 if moment == "start-up" else 0.3))  # the moment itself, not a wait for anything
+        time.sleep(draw.random() * (2 if moment == "start-up" else 0.3))  # picks the moment; waits for nothing
         found = processes_named(self.cluster, target)
-        if not found:  # not yet there, or no longer
+        if not found:  # not started yet, or ended already
             target = "lockstep"
             found = processes_named(self.cluster, target)
         if not found:
@@ -127,7 +127,7 @@ class Job:
 
 
 class Preemptions:
-    """So many of them, over one run after another; what became of each."""
+    """A number of preemptions, over one run after another, and their outcomes."""
 
     def __init__(self, cluster, folder, wanted, seed):
         self.cluster, self.folder, self.wanted = cluster, folder, wanted
@@ -139,7 +139,7 @@ class Preemptions:
         return self.orderly.total() + self.problems
 
     def follow(self, number):
-        """One run, from its submission to its end."""
+        """Follows one run from its submission to its end."""
         notice = self.draw.randint(45, 57)
         by_limit = number % 2 == 1
         output = self.folder / f"run-{number}"

@@ -1,4 +1,4 @@
-"""A few of the flips of audit_matrix.py, which runs many by hand: the right host is named."""
+"""A few flips of audit_matrix.py, which runs many more by hand: the audit names the right host."""
 
 import random
 

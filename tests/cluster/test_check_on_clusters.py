@@ -1,5 +1,5 @@
-"""lockstep check on several hosts: the slow link, the folder that is not shared, and the host that is not as the others
-are named."""
+"""`lockstep check` on several hosts names the slow link, the folder that is not shared, and the host that differs from
+the others."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""That the simulated hosts are what they claim to be: separate, connected, and gone when they are done with."""
+"""The simulated hosts are what they claim to be: separate, connected, and gone once they are closed."""
 
 import contextlib
 import os
@@ -29,16 +29,16 @@ def placement(outcome):
 
 
 def bytes_sent(cluster, host):
-    """Bytes that left the host by its cable."""
+    """Bytes that the host has sent over its cable."""
     line = re.search(r"eth0:(.*)", cluster.run(host, ["cat", "/proc/net/dev"]).output)
     return int(line.group(1).split()[8])
 
 
 def watch(process_ids):
-    """pidfds: they tell of the end of exactly these processes, whoever gets their numbers later."""
+    """pidfds, which report the end of exactly these processes, even if their ids are reused later."""
     watches = []
     for process_id in process_ids:
-        with contextlib.suppress(ProcessLookupError):  # it may have ended since it was listed
+        with contextlib.suppress(ProcessLookupError):  # it may have ended after it was listed
             watches.append(os.pidfd_open(process_id))
     return watches
 

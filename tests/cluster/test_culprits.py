@@ -1,4 +1,4 @@
-"""`lockstep why` names the culprit of each class of fault; culprits.py tries more of them, measures how long it takes,
+"""`lockstep why` names the culprit of each class of fault. culprits.py tries more faults, measures how long it takes,
 and counts false alarms."""
 
 import random
@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.conftest import require
 from tests.cluster.culprits import FAULTS, try_fault
 
-SECONDS = 15  # 5 s and some for a machine that is busy; the median of culprits.py is what counts
+SECONDS = 15  # 5 s, and more for a busy machine; culprits.py measures the median
 
 
 @pytest.mark.parametrize("fault", FAULTS)

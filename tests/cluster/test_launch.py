@@ -1,6 +1,6 @@
 """Launches from the command line on simulated hosts: over a remote shell, inside a Slurm job, and as a batch job.
 
-Whatever way a run takes, it ends in the state of one rank.
+Whichever way a run is started, it ends in the state of a run on one rank.
 """
 
 import contextlib
@@ -210,7 +210,7 @@ def test_a_submitted_array_runs_to_the_end_with_a_seed_for_each_task(slurm_clust
     assert result_of(tmp_path / "runs" / "x-seed-2")["state_hash"] != reference["state_hash"]
 
 
-# Ended before its time
+# Jobs that end early
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def has_pending(process_id, number):
 
 @contextlib.contextmanager
 def stopped(process_ids):
-    """Keeps a run from ending before what is to happen to it has happened."""
+    """Stops these processes, so that the run cannot end before the test has done something to it."""
     for process_id in process_ids:
         os.kill(process_id, signal.SIGSTOP)
     yield
@@ -237,7 +237,7 @@ def stopped(process_ids):
 
 
 def expect_continued(cluster, job, log, output, long_reference):
-    """The job was requeued once, and the run is whole."""
+    """The job was requeued once, and the run is complete."""
     text = wait_for_end(cluster, job, log)
     assert field(cluster, job, "JobState") == "COMPLETED", text
     assert field(cluster, job, "Restarts") == "1", text

@@ -1,4 +1,5 @@
-"""A host crashes, a cable is cut: the run goes on by itself on the hosts that answer, to the same state."""
+"""A host crashes, or a cable is cut: the run restarts by itself on the hosts that answer, and reaches the same
+state."""
 
 import json
 

@@ -1,5 +1,5 @@
-// Made-up gradients of K micro-batches, and their sum by the recursive definition of the tree, one element at
-// a time.
+// Synthetic gradients of K micro-batches, and their sum by the recursive definition of the reduction tree,
+// one element at a time.
 #pragma once
 
 #include <bit>
@@ -20,7 +20,7 @@ inline std::uint64_t mixed(std::uint64_t x) {  // the finaliser of splitmix64 (S
   return x ^ (x >> 31);
 }
 
-/// Small whole numbers: every order of addition gives the same, exact sum.
+/// Small whole numbers: every order of addition gives the same exact sum.
 inline Gradient whole_numbers() {
   return [](std::int64_t leaf, std::int64_t element) {
     return static_cast<float>((leaf * 31 + element * 7) % 2001 - 1000);
@@ -52,15 +52,15 @@ inline Gradient awkward_floats(std::uint64_t seed) {
   };
 }
 
-/// Within the range of 16 bits.
+/// Values from -10 to 10, whose sums stay within the range of the 16-bit formats.
 inline Gradient moderate_floats() {
   return [](std::int64_t leaf, std::int64_t element) {
     return static_cast<float>(mixed(leaf * 65536 + element) % 2000001) * 1e-5F - 10;
   };
 }
 
-/// The sum of leaves [begin, end) by definition: the left child of a node takes the largest power of two of
-/// leaves that leaves something to the right child. Leaves and nodes are rounded.
+/// The sum of leaves [begin, end) by definition: the left child of a node takes the largest power of two that
+/// is smaller than the number of leaves. Leaves and nodes are rounded to the format of `rounding`.
 inline float rounded_sum(const Gradient& gradient, const Rounding& rounding, std::int64_t element,
                          std::int64_t begin, std::int64_t end) {
   const auto format = element < rounding.end ? rounding.format : GradientFormat::float32;
@@ -71,7 +71,7 @@ inline float rounded_sum(const Gradient& gradient, const Rounding& rounding, std
                  format);
 }
 
-/// The same, where nothing is rounded.
+/// The same without rounding to a 16-bit format: leaves and nodes stay float32.
 inline float reference_sum(const Gradient& gradient, std::int64_t element, std::int64_t begin,
                            std::int64_t end) {
   return rounded_sum(gradient, {}, element, begin, end);

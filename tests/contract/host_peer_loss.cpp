@@ -1,6 +1,6 @@
-// A rank that is killed or stopped while the others of its host wait for it in shared memory, and those of
-// another host for its messages: test_peer_loss.py, as for the transports. Ranks 0 and 1 are one host, the
-// others another.
+// A rank is killed or stopped while the other ranks of its host wait for it in shared memory, and the ranks
+// of another host wait for its messages. test_peer_loss.py starts and ends this program, as it does for the
+// transports. Ranks 0 and 1 form one host, the others another.
 #include <unistd.h>
 
 #include <csignal>
@@ -41,5 +41,5 @@ int main(int argc, char** argv) {
     std::printf("survivor %d of host after %.0f ms: %s\n", rank, seconds_since(start) * 1e3, error.what());
     std::fflush(stdout);
   }
-  for (;;) pause();  // so that no other survivor takes this rank's own end for the cause
+  for (;;) pause();  // so that no other survivor mistakes this rank's exit for the cause
 }

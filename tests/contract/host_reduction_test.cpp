@@ -1,5 +1,4 @@
-// The reduction in memory that ranks share: every grouping of the ranks into hosts gives the bits of the
-// tree.
+// The reduction in shared memory: every grouping of the ranks into hosts gives the bits of the tree.
 #include "collectives/host_reduction.hpp"
 
 #include <gtest/gtest.h>
@@ -37,8 +36,8 @@ class HostReductionTest : public testing::Test {
     return shards;
   }
 
-  /// Fills this rank's buffers as a run does: leaf by leaf, the last one from the end of the buffer,
-  /// published as it comes; then compares every element of the shard with the definition of the tree.
+  /// Fills this rank's buffers as a run does: leaf by leaf, and the last leaf from the end of the buffer,
+  /// published as it is filled. Then compares every element of the shard with the definition of the tree.
   void expect_tree_sum(HostMemory& host, std::int64_t leaves, std::int64_t elements, std::int64_t bucket,
                        bool even) {
     const auto shards = shards_of(elements, even);
@@ -80,7 +79,8 @@ class HostReductionTest : public testing::Test {
     HostReduction reduction(host, {leaves, shards, elements, rounding}, bucket);
     std::vector<float> sum(shard.size());
     const auto gradient = moderate_floats();
-    // The sum of a node from its leaves: the reduction starts where the ranks' own sums end.
+    // Each left-over node is computed directly from its leaves: the reduction starts from the sums that each
+    // rank holds.
     reduction.start(sum.data());
     const auto own = walk_over(leaves, rank_range(leaves, rank, world_size));
     for (const auto& held : own.held()) {

@@ -1,4 +1,4 @@
-// The contract on the double of NCCL, which refuses memory that is not the GPU's.
+// The contract on the NCCL double, which refuses memory that is not device memory.
 #include "tests/contract/nccl_reduction_contract.hpp"
 #include "tests/contract/nccl_under_test.hpp"
 #include "tests/contract/transport_contract.hpp"

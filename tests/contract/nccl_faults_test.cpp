@@ -1,4 +1,4 @@
-// What the NCCL transport makes of failures and of wrong use, on the double of NCCL.
+// How the NCCL transport handles failures and misuse, on the NCCL double.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -34,7 +34,7 @@ class NcclFaults : public testing::Test {
 
   int aborts_now() const { return aborts() - aborts_before; }
 
-  // The message of the CollectiveError that `action` must end with.
+  // Expects `action` to throw a CollectiveError, and returns its message.
   static std::string failure_of(const std::function<void()>& action) {
     try {
       action();
@@ -45,7 +45,7 @@ class NcclFaults : public testing::Test {
     return "";
   }
 
-  // A byte from every rank to every other one.
+  // Sends one byte from every rank to every other.
   void exchange_with_all(Transport& transport, void* sent, void* received) const {
     std::vector<Outgoing> outgoing;
     std::vector<Incoming> incoming;
@@ -102,7 +102,7 @@ TEST_F(NcclFaults, PeersThatAreSilentBesideTheComputingAreNamedAtTheDeadline) {
   SKIP_WITHOUT_PEERS();
   NcclUnderTest under_test(long_deadline);
   under_test.nccl().set_deadline(short_deadline);
-  const std::int64_t elements = 1000 * world_size;  // so that all ranks have a part of them
+  const std::int64_t elements = 1000 * world_size;  // so that every rank has a part
   const auto partial_sum = under_test.allocate(sizeof(float) * elements);
   const auto sum = under_test.allocate(sizeof(float) * 1000);
   std::vector<Range> shards;
@@ -235,8 +235,8 @@ TEST_F(NcclFaults, MemoryThatIsRefusedToNcclIsAnErrorOfItsOwn) {
   }
 }
 
-// More partial sums than one kernel adds, over arrays around a block's size; the sum takes the place of a
-// partial sum, and the other partial sums and the element behind each must stay.
+// More partial sums than one kernel adds, in arrays of about a block's size. The sum overwrites one partial
+// sum; the other partial sums, and the element behind each array, must not change.
 TEST_F(NcclFaults, SumsOfManyPartialSumsOfAnySizeAreBitEqualToTheTree) {
   constexpr std::int64_t leaves = 600;
   static_assert(leaves > 2 * TreeSum::capacity);

@@ -1,4 +1,5 @@
-// The sum beside the backward pass gives the bits of the tree on whatever stands for NCCL and the GPUs.
+// The reduction that overlaps with the backward pass gives the bits of the tree, on whatever stands for NCCL
+// and the GPUs.
 #pragma once
 
 #include "collectives/nccl_reduction.hpp"
@@ -9,7 +10,8 @@ namespace lockstep::contract {
 template <typename UnderTest>
 class NcclReductionContract : public TransportContract<UnderTest> {
  protected:
-  /// As a run does: steps one after the other in the same memory, published from the end of the buffer.
+  /// As in a run: one step after the other in the same memory, each gradient published from the end of the
+  /// buffer.
   void expect_tree_sum(const Gradient& gradient, std::int64_t leaves, std::int64_t elements,
                        const std::vector<Range>& shards, Rounding rounding = {}) {
     const auto shard = shards[this->rank];

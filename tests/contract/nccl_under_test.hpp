@@ -1,4 +1,4 @@
-// The NCCL transport for the contract tests, on real GPUs or on the double: one rank a GPU.
+// The NCCL transport for the contract tests, on real GPUs or on the double: one rank per GPU.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -13,7 +13,7 @@
 
 namespace lockstep::contract {
 
-/// Collective: this rank among those of its host.
+/// The local rank and the number of ranks on this host. The constructor is collective.
 struct LocalRank {
   int rank = 0;
   int size = 1;
@@ -31,7 +31,7 @@ class NcclUnderTest {
   explicit NcclUnderTest(std::chrono::milliseconds deadline)
       : host_(MPI_COMM_WORLD, deadline), transport_(host_, LocalRank().rank, deadline) {}
 
-  /// Collective: the same on all ranks.
+  /// Collective; returns the same on all ranks.
   static std::string reason_to_skip() {
     const LocalRank local;
     int missing = std::max(local.size - gpu_count(), 0);

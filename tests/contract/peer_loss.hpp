@@ -1,6 +1,6 @@
-// A program in which one rank is killed or stopped in the middle of a collective, and the others say how they
-// learned of it. test_peer_loss.py starts it and ends it: after the loss of a peer no rank may wait for
-// another, not even in MPI_Finalize.
+// A program in which one rank is killed or stopped in the middle of a collective, and the others print how
+// they learned of it. test_peer_loss.py starts and ends the program: after the loss of a peer no rank may
+// wait for another, not even in MPI_Finalize.
 #pragma once
 
 #include <signal.h>
@@ -18,7 +18,7 @@
 
 namespace lockstep::contract {
 
-/// Passes everything on, and sends `signal` to its own process at the exchange number `fatal_exchange`.
+/// Forwards every call, and sends `signal` to its own process in exchange number `fatal_exchange`.
 class DoomedTransport final : public Transport {
  public:
   DoomedTransport(Transport& inner, int signal, int fatal_exchange)
@@ -45,8 +45,8 @@ class DoomedTransport final : public Transport {
   int exchanges_left_;
 };
 
-/// main() of such a program: arguments SIGNAL (a number) VICTIM (a rank) DEADLINE_MS. Prints one line a
-/// survivor: "survivor RANK of NAME after MS ms: MESSAGE". Never returns.
+/// main() of such a program: arguments SIGNAL (a number) VICTIM (a rank) DEADLINE_MS. Each survivor prints
+/// one line: "survivor RANK of NAME after MS ms: MESSAGE". Never returns.
 template <typename UnderTest>
 [[noreturn]] int lose_a_peer(int argc, char** argv) {
   MPI_Init(&argc, &argv);
@@ -83,7 +83,7 @@ template <typename UnderTest>
                 seconds_since(start) * 1e3, error.what());
     std::fflush(stdout);
   }
-  for (;;) pause();  // so that no other survivor takes this rank's own end for the cause
+  for (;;) pause();  // so that no other survivor mistakes this rank's exit for the cause
 }
 
 }  // namespace lockstep::contract

@@ -1,5 +1,4 @@
-// The contract on the staged transport, on the double of a GPU, which refuses sums in memory that is not the
-// GPU's.
+// The contract on the staged transport, on the GPU double, which refuses sums outside device memory.
 #include "tests/contract/staged_under_test.hpp"
 #include "tests/contract/transport_contract.hpp"
 #include "tests/support/nccl_double/faults.hpp"
@@ -16,7 +15,7 @@ struct StagedOnDouble : StagedUnderTest {
 
 INSTANTIATE_TYPED_TEST_SUITE_P(StagedOnDouble, TransportContract, StagedOnDouble);
 
-// Everything goes over the host's transport, which counts it once.
+// All bytes go over the host's transport, which alone counts them.
 TEST(StagedTransport, IsCountedByTheHostsTransportAlone) {
   StagedOnDouble under_test(deadline);
   auto& transport = under_test.transport();

@@ -19,7 +19,7 @@ LIMIT_SECONDS = 45
 
 
 def survivors_of(world_size, victim, victims_signal, deadline_ms):
-    """Runs the program until all survivors have spoken; returns {rank: (milliseconds, message)}."""
+    """Runs the program until all survivors have reported; returns {rank: (milliseconds, message)}."""
     command = [MPIEXEC, "--enable-recovery", "--oversubscribe", "--bind-to", "none", "-np", str(world_size), PROGRAM]
     command += [str(int(victims_signal)), str(victim), str(deadline_ms)]
     process = subprocess.Popen(
@@ -32,7 +32,8 @@ def survivors_of(world_size, victim, victims_signal, deadline_ms):
             while len(survivors) < world_size - 1:
                 left = limit - time.monotonic()
                 assert left > 0 and selector.select(left), "a survivor hangs:\n" + output
-                # Unbuffered, and all that is there: a line in a buffer of Python's would not wake the selector.
+                # Unbuffered, and everything that is available: a line left in one of Python's buffers would not wake
+                # the selector.
                 read = process.stdout.read(65536)
                 assert read, "mpirun ended early:\n" + output
                 output += read.decode()

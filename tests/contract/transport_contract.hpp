@@ -36,7 +36,7 @@ TYPED_TEST_P(TransportContract, ExchangeBringsEveryMessageToItsPeerInOrder) {
     std::vector<Incoming> incoming;
     for (int peer = 0; peer < n; ++peer) {
       if (peer == this->rank) continue;
-      // Two messages to each peer, which match in order however long they are.
+      // Two messages to each peer, which must match in order whatever their lengths.
       for (const Range part : {Range{0, size / 3}, Range{size / 3, 2 * size}}) {
         const auto offset = 2 * size * peer + part.begin;
         outgoing.push_back({peer, sent.data() + offset, static_cast<std::size_t>(part.size())});

@@ -1,4 +1,4 @@
-// What the tests of a transport share: its memory, shards, and the sum of made-up gradients over it.
+// What the tests of a transport share: its memory, shards, and the sum of synthetic gradients over it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace lockstep::contract {
 
 inline constexpr auto deadline = std::chrono::seconds(60);
 
-/// Memory of the transport with host vectors on the other side.
+/// Memory of the transport, filled from and read into host vectors.
 template <typename Value>
 class Array {
  public:
@@ -61,8 +61,8 @@ class TransportContract : public testing::Test {
     return shards;
   }
 
-  // Rank r's part grows with (r * 5) % 4, so that some are empty and neighbours differ; what is left goes to
-  // the last rank.
+  // Rank r's shard grows with (r * 5) % 4, so that some shards are empty and neighbours differ; the last rank
+  // takes the remainder.
   std::vector<Range> uneven_shards(std::int64_t count) const {
     std::vector<Range> shards;
     std::int64_t end = 0;
@@ -75,7 +75,7 @@ class TransportContract : public testing::Test {
     return shards;
   }
 
-  // Sums the gradient of `leaves` micro-batches of `count` elements and returns the bits of this rank's
+  // Reduces the gradients of `leaves` micro-batches of `count` elements; returns the bits of this rank's
   // shard.
   std::vector<std::uint32_t> reduced(const Gradient& gradient, std::int64_t leaves, std::int64_t count,
                                      const std::vector<Range>& shards, Rounding rounding = {}) {
@@ -107,8 +107,8 @@ class TransportContract : public testing::Test {
     return bits;
   }
 
-  // One failure for the whole array: a fatal one ends the run, so the first wrong element is all that is
-  // needed.
+  // Reports one failure for the whole array: a fatal failure ends the run, so the first wrong element is
+  // enough.
   void expect_tree_sum(const Gradient& gradient, std::int64_t leaves, std::int64_t count,
                        const std::vector<Range>& shards, Rounding rounding = {}) {
     const auto bits = reduced(gradient, leaves, count, shards, rounding);

@@ -1,4 +1,4 @@
-// What people write: configurations, --set and --without, other programs' JSON.
+// What users write: configurations, --set and --without, and the JSON of other programs.
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <vector>
@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-/// What has been read is written and read again: it must be the same.
+/// Writes the configuration that was read and reads it again: it must be the same.
 void require_round_trip(const ResolvedConfig& read) {
   const auto json = to_json(read.config);
   if (to_json(load_content("again.toml", to_toml(read)).config) != json)
@@ -30,7 +30,7 @@ void read_toml(Bytes bytes) {
   require_round_trip(load_config(file.path()));
 }
 
-/// As it is, and as what differs from a plan with the defaults.
+/// The bytes as a plan, and as a plan that is compared with the defaults.
 void read_plan(Bytes bytes) {
   static const auto defaults = json::parse(to_json(load_defaults().config));
   try {
@@ -45,7 +45,7 @@ void read_plan(Bytes bytes) {
   if (to_json(config_from_json(text)) != text) broken("a plan that changes when it is read");
 }
 
-/// Lines: options of --set; the last one is a list for --without and a name to explain.
+/// Lines: options of --set; the last line is a list for --without and a name to explain.
 void read_overrides(Bytes bytes) {
   std::istringstream lines(text_of(bytes));
   std::vector<std::string> words;
@@ -66,7 +66,8 @@ void read_overrides(Bytes bytes) {
   switched_off({words.back()});
 }
 
-/// Whether unknown keys are skipped, then JSON. What import makes of it must be a configuration.
+/// The first byte says whether unknown keys are skipped; the rest is JSON. What import makes of it must load
+/// as a configuration.
 void read_import(Bytes bytes) {
   if (bytes.empty()) return;
   const MemoryFile file(bytes.subspan(1));

@@ -1,4 +1,4 @@
-// Data sets: what data.path may name.
+// Data sets that data.path may name.
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t most_pixels = std::int64_t{1} << 20;  // more takes longer than it teaches
+constexpr std::int64_t most_pixels = std::int64_t{1} << 20;  // larger images take longer than they are worth
 
 volatile unsigned seen = 0;
 void look_at(Bytes bytes) {
@@ -28,7 +28,7 @@ void look_at(std::span<const std::byte> bytes) {
   look_at({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
 }
 
-/// A folder in which some names are one file: the target writes the first of each list.
+/// A folder in which several names are links to one file: the target writes the first name of each list.
 std::string folder_with_links(const std::string& name, const std::vector<std::vector<std::string>>& same) {
   const auto folder = scratch_folder() + "/" + name;
   fs::create_directories(folder);
@@ -45,7 +45,8 @@ std::string idx_folder(const std::string& ending) {
 
 }  // namespace
 
-/// Whether the files are compressed, where the second one begins, and the two, for both parts.
+/// Whether the files are compressed, where the second file begins, and the two files, which serve as both
+/// parts.
 void read_idx_folder(Bytes bytes) {
   if (bytes.size() < 3) return;
   static const std::string plain = idx_folder(""), compressed = idx_folder(".gz");
@@ -65,7 +66,7 @@ void read_idx_folder(Bytes bytes) {
   check_test_labels(records, count_classes(records, folder), folder);
 }
 
-/// Which version, whether the length is made right, and the bytes of every file of it.
+/// Which version of CIFAR, whether the length is corrected, and the bytes, which serve as each of its files.
 void read_cifar_folder(Bytes bytes) {
   if (bytes.size() < 2) return;
   static const std::string ten = folder_with_links(
@@ -86,7 +87,8 @@ void read_cifar_folder(Bytes bytes) {
   images.list_hash();
 }
 
-/// A packed file, whose hash and length are made right as anyone could, so that what lies behind is reached.
+/// A packed file. Its hash and length are corrected, as an attacker could, so that the code behind those
+/// checks is reached.
 void read_packed(Bytes bytes) {
   constexpr std::size_t header = 104, at_pixels_offset = 80, at_hash = 88;
   std::vector<std::uint8_t> file(bytes.begin(), bytes.end());
@@ -131,7 +133,8 @@ void read_tar(Bytes bytes) {
   images.list_hash();
 }
 
-/// JPEG or PNG, as it is, shrunk, in other channels, and taken for one of another size.
+/// A JPEG or PNG: decoded as it is, scaled down, with another number of channels, and with the wrong size
+/// expected.
 void read_image(Bytes bytes) {
   static Decoder decoder;
   const std::span<const std::byte> file(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size());
@@ -151,7 +154,7 @@ void read_image(Bytes bytes) {
   }
 }
 
-/// A line for each file of a folder of images; one that ends in '/' is a folder, "a -> b" a link.
+/// One line for each file of a folder of images; a name that ends in '/' is a folder, "a -> b" a link.
 void read_image_folder(Bytes bytes) {
   const auto folder = scratch_folder() + "/images";
   std::error_code none;
@@ -162,7 +165,7 @@ void read_image_folder(Bytes bytes) {
   for (int count = 0; count < 40 && std::getline(lines, line); ++count) {
     const auto arrow = line.find(" -> ");
     const auto name = line.substr(0, arrow), target = arrow == line.npos ? "" : line.substr(arrow + 4);
-    const auto leaves = [](const std::string& path) {  // the scratch folder must hold all of it
+    const auto leaves = [](const std::string& path) {  // nothing may be written outside the scratch folder
       return path.starts_with('/') || path.find("..") != path.npos || path.find('\0') != path.npos;
     };
     if (name.empty() || leaves(name) || leaves(target)) continue;
@@ -171,7 +174,7 @@ void read_image_folder(Bytes bytes) {
     if (!target.empty())
       fs::create_symlink(target, path, none);
     else if (!name.ends_with('/') && !fs::exists(path, none))
-      std::ofstream(path) << line;  // where that can be done
+      std::ofstream(path) << line;  // may fail
   }
   find_in_folder(folder, 0, 0).list_hash();
 }

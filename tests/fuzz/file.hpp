@@ -7,7 +7,7 @@
 
 namespace lockstep::fuzz {
 
-/// The path of a file in memory with these bytes, for as long as the object lives.
+/// The path of an in-memory file with these bytes, for as long as the object lives.
 class MemoryFile {
  public:
   explicit MemoryFile(Bytes bytes);
@@ -22,10 +22,10 @@ class MemoryFile {
   std::string path_;
 };
 
-/// A folder of this process below $TMPDIR, removed when the process ends in order.
+/// This process's folder below $TMPDIR, removed when the process exits normally.
 const std::string& scratch_folder();
 
-/// Puts the bytes into the file `path`.
+/// Writes the bytes to the file `path`.
 void write(const std::string& path, Bytes bytes);
 
 }  // namespace lockstep::fuzz

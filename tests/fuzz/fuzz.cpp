@@ -7,7 +7,7 @@
 namespace {
 
 const lockstep::fuzz::Target* target = nullptr;
-constexpr const char* variable = "LOCKSTEP_FUZZ_TARGET";  // for processes that libFuzzer starts itself
+constexpr const char* variable = "LOCKSTEP_FUZZ_TARGET";  // for the processes that libFuzzer itself starts
 
 }  // namespace
 

@@ -1,6 +1,7 @@
-"""Runs libFuzzer on the readers of bytes from outside: python -m tests.fuzz.fuzzing [--seconds 60] [TARGET...]
+"""Runs libFuzzer on the readers of external bytes: python -m tests.fuzz.fuzzing [--seconds 60] [TARGET...]
 
-Builds build-fuzz with clang. What is found lies in build-fuzz/found: mend it, and keep the file in tests/fuzz/crashes.
+Builds build-fuzz with clang. Inputs that fail are in build-fuzz/found: fix the reader, and keep the file in
+tests/fuzz/crashes.
 """
 
 import argparse
@@ -19,8 +20,8 @@ ROOT = seeds.ROOT
 CRASHES = Path(__file__).parent / "crashes"
 BUILD = ROOT / "build-fuzz"
 PROGRAM = BUILD / "bin/fuzz_readers"
-MEGABYTES, SECONDS = 1024, 10  # that a reader may take
-# AddressSanitizer keeps freed memory back, which is not the reader's.
+MEGABYTES, SECONDS = 1024, 10  # limits of one call of a reader
+# AddressSanitizer holds freed memory back (its quarantine), which is not the reader's use.
 ENVIRONMENT = {
     "ASAN_OPTIONS": "quarantine_size_mb=16:detect_stack_use_after_return=0",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -28,7 +29,7 @@ ENVIRONMENT = {
 
 
 def build():
-    """With clang, which CI does without: it takes minutes."""
+    """Builds with clang, which takes minutes; CI does not."""
     if not shutil.which("clang++"):
         sys.exit("there is no clang (libFuzzer comes with it) install it: apt-get install clang libclang-rt-dev")
     for command in (["cmake", "--preset", "fuzz"], ["ninja", "-C", BUILD, "fuzz_readers"]):
@@ -39,13 +40,13 @@ def build():
 
 @contextlib.contextmanager
 def memory():
-    """The environment of a target whose scratch folder lies in memory: some readers sync what they write."""
+    """The environment of a target whose scratch folder is in memory: some readers sync what they write."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         yield {"TMPDIR": folder}
 
 
 def run(target, inputs, seconds, corpus, found):
-    """What libFuzzer says at its end where a reader failed; None where none did."""
+    """The end of libFuzzer's output if a reader failed, else None."""
     for folder in (corpus / target, found):
         folder.mkdir(parents=True, exist_ok=True)
     folders = [corpus / target, *(folder / target for folder in inputs if (folder / target).is_dir())]
@@ -78,7 +79,7 @@ def run(target, inputs, seconds, corpus, found):
 
 
 def fuzz(inputs, seconds, work, targets=()):
-    """The failures of all targets, each run for so long, one on each core at a time."""
+    """The failures of all targets. Each target runs for `seconds`, one per core at a time."""
     build()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = [

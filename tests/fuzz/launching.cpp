@@ -1,4 +1,4 @@
-// What the launcher reads: hosts, Slurm's variables and answers, and what goes into a batch script.
+// What the launcher reads: hosts, Slurm's variables and answers, and the parts of a batch script.
 #include <algorithm>
 #include <csignal>
 #include <map>
@@ -34,7 +34,8 @@ void read_hosts(Bytes bytes) { use(parse_hosts(text_of(bytes))); }
 
 void read_hostfile(Bytes bytes) { use(parse_hostfile(text_of(bytes), "hosts")); }
 
-/// How many nodes, whether there are GPUs and a list of hosts; then lines SLURM_...=VALUE, one list last.
+/// Two bytes with the number of nodes, and whether GPUs and a list of hosts are given; then lines
+/// SLURM_...=VALUE, of which the last can be that list.
 void read_slurm_variables(Bytes bytes) {
   if (bytes.size() < 2) return;
   std::map<std::string, std::string> variables{{"SLURM_JOB_ID", "17"}};
@@ -54,7 +55,7 @@ void read_slurm_variables(Bytes bytes) {
   if (cores_per_rank(*job, hosts) < 1) broken("a rank without a core");
 }
 
-/// What `scontrol show` prints of a job, the configuration and a partition.
+/// The output of `scontrol show` for a job, the configuration and a partition.
 void read_scontrol(Bytes bytes) {
   const auto text = text_of(bytes);
   for (const int signal : {SIGTERM, SIGUSR1}) sequel_of(signal, text);
@@ -62,11 +63,11 @@ void read_scontrol(Bytes bytes) {
   grace_seconds(text, text, 7.0);
 }
 
-/// Lines: the job's name, --time, --partition, the run folder, options of --sbatch and words of the command
-/// in turn. Whatever they are, the script has as many lines as one of plain words.
+/// In turn: the job's name, --time, --partition, the run folder, options of --sbatch and words of the
+/// command. Whatever they are, the script must have as many lines as one made from plain words.
 void read_batch_job(Bytes bytes) {
   if (bytes.empty()) return;
-  // Line feeds within a value are what is to be tried: zeros part the values.
+  // Values may hold newlines, which is what is tested: zero bytes separate them.
   std::vector<std::string> values;
   std::istringstream stream(text_of(bytes.subspan(1)));
   for (std::string value; std::getline(stream, value, '\0');) values.push_back(value);

@@ -1,7 +1,7 @@
-// Gives the readers what is kept, and changed versions of it, without libFuzzer:
+// Feeds the readers the kept inputs and mutations of them, without libFuzzer:
 //   fuzz_replay MUTATIONS FOLDER...   each FOLDER has a folder of files for each target
-//   fuzz_replay TARGET FILE           one file, as it is
-// Leaves with an error that names the target and a file with the bytes, in the current folder.
+//   fuzz_replay TARGET FILE           one file, unchanged
+// On an error, names the target and keeps the bytes as a file in the current folder.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -27,14 +27,14 @@ namespace fs = std::filesystem;
 using Content = std::vector<std::uint8_t>;
 
 constexpr unsigned most_seconds = 10;
-constexpr rlim_t most_memory = rlim_t{1280} << 20;  // a gigabyte, and the program itself
-constexpr std::size_t longest = 8192;               // of what is changed; what is kept may be longer
+constexpr rlim_t most_memory = rlim_t{1280} << 20;  // 1 GiB for the reader, the rest for the program itself
+constexpr std::size_t longest = 8192;               // of a mutated input; kept inputs may be longer
 
-// What is read at the moment, for the handler of signals.
+// The target being read, for the signal handler.
 const Target* reading = nullptr;
 const Content* content = nullptr;
 
-/// A handler of signals: it allocates nothing.
+/// Signal handler: it allocates nothing.
 void keep_and_leave(int signal) {
   char name[128];
   const int length = std::snprintf(name, sizeof name, "crash-%s", reading ? reading->name.data() : "none");
@@ -55,7 +55,7 @@ void watch() {
   action.sa_flags = SA_ONSTACK;
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGALRM})
     sigaction(signal, &action, nullptr);
-#ifndef __SANITIZE_ADDRESS__  // which takes terabytes of addresses
+#ifndef __SANITIZE_ADDRESS__  // which reserves terabytes of addresses
   const rlimit memory{most_memory, most_memory};
   setrlimit(RLIMIT_AS, &memory);
 #endif
@@ -74,7 +74,7 @@ Content content_of(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// The same on every machine, so that what fails in one place fails in all.
+/// Makes the same mutations on every machine, so that a failure can be reproduced anywhere.
 class Mutator {
  public:
   explicit Mutator(std::string_view name) : random_(std::hash<std::string_view>{}(name)) {}
@@ -116,7 +116,7 @@ class Mutator {
       case 5:
         std::fill_n(begin, length, telling[below(sizeof telling)]);
         break;
-      default: {  // the front of one, the end of another
+      default: {  // the front of this input, the end of another
         bytes.resize(at);
         const auto from = below(other.size() + 1);
         bytes.insert(bytes.end(), other.begin() + static_cast<std::ptrdiff_t>(from), other.end());

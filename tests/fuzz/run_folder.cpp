@@ -1,4 +1,4 @@
-// What a run folder holds, and weights that others have written.
+// The files of a run folder, and weights files written by others.
 #include "worker/files/run_folder.hpp"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ using nlohmann::json;
 
 }  // namespace
 
-/// Lines: statuses of ranks, in turn of an earlier look and of a later one.
+/// Lines: statuses of ranks, alternately from an earlier and a later look.
 void read_statuses(Bytes bytes) {
   std::vector<RankStatus> before, now;
   std::istringstream lines(text_of(bytes));
@@ -51,7 +51,7 @@ void read_what_is_set_aside(Bytes bytes) {
   lower_slots(hosts, aside);
 }
 
-/// As it is, and with the hash that it must carry.
+/// The manifest as it is, and with its hash corrected.
 void read_manifest_file(Bytes bytes) {
   const auto read = [](Bytes text) {
     const MemoryFile file(text);
@@ -67,13 +67,13 @@ void read_manifest_file(Bytes bytes) {
   std::string sealed;
   try {
     sealed = sealed_manifest(object).dump();
-  } catch (const json::exception&) {  // of what is not UTF-8
+  } catch (const json::exception&) {  // of bytes that are not UTF-8
     return;
   }
   read({reinterpret_cast<const std::uint8_t*>(sealed.data()), sealed.size()});
 }
 
-/// As it is, or with the right length of the header in front; the first byte says so.
+/// The first byte says whether the file is read as it is or with its header length corrected.
 void read_safetensors(Bytes bytes) {
   if (bytes.empty()) return;
   const auto rest = bytes.subspan(1);
@@ -95,7 +95,7 @@ void read_safetensors(Bytes bytes) {
   }
 }
 
-/// metrics.jsonl and result.json of a run that goes on.
+/// metrics.jsonl and result.json of a run that is resumed.
 void read_metrics_and_result(Bytes bytes) {
   static const ResolvedConfig defaults = load_defaults();
   static RunFolder run(scratch_folder() + "/run", defaults, false);

@@ -1,5 +1,5 @@
-// The readers of bytes that come from outside, each as a function of any bytes. Nothing but lockstep::Error
-// may leave a reader: no other exception, no signal, no more than 1 GB and 10 seconds.
+// The readers of external bytes, each as a function of arbitrary bytes. A reader may throw lockstep::Error
+// and nothing else: no other exception, no signal, at most 1 GiB and 10 seconds.
 #pragma once
 
 #include <cstddef>
@@ -17,12 +17,12 @@ struct Target {
   void (*read)(Bytes);
 };
 
-/// In the order of their names; each has seeds of its own in seeds.py.
+/// All targets, ordered by name; seeds.py has seeds for each.
 std::span<const Target> targets();
-/// Null where there is none of that name; then standard error has all names.
+/// Null if there is no target of that name; then all names are printed to standard error.
 const Target* target_named(std::string_view name);
 
-/// Gives the bytes to the reader. What it throws beside Error comes through.
+/// Calls the reader with the bytes, and catches Error only.
 void feed(const Target& target, Bytes bytes);
 
 // data.cpp
@@ -51,10 +51,10 @@ void read_scontrol(Bytes bytes);
 void read_batch_job(Bytes bytes);
 void read_visible_gpus(Bytes bytes);
 
-/// Ends the program with the message: a reader took what it should not have.
+/// Ends the program with the message: a reader accepted what it should have refused.
 [[noreturn]] void broken(const std::string& what);
 
-/// How deep the brackets nest. What is deep a target does not change by itself: JSON for Modern C++ walks it
+/// How deep the brackets nest. Mutations leave deeply nested inputs alone: JSON for Modern C++ walks them
 /// recursively.
 int nesting_of(Bytes bytes);
 

@@ -1,4 +1,4 @@
-"""Nothing but lockstep::Error leaves a reader of bytes from outside, whatever they are. `make fuzz` looks further."""
+"""A reader of external bytes throws nothing but lockstep::Error, whatever the bytes. `make fuzz` searches further."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from tests.fuzz import fuzzing, seeds
 
 REPLAY = Path(os.environ["LOCKSTEP_BIN"]) / "fuzz_replay"
-MUTATIONS = 1000  # of each target; a few seconds in all
+MUTATIONS = 1000  # of each target; a few seconds in total
 
 
 @pytest.fixture(scope="module")

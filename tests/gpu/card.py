@@ -1,4 +1,4 @@
-"""The programs, the data and bounded runs of check.py, out of build/ or of what prepare.sh has packed."""
+"""The programs, data and time limits of check.py, taken from build/ or from the bundle that prepare.sh packed."""
 
 import contextlib
 import importlib.util
@@ -19,13 +19,13 @@ BUNDLE = ROOT / "build" / "gpu-bundle"
 BUILT = ROOT / "build" / "bin"
 PROGRAMS = Path(os.environ.get("LOCKSTEP_BIN") or (BUILT if BUILT.is_dir() else BUNDLE / "bin")).resolve()
 QUICKSTART = ROOT / "configs" / "quickstart.toml"
-# What to put before each program that uses the GPU; tests without one load a stand-in for its libraries so.
+# Goes in front of each program that uses the GPU; tests on machines without one load a simulated GPU this way.
 PREFIX = shlex.split(os.environ.get("LOCKSTEP_GPU_PREFIX", ""))
 ENDING_SECONDS = 10
 
 
 class Failed(Exception):
-    """What a part has found."""
+    """What a part found wrong."""
 
 
 class Outcome(NamedTuple):
@@ -39,7 +39,8 @@ class Outcome(NamedTuple):
 
 
 def libraries():
-    """Where a packed program finds what it was not linked with here: the bundle, then the wheels of torch."""
+    """Where a bundled program finds libraries that it was not linked with here: in the bundle, then in torch's
+    wheels."""
     spec = importlib.util.find_spec("torch")
     torch = (
         [Path(spec.origin).parent / "lib", *sorted(Path(spec.origin).parents[1].glob("nvidia/*/lib"))] if spec else []
@@ -71,13 +72,13 @@ def mpirun(ranks):
 
 
 def with_settings(settings):
-    """--set for each; strings as they are, all else as in TOML."""
+    """--set for each setting; strings as they are, all other values as in TOML."""
     words = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     return [option for key, word in words.items() for option in ("--set", f"{key}={word}")]
 
 
 def end(process):
-    """It and all it has started; mpirun and lockstep end their ranks themselves."""
+    """Ends the process and all that it started; mpirun and lockstep end their ranks themselves."""
     process.terminate()
     try:
         process.wait(ENDING_SECONDS)
@@ -87,7 +88,7 @@ def end(process):
 
 
 class Card:
-    """A part at work: what it may take, where it writes, and what it says."""
+    """One part while it runs: its time limit, where it writes, and what it reports."""
 
     def __init__(self, part, folder, figures, seconds):
         self.part, self.folder, self._figures = part, folder, figures
@@ -98,13 +99,13 @@ class Card:
         return self._deadline - time.monotonic()
 
     def note(self, **figures):
-        """A line for the file of figures."""
+        """Adds a line to the file of figures."""
         with self._figures.open("a") as file:
             file.write(json.dumps({"part": self.part} | figures) + "\n")
 
     @contextlib.contextmanager
     def started(self, argv):
-        """A program that is ended with the block, or when the time is up."""
+        """Starts a program, which is ended with the block or when the time is up."""
         process = subprocess.Popen(
             [str(word) for word in argv],
             env=environment(),
@@ -145,7 +146,7 @@ class Card:
         return [*PREFIX, path]
 
     def training(self, name, settings, ranks=1):
-        """The command of a run of the worker, whose folder is self.folder / name."""
+        """The command that runs the worker with the run folder self.folder / name."""
         start = mpirun(ranks) if ranks > 1 else []
         return [
             *start,
@@ -157,12 +158,12 @@ class Card:
         ]
 
     def train(self, name, settings, ranks=1):
-        """Trains to the end; what result.json says."""
+        """Trains to the end; returns the content of result.json."""
         self.require([*self.training(name, settings, ranks), "--fresh"])
         return json.loads((self.folder / name / "result.json").read_text())
 
     def pictures(self, side):
-        """A packed file of them, the same for all parts."""
+        """A packed file of random pictures with this side in pixels, shared by all parts."""
         packed = self.folder.parent / f"pictures-{side}.pack"
         if not packed.is_file():
             tree = self.folder.parent / "pictures"

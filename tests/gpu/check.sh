@@ -1,5 +1,5 @@
 #!/bin/bash
-# check.sh [part ...]: everything that only a GPU can show, in at most 8 minutes on a machine with one. --help says more.
+# check.sh [part ...]: checks what only a GPU can show, in at most 8 minutes on a machine with one. See --help.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 if [ ! -d build/bin ] && [ -f build/gpu-bundle.tar.gz ] && [ build/gpu-bundle.tar.gz -nt build/gpu-bundle ]; then

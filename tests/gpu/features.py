@@ -1,4 +1,4 @@
-"""Settings over configs/quickstart.toml of short runs that take part of every feature with them."""
+"""Settings, over configs/quickstart.toml, of short runs that together exercise a part of every feature."""
 
 SMALL = {
     "distributed.device": "cuda",

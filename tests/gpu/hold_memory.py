@@ -1,4 +1,5 @@
-"""hold_memory MIB: takes all memory of the first GPU but so much, says "held", and keeps it until it is ended."""
+"""hold_memory MIB: allocates all memory of the first GPU except for MIB, prints "held", and keeps it until it is
+ended."""
 
 import ctypes
 import signal
@@ -8,7 +9,7 @@ from tests.gpu.card import libraries
 
 
 def cuda_runtime():
-    """That of torch's wheels or of the bundle, which no search path has; else the system's."""
+    """The runtime from torch's wheels or from the bundle, neither of which is on a search path; else the system's."""
     name = "libcudart.so.13"
     beside = [folder / name for folder in libraries() if (folder / name).is_file()]
     return ctypes.CDLL(str(beside[0]) if beside else name)

@@ -1,6 +1,6 @@
-// Every kernel on the GPU beside the same work on the host, bit by bit, and how fast it is. A JSON object for
-// each on standard output. Exit status: 0, 1 when a bit differs, 2 when the GPU fails. With the argument
-// "bits" nothing is timed, for compute-sanitizer.
+// Compares every kernel on the GPU with the same work on the host, bit by bit, and measures its speed. Prints
+// one JSON object for each to standard output. Exit status: 0, 1 if a bit differs, 2 if the GPU fails. With
+// the argument "bits" nothing is timed, for compute-sanitizer.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -48,7 +48,7 @@ void compare(const std::string& what, const std::vector<Value>& gpu, const std::
   std::printf("}\n");
 }
 
-/// Numbers from about -1 to 1, or of all magnitudes.
+/// Values from about -1 to 1, or (`awkward`) of all magnitudes.
 std::vector<float> floats(std::int64_t count, std::int64_t salt, bool awkward) {
   const auto any = contract::awkward_floats(static_cast<std::uint64_t>(salt));
   std::vector<float> values;
@@ -149,7 +149,7 @@ void check_squares() {
   compare("squares", sums_there.get(), sums);
 }
 
-/// As the transports launch it.
+/// Launches the kernel as the transports do.
 void add_on_gpu(const std::vector<const void*>& partial_sums, GradientFormat stored, GradientFormat format,
                 float* sum, float* rest, std::int64_t count) {
   const auto leaves = std::ssize(partial_sums);
@@ -210,7 +210,7 @@ void check_tree_sums(GradientFormat format, const char* name) {
   }
 }
 
-/// `bytes`: read and written by one launch.
+/// Times the launch; `bytes`: how many one launch reads and writes.
 void time(const std::string& what, double bytes, const std::function<void()>& launch) {
   cudaEvent_t begin, end;
   require(cudaEventCreate(&begin), "make an event");

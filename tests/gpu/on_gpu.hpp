@@ -1,4 +1,4 @@
-// Memory of the GPU with host vectors on the other side.
+// GPU memory, copied from and to host vectors.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -11,7 +11,7 @@
 
 namespace lockstep {
 
-/// `result`: a cudaError_t.
+/// Ends the program with status 2 if `result`, a cudaError_t, is not cudaSuccess.
 inline void require(int result, const char* action) {
   if (result == cudaSuccess) return;
   std::fprintf(stderr, "the GPU failed to %s (%s)\n", action,

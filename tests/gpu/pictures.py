@@ -1,4 +1,5 @@
-"""Small pictures to train on, where no data set is: noise in ten colours, one for each class. Plain Python alone."""
+"""Small pictures to train on where there is no data set: noise in ten colours, one for each class. Needs only plain
+Python."""
 
 import random
 import struct
@@ -6,11 +7,11 @@ import zlib
 
 CLASSES = 10
 SIDE = 64
-SPREAD = 60  # of a level around its class's
+SPREAD = 60  # of a pixel's level around that of its class
 
 
 def png(rows):
-    """The file of a picture of 8 bits a channel. rows: bytes of red, green, blue, ... of each line."""
+    """A PNG file with 8 bits per channel. rows: for each row, its bytes red, green, blue, ..."""
 
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -28,7 +29,7 @@ def picture(source, label):
 
 
 def write_pictures(folder, train, test):
-    """folder/train/CLASS/NNNN.png, and folder/test: so many of each."""
+    """Writes `train` pictures to folder/train/CLASS/NNNN.png, and `test` to folder/test/..."""
     source = random.Random(1)
     for part, count in (("train", train), ("test", test)):
         for number in range(count):

@@ -1,7 +1,8 @@
 #!/bin/bash
-# prepare.sh: packs what check.sh runs into build/gpu-bundle.tar.gz, for a machine with a GPU that has neither a compiler nor
-# Open MPI: built programs, Open MPI and the libraries that a plain installation lacks. That machine needs this repository's
-# files with the packed one in build/, Python 3, and torch and torchvision from PyPI in the versions built with.
+# prepare.sh: packs what check.sh runs into build/gpu-bundle.tar.gz, for a machine with a GPU but without a compiler or
+# Open MPI: the programs, Open MPI, and the libraries that a plain installation lacks. That machine needs this
+# repository with the bundle in build/, Python 3, and torch and torchvision from PyPI in the versions that the programs
+# were built with.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 bundle=build/gpu-bundle
@@ -13,7 +14,7 @@ rm -rf "$bundle"
 mkdir -p "$bundle/bin" "$bundle/lib"
 for program in "${programs[@]}"; do strip -o "$bundle/bin/$program" "build/bin/$program"; done
 
-# Open MPI in the places where it looks for itself below OPAL_PREFIX. Networks between hosts are left out.
+# Open MPI, in the places where it looks below OPAL_PREFIX. Components for networks between hosts are left out.
 prefix=/usr
 components=$(dirname "$(find $prefix/lib -name mca_btl_vader.so -print -quit)")
 help=$prefix/share/openmpi
@@ -24,7 +25,7 @@ cp -rL "$help/." "$bundle$help/"
 for program in orterun orted; do cp -L "$prefix/bin/$program" "$bundle$prefix/bin/"; done
 ln -s orterun "$bundle$prefix/bin/mpirun"
 
-# What these ask for, but for the C library, the GPU's driver and what comes with torch.
+# The libraries that these need, except for the C library, the GPU's driver and what comes with torch.
 find "$bundle" -type f \( -name '*.so' -o -perm -u+x \) -exec ldd {} + 2>/dev/null |
   awk '$2 == "=>" && $3 ~ /^\// {print $3}' | sort -u |
   grep -vE '/(libc|libm|libdl|librt|libpthread|libutil|libresolv|ld-linux[^/]*)\.so' |

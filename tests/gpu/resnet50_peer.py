@@ -1,5 +1,5 @@
-"""What PyTorch does with ResNet-50 on this GPU: training steps of synthetic images in bf16, deterministic as lockstep
-and with cudnn.benchmark. A JSON object a line; Ctrl-C or the end of --seconds leaves the rest out."""
+"""Speed of ResNet-50 in PyTorch on this GPU: training steps on synthetic images in bf16, deterministic like lockstep
+and with cudnn.benchmark. Prints a JSON object per line; Ctrl-C or the end of --seconds skips the rest."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ import torch
 import torchvision
 
 WARM_STEPS = 4
-IMAGES = 2048  # measured, of each kind
+IMAGES = 2048  # measured for each kind
 
 
 def measured(batch, benchmark):

@@ -9,8 +9,8 @@ from tests.support.launching import LOCKSTEP, WORKER
 from tests.support.skipping import cannot_run
 
 TRAIN_SAMPLES, TEST_SAMPLES = 4096, 400
-# A step of 256 samples in 8 micro-batches, whatever the quickstart says.
-# A failure is to be seen, not mended by another start.
+# A step of 256 samples in 8 micro-batches, whatever the quickstart says. A failure must end the run instead of
+# restarting it, and the precision must not depend on the CPU.
 STEP_OF_8 = {
     "reliability.max_restarts": 0,
     "training.batch_size": 128,
@@ -19,7 +19,7 @@ STEP_OF_8 = {
     "training.epochs": 4,
     "optimizer.learning_rate": 0.2,
     "precision.mixed_precision": "none",
-}  # whatever the CPU has
+}
 
 
 @pytest.fixture(scope="session", autouse=True)

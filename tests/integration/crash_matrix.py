@@ -1,42 +1,24 @@
-"""The crash matrix: a small run with everything on is hurt at each of its points, and loses nothing.
+"""The crash matrix: faults are injected into a small run with all features at each of its points, and it loses nothing.
 
 A point is an operation on a file of the run folder, a message, or the beginning of a phase, on one rank
-(tests/support/faults/points.hpp). At each: kill -9, kill -STOP, and what else can happen there: half a write, a full or
-a broken disk, a cut link. The run must end with the exit code that docs/errors.md gives it, leave no process behind, go
-on without faults on 1 to 4 ranks from the newest checkpoint that it had announced, and come to the state hash and the
-weights hash of the run that nothing disturbed.
+(tests/support/faults/points.hpp). The faults at each point: kill -9, kill -STOP, and what else can happen there: half a
+write, a full or a broken disk, a cut link. The run must end with the exit code that docs/errors.md gives for it and
+leave no process behind. Resumed without faults on 1 to 4 ranks, it must continue from the newest checkpoint that it had
+announced, and reach the state hash and the weights hash of the undisturbed run.
 
-Trials come in an order in which the first few already have each kind of point with each fault.
+The trials are ordered such that the first few already cover each kind of point with each fault.
 """
 
 import argparse
-import json
-import os
-import random
 import re
-import shutil
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
-from signal import SIGKILL
 from typing import NamedTuple
 
-from tests.integration.crash_trials import EXIT_CODES, FAULTS, IN_WORDS, IO, SCENES, Trial, in_order, places_in
-from tests.support.idx_files import first_images, write_folder
-from tests.support.launching import (
-    MPI_ENVIRONMENT,
-    PROGRAMS,
-    QUICKSTART,
-    WORKER,
-    Started,
-    metrics_of,
-    mpirun,
-    result_of,
-    run,
-    set_options,
-)
+from tests.integration.crash_attempts import PROGRAM, Matrix
+from tests.integration.crash_trials import Trial, places_in
 
 EXAMPLES = """Examples:
   .venv/bin/python -m tests.integration.crash_matrix --points 100 --seed 7      a sample
@@ -49,200 +31,6 @@ EXAMPLES = """Examples:
 Exit status: 0 when all are equal, 1 otherwise."""
 
 COMMAND = ".venv/bin/python -m tests.integration.crash_matrix"
-PROGRAM = PROGRAMS / "worker_with_points"
-LIBRARY = PROGRAMS.parent / "lib" / "liblockstep_faults.so"
-TRAIN_SAMPLES, TEST_SAMPLES, LAST_STEP = 64, 40, 4
-# All arrays that a checkpoint can have, in tensors that are cut between ranks; a save after each step, two evaluations.
-SETTINGS = {
-    "model.name": "small_cnn",
-    "training.batch_size": 16,
-    "training.gradient_accumulation_steps": 2,
-    "training.micro_batch_size": 4,
-    "training.epochs": 2,
-    "training.log_every_steps": 1,
-    "training.early_stopping": True,
-    "training.restore_best": True,
-    "optimizer.name": "adamw",
-    "optimizer.learning_rate": 0.001,
-    "averaging.use_swa": True,
-    "averaging.swa_start_epoch": 0,
-    "checkpoint.every_steps": 1,
-    "run.trace": True,
-}
-BACKING = "OMPI_MCA_btl_vader_backing_directory"  # Open MPI leaves the memory of killed ranks behind
-LINK_SECONDS = 3  # how long a rank waits for messages where links are cut
-START_SECONDS = 120  # and before it knows its configuration (deadline_at_start in worker/main.cpp)
-LEAVE_SECONDS = 20  # and until all have left after that, on a busy machine
-HANG_SECONDS = 180
-
-
-class Matrix:
-    """The undisturbed run, its points, and trials of them, in `folder`. `program` is the worker to hurt; one that
-    `tells` shows what it said."""
-
-    def __init__(self, folder, program=PROGRAM, tells=False):
-        for path in (program, LIBRARY):
-            if not path.is_file():
-                sys.exit(f"{path} is not there (build it first, or set LOCKSTEP_BIN)")
-        self._folder, self._program, self._tells = folder, program, tells
-        self._data = write_folder(
-            folder / "data", first_images("train", TRAIN_SAMPLES), first_images("t10k", TEST_SAMPLES)
-        )
-        self._half = folder / "half"
-        self._points, self._result = {}, None
-
-    def points(self, scene):
-        """[(rank, point)] of a run that nothing disturbs, whose result is that of all scenes."""
-        if scene not in self._points:
-            output, log = self._start(scene, "undisturbed"), self._folder / "points"
-            outcome = run(
-                self._command(self._program, scene, output, SCENES[scene].ranks), environment=environment(output, log)
-            )
-            assert outcome.exit_code == 0, outcome.output
-            hashes = hashes_of(output)
-            assert self._result in (None, hashes), f"{scene}: {hashes} instead of {self._result}"
-            self._result = hashes
-            lines = [line.split(" ", 1) for line in log.read_text().splitlines()]
-            self._points[scene] = [(int(rank), point) for rank, point in lines]
-            log.unlink()
-            shutil.rmtree(output)
-        return self._points[scene]
-
-    def trials(self, seed):
-        """All of them."""
-
-        def ranks_after(*trial):
-            return random.Random(f"{seed}.{trial}").randint(1, 4)
-
-        return in_order(
-            (
-                Trial(scene, rank, point, fault, ranks_after(scene, rank, point, fault))
-                for scene in SCENES
-                for rank, point in self.points(scene)
-                for fault in FAULTS[point.split()[0]]
-            ),
-            seed,
-        )
-
-    def attempt(self, trial):
-        """What is wrong, "" if nothing is, or None if the run did not come to the point."""
-        self.points(trial.scene)  # and the result
-        output = self._start(trial.scene, "hurt")
-        log = self._folder / "reached"
-        try:
-            outcome, seconds = self._hurt(trial, output, log)
-            if self._tells:
-                print(outcome.output)
-            if log.exists():
-                return self._problem(trial, output, outcome, seconds)
-            return None if outcome.exit_code == 0 else f"ended before the point\n{outcome.output}"
-        except AssertionError as failure:  # it hung, or left processes behind
-            return f"{failure}"
-        finally:
-            log.unlink(missing_ok=True)
-            shutil.rmtree(output, ignore_errors=True)
-
-    def _hurt(self, trial, output, log):
-        """How the run ended, and how long after the fault."""
-        more = {"FAULT_RANK": str(trial.rank), "FAULT_POINT": trial.point, "FAULT_KIND": trial.fault}
-        settings = {"reliability.collective_timeout_seconds": LINK_SECONDS} if trial.fault == "cut" else {}
-        command = self._command(self._program, trial.scene, output, SCENES[trial.scene].ranks, settings)
-        with (
-            tempfile.TemporaryDirectory(dir="/dev/shm") as memory,
-            Started(command, environment=environment(output, log) | more | {BACKING: memory}) as started,
-        ):
-            if trial.fault == "stop":
-                threading.Thread(target=kill_when_stopped, args=(started.process, log)).start()
-            outcome = started.finish(HANG_SECONDS)
-        return outcome, time.time() - log.stat().st_mtime if log.exists() else 0
-
-    def _problem(self, trial, output, outcome, seconds):
-        said = events_of(outcome.stdout)
-        if outcome.exit_code not in EXIT_CODES[trial.fault]:
-            return f"ended with exit code {outcome.exit_code}\n{outcome.output}"
-        if outcome.exit_code == IO and IN_WORDS[trial.fault] not in outcome.stderr:
-            return f"does not say why\n{outcome.output}"
-        patience = LINK_SECONDS if any(event["event"] == "start" for event in said) else START_SECONDS
-        if trial.fault == "cut" and seconds > patience + LEAVE_SECONDS:
-            return f"noticed the cut link after {seconds:.0f} s\n{outcome.output}"
-        if SCENES[trial.scene].goes_on and any(event["event"] == "start" and event["step"] == 0 for event in said):
-            return f"started over\n{outcome.output}"
-        resumed = run(self._command(WORKER, trial.scene, output, trial.resume_ranks), environment=MPI_ENVIRONMENT)
-        if resumed.exit_code != 0:
-            return f"does not go on\n{outcome.output}\n{resumed.output}"
-        if hashes_of(output) != self._result:
-            return f"ended with {hashes_of(output)} instead of {self._result}\n{resumed.output}"
-        if [line["step"] for line in metrics_of(output) if "loss" in line] != list(range(1, LAST_STEP + 1)):
-            return f"has not one line for each step\n{(output / 'metrics.jsonl').read_text()}"
-        return self._loss(trial, said, resumed, output) if outcome.exit_code != 0 else ""
-
-    def _loss(self, trial, said, resumed, output):
-        """What the run repeated although it was saved, or left behind although it saved again."""
-        saved = [event["step"] for event in said if event["event"] in ("start", "checkpoint")]
-        if SCENES[trial.scene].goes_on:
-            saved.append(newest_step(self._half))
-        first = [event["step"] for event in resumed.events if event["event"] == "start"]
-        if first and first[0] < max(saved, default=0):
-            return f"went on from step {first[0]}, after step {max(saved)} was saved\n{resumed.output}"
-        left = [str(path) for path in output.rglob("*.writing")]
-        return f"left behind {left}\n{resumed.output}" if left and first and first[0] < LAST_STEP else ""
-
-    def _command(self, program, scene, output, ranks, settings=None):
-        settings = SETTINGS | SCENES[scene].settings | {"data.path": str(self._data)} | (settings or {})
-        preload = ["env", f"LD_PRELOAD={LIBRARY}"] if program == self._program else []
-        return mpirun(ranks, [*preload, program, QUICKSTART, "--output", output, *set_options(settings)])
-
-    def _start(self, scene, name):
-        """The run folder to begin with."""
-        output = self._folder / name
-        if SCENES[scene].goes_on:
-            if not self._half.exists():
-                self._make_half()
-            shutil.copytree(self._half, output)
-        return output
-
-    def _make_half(self):
-        """A run that was killed when it was about to save once more, after two saves."""
-        saves = [point for rank, point in self.points("shared") if rank == 0 and point.startswith("phase checkpoint")]
-        trial = Trial("shared", 0, saves[len(saves) * 3 // 4], "kill", 1)
-        outcome, _ = self._hurt(trial, self._half, self._folder / "half.log")
-        assert 2 <= newest_step(self._half) < LAST_STEP, outcome.output
-
-
-def environment(output, log):
-    return MPI_ENVIRONMENT | {"FAULT_UNDER": str(output), "FAULT_LOG": str(log)}
-
-
-def kill_when_stopped(program, log):
-    """Waits for the process in `log` to have stopped, and kills it; gives up with `program`."""
-    while program.poll() is None:
-        words = log.read_text().split() if log.exists() else []
-        if words and is_stopped(words[0]):
-            os.kill(int(words[0]), SIGKILL)
-            return
-        time.sleep(0.01)  # between two looks
-
-
-def is_stopped(process):
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    except OSError:
-        return False  # it has ended
-
-
-def events_of(text):
-    """The whole lines of what a run said that may have been killed in the middle of one."""
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
-
-
-def hashes_of(output):
-    result = result_of(output)
-    return result["state_hash"], result["weights_hash"]
-
-
-def newest_step(output):
-    names = [path.name for path in (output / "checkpoint").iterdir()]
-    return max((int(name[5:]) for name in names if re.fullmatch(r"step-\d+", name)), default=0)
 
 
 class Tried(NamedTuple):
@@ -252,7 +40,7 @@ class Tried(NamedTuple):
 
 
 def try_all(matrix, trials, minutes=None, program=PROGRAM):
-    """Attempts the trials, as many as fit into `minutes`, and says how each went."""
+    """Attempts the trials, as many as fit into `minutes`, and prints the outcome of each."""
     tried, deadline = Tried(0, [], {}), time.monotonic() + 60 * (minutes or float("inf"))
     for number, trial in enumerate(trials, 1):
         if time.monotonic() > deadline:

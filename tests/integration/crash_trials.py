@@ -1,4 +1,5 @@
-"""The trials of the crash matrix: which fault strikes at which point, in which order, and what may come of it."""
+"""The trials of the crash matrix: which fault strikes at which point, in which order, and which exit codes are
+right."""
 
 import random
 import re
@@ -24,7 +25,7 @@ FAULTS = {
     "sync": ANYTHING + DISK,
     "rename": ANYTHING + DISK,
 }
-# What is much the same, for a sample.
+# Operations that count as the same kind when a sample is drawn.
 KIND = {"mkdir": "open", "reserve": "open", "resize": "open", "open-to-read": "read", "look": "read"}
 KILLED, PEER_LOST, IO = 128 + SIGKILL, 3, 4
 EXIT_CODES = {
@@ -41,7 +42,7 @@ IN_WORDS = {"enospc": "No space left on device", "eio": "Input/output error"}
 class Scene(NamedTuple):
     ranks: int
     settings: dict
-    goes_on: bool  # from the middle of a run
+    goes_on: bool  # resumes a run from its middle
 
 
 SCENES = {
@@ -66,13 +67,13 @@ class Trial(NamedTuple):
         return KIND.get(operation, operation), self.fault
 
     def place(self):
-        """The same for points that differ in their number, their step or their peer only."""
+        """Equal for points that differ only in their number, their step or their peer."""
         return self.scene, self.rank, re.sub(r"\d+", "N", self.point), self.fault
 
 
 def in_order(trials, seed):
-    """At random, but first one of each kind, then one for each place, then the rest."""
-    # Each by its own number: two runs differ by some messages, and that must not change the order of the rest.
+    """In random order, but first one trial of each kind, then one for each place, then the rest."""
+    # Each trial draws its own number: two runs differ by a few messages, which must not change the order of the rest.
     trials = sorted(trials, key=lambda trial: random.Random(f"{seed}.{trial}").random())
     kinds, places = Counter(), Counter()
     keys = {}
@@ -84,7 +85,7 @@ def in_order(trials, seed):
 
 
 def places_in(logs):
-    """Those that `logs` of earlier trials name."""
+    """The places of the trials that the `logs` of earlier runs name."""
     lines = [line for log in logs for line in log.read_text().splitlines()]
     tried = [re.fullmatch(r"\d+/\d+ (.*): (?:equal|WRONG)", line) for line in lines]
     words = [shlex.split(line[1]) for line in tried if line]

@@ -1,4 +1,4 @@
-"""GPUs of the double and of the ghost that fail when they are told to, and what NVML tells of them."""
+"""GPUs of the double and of the ghost that fail on demand, and what NVML reports of them."""
 
 import json
 import os
@@ -14,7 +14,7 @@ UUID = "GPU-2d000000-0000-0000-0000-{:012x}".format  # of the double's GPUs
 
 
 class Nvml:
-    """What the ghost's NVML tells; may change while a run goes on."""
+    """What the ghost's NVML reports; a test may change it during a run."""
 
     def __init__(self, path):
         self._path, self._lines = path, []
@@ -47,7 +47,7 @@ def command(programs, output, ranks, settings, *options):
 
 
 def broken(function, call, error, gpu, gpus=3):
-    """The environment in which GPU `gpu` of the double fails in that call of the function."""
+    """The environment in which GPU `gpu` of the double fails in call number `call` of the function."""
     return {"NCCL_DOUBLE_GPUS": str(gpus), "NCCL_DOUBLE_FAIL": f"{function}:{call}:{error}:{gpu}"}
 
 

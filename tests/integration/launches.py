@@ -1,6 +1,6 @@
-"""Launches runs, ends each in another way, and looks for what they leave: processes, files in /dev/shm, open ports.
+"""Launches runs, ends each in another way, and looks for leftovers: processes, files in /dev/shm, open ports.
 
-test_launches.py ends one in each way.
+test_launches.py ends one run in each way.
 """
 
 import argparse
@@ -77,7 +77,7 @@ WAYS = [
 
 
 def left_by(way, folder, number=0):
-    """Files and ports that are left of a run that ended in this way; its processes are an AssertionError."""
+    """Files and ports that are left after a run that ended in this way. Raises AssertionError if processes are left."""
     settings = SETTINGS | ({"training.epochs": 1} if way is end_by_itself else {})
     with looked_at() as place:
         command = place.command(train_command(folder / f"{way.__name__}-{number}", RANKS, settings))
@@ -88,7 +88,7 @@ def left_by(way, folder, number=0):
             started.finish()
         deadline = time.monotonic() + LEAVE_SECONDS
         while (left := place.left()) and time.monotonic() < deadline:
-            time.sleep(0.1)  # between two looks
+            time.sleep(0.1)  # polling interval
         return left
 
 

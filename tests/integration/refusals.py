@@ -1,4 +1,4 @@
-"""Starts what must be refused, from the launcher and from mpirun, and what is then to be said."""
+"""Runs commands that must be refused, with the launcher and with mpirun, and checks the messages."""
 
 import gzip
 
@@ -18,7 +18,7 @@ def start(starter, config, output, settings):
 
 
 def expect_error(outcome, exit_code, words):
-    """With this code, and with all the words in one message that one rank says once."""
+    """The run ended with this exit code, and one rank printed, once, a message that has all the words."""
     assert outcome.exit_code == exit_code, outcome.output
     messages = [line for line in outcome.stderr.splitlines() if all(word in line for word in words)]
     assert len(messages) == 1, outcome.output
@@ -26,13 +26,13 @@ def expect_error(outcome, exit_code, words):
 
 
 def expect_refused(outcome, exit_code, words):
-    """As an error, before anything is said."""
+    """The run ended with this error before it printed anything to standard output."""
     expect_error(outcome, exit_code, words)
     assert outcome.stdout == ""
 
 
 def write_parts(folder, **files):
-    """A sound data folder, with some of the files replaced: {"train_images": bytes before compression}."""
+    """A valid data folder, with some of the files replaced: {"train_images": bytes before compression}."""
     folder.mkdir()
     part = Part(bytes(COUNT * SIDE * SIDE), bytes(number % 10 for number in range(COUNT)))
     for prefix, key in (("train", "train"), ("t10k", "test")):

@@ -1,4 +1,4 @@
-"""Hardware that computes wrong in silence is found and named, and its step is done again (reliability.audit_every)."""
+"""Hardware with silent errors is found and named, and the step is done again (reliability.audit_every)."""
 
 import socket
 
@@ -24,14 +24,14 @@ def audited(settings):
 
 @pytest.fixture(scope="module")
 def clean(settings, tmp_path_factory):
-    """The state hash without audits, on hardware that does not err."""
+    """The state hash of a run without audits on hardware that does not err."""
     output = tmp_path_factory.mktemp("clean") / "run"
     train(output, 1, settings)
     return result_of(output)["state_hash"]
 
 
 def expect_named(outcome, output, rank, step, micro_batch):
-    """The rank that is wrong, and nobody else, in the message and for the next start."""
+    """The message and the entry for the next start name the rank that is wrong, and no other."""
     assert outcome.exit_code == CORRUPT, outcome.output
     host = socket.gethostname()
     assert (
@@ -49,7 +49,7 @@ def test_audits_change_no_bit(settings, clean, tmp_path, ranks):
 
 @pytest.mark.parametrize("ranks, step, place", [(1, 5, 17), (2, 8, 31), (3, 2, 40000), (4, 11, 30)])
 def test_a_rank_that_errs_once_is_named_and_its_step_is_done_again(audited, clean, tmp_path, ranks, step, place):
-    """Place 30 is the highest bit of an exponent: the gradient is as good as infinite."""
+    """Place 30 is the highest bit of an exponent: the gradient becomes practically infinite."""
     micro_batch, owner, _ = audit_of(step, MICRO_BATCHES, ranks)
     outcome = train_on(FLIPPING, tmp_path, ranks, audited, **flips(owner, step, micro_batch, place))
     expect_named(outcome, tmp_path, owner, step, micro_batch)
@@ -59,7 +59,7 @@ def test_a_rank_that_errs_once_is_named_and_its_step_is_done_again(audited, clea
 
 
 def test_a_rank_that_always_errs_is_named_at_its_first_audit(audited, tmp_path):
-    """Whether it is the one that is audited or the one that audits."""
+    """Whether the faulty rank is the audited one or the auditor."""
     ranks, wrong, first = 4, 2, 1
     audits = {step: audit_of(step, MICRO_BATCHES, ranks) for step in (2, 5, 8, 11)}
     step = next(step for step, (_, *involved) in audits.items() if wrong in involved)

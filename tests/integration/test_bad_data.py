@@ -1,4 +1,4 @@
-"""Data that cannot be used are refused with their file, a remedy and the documented exit code, by all ranks."""
+"""All ranks refuse data that cannot be used, naming the file and a remedy, with the documented exit code."""
 
 import pytest
 
@@ -20,14 +20,14 @@ def spoil_checksum(path):
 
 
 def labels(count, value=None, at=0):
-    """Labels 0 to 9 in turn, but for one."""
+    """Labels 0 to 9 in turn, with `value` at index `at`."""
     data = bytearray(number % 10 for number in range(count))
     if value is not None:
         data[at] = value
     return idx([count], bytes(data))
 
 
-# name: (what makes the folder; exit code; the file or place that is named, and more words of the message)
+# name: (what makes the folder; exit code; words of the message, first of them the file or place)
 DATA = {
     "the folder is missing": (lambda f: None, IO, [f"{IMAGES.removesuffix('.gz')}[.gz]", "data.path"]),
     "a file is missing": (
@@ -110,7 +110,7 @@ def test_data_that_cannot_be_used_is_refused_with_its_file_and_a_remedy(tmp_path
 
 @pytest.mark.parametrize("starter", STARTERS)
 def test_a_batch_larger_than_the_data_set_is_refused(tmp_path, mlp, starter):
-    """Only the ranks can see it, as the configuration does not say how many samples there are."""
+    """Only the ranks can notice, since the configuration does not say how many samples there are."""
     settings = mlp | {"data.path": str(write_parts(tmp_path / "data")), "training.batch_size": 512}
     outcome = start(starter, QUICKSTART, tmp_path / "run", settings)
     expect_refused(outcome, CONFIG, [str(COUNT), "training.batch_size"])

@@ -1,4 +1,4 @@
-"""What cannot be used is refused with its place, a remedy and the documented exit code, soon, and by all ranks."""
+"""All ranks refuse unusable input within seconds, naming its place and a remedy, with the documented exit code."""
 
 import gzip
 import shutil
@@ -30,11 +30,11 @@ from tests.support.launching import (
     train_command,
 )
 
-CONFIG_SECONDS = 3  # beyond what mpirun itself takes
+CONFIG_SECONDS = 3  # in addition to the time that mpirun itself takes
 IMAGES, LABELS = file_names("train")
 
 
-# name: (the file, or None for one that is not there; the words of the message after the file's name)
+# name: (the file, or None if it is missing; the words of the message after the file's name)
 CONFIGS = {
     "missing": (None, ["No such file", "check the path"]),
     "empty batch": ("[training]\nbatch_size = 0\n", [":2:1: training.batch_size = 0 is out of range", "1 .. 1048576"]),
@@ -94,7 +94,7 @@ def seconds_of_mpirun_alone():
 
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_a_mistake_in_the_configuration_ends_every_rank_with_its_code_within_seconds(tmp_path, ranks):
-    """Each rank's shell writes down the rank's code, and hides it from mpirun, which would kill the others."""
+    """Each rank's shell records the rank's exit code and hides it from mpirun, which would kill the other ranks."""
     note = 'file=$1; shift; "$@"; echo $? > "$file.$OMPI_COMM_WORLD_RANK"'
     command = [WORKER, QUICKSTART, "--set", "training.batch_size=0", "--output", tmp_path / "run"]
     alone = seconds_of_mpirun_alone()
@@ -106,12 +106,12 @@ def test_a_mistake_in_the_configuration_ends_every_rank_with_its_code_within_sec
 
 def test_the_launcher_refuses_a_configuration_before_it_starts_anything(tmp_path):
     outcome = run([LOCKSTEP, "train", QUICKSTART, "--set", "training.batch_size=0"], environment={"PATH": "/nowhere"})
-    expect_refused(outcome, CONFIG, ["--set training.batch_size=0: "])  # and nothing about mpirun, which is not there
+    expect_refused(outcome, CONFIG, ["--set training.batch_size=0: "])  # and nothing about the missing mpirun
     assert outcome.seconds < 1
 
 
 def test_a_limit_of_open_files_is_raised_or_named(tmp_path, mlp):
-    """With 32 of them mpirun would wait for ever."""
+    """With a limit of 32, mpirun would hang."""
     command = train_command(tmp_path / "run", 2, mlp | {"training.max_steps": 1})
     expect_refused(run(["prlimit", "--nofile=32:32", *command]), CONFIG, ["only 32 files", "need 80", "ulimit -n 4096"])
     outcome = run(["prlimit", "--nofile=32:1024", *command])
@@ -151,12 +151,12 @@ def test_a_run_that_diverges_stops_and_names_a_remedy(tmp_path, mlp, starter):
     for words in ("step ", "optimizer.learning_rate", "warm-up", "training.gradient_clip_norm"):
         assert words in line
     last = max(line["step"] for line in metrics_of(tmp_path / "run"))
-    assert (tmp_path / "run" / "checkpoint" / f"step-{last:08}").is_dir()  # what was finite is kept
+    assert (tmp_path / "run" / "checkpoint" / f"step-{last:08}").is_dir()  # the last finite state is kept
     assert not (tmp_path / "run" / "result.json").exists()
 
 
 def black(tmp_path, mlp, **settings):
-    """Black images, and weights of the mlp that are far too large and meet none but zeros."""
+    """Black images, and an mlp with weights that are far too large but are multiplied by zeros only."""
     path = tmp_path / "large.safetensors"
     save_file(
         {
@@ -205,7 +205,7 @@ def test_a_run_whose_loss_scale_skips_every_step_is_no_success(tmp_path, mlp):
 
 
 def test_batch_norm_over_one_value_is_refused_with_the_layer_and_the_remedy(tmp_path, mlp):
-    small = idx([COUNT, 4, 4], bytes(COUNT * 16))  # 1 x 1 in front of the third batch norm
+    small = idx([COUNT, 4, 4], bytes(COUNT * 16))  # 1 x 1 pixels before the third batch norm
     data = write_parts(tmp_path / "data", train_images=small, test_images=small)
     settings = mlp | {"model.name": "small_cnn", "training.micro_batch_size": 1, "data.path": str(data)}
     outcome = run(train_command(tmp_path / "run", 2, settings))
@@ -231,7 +231,7 @@ def test_data_that_changed_since_the_checkpoint_is_refused(tmp_path, mlp, small_
 
 
 def test_ranks_with_different_arguments_are_refused(tmp_path):
-    """A mistake of those who start the ranks themselves: only rank 0's arguments would count."""
+    """A mistake of users who start the ranks themselves: otherwise only rank 0's arguments would count."""
     outcome = run(
         [
             *mpirun(1, [WORKER, QUICKSTART, "--output", tmp_path / "run"]),

@@ -1,4 +1,4 @@
-"""lockstep check on one machine: what is sound passes, and what is wrong is named with a remedy."""
+"""`lockstep check` on one machine: it passes what is sound, and names what is wrong with a remedy."""
 
 import os
 import subprocess
@@ -70,7 +70,8 @@ def test_with_a_configuration_data_and_run_folder_are_looked_at_and_nothing_is_l
         "warning",
     }
     assert str(output) in finding(outcome, "run folder")["detail"]
-    assert finding(outcome, "run folder")["needed_bytes"] > 3 * 3 * 4 * 784 * 16  # weights, momentum, average; kept
+    # Three checkpoints of three arrays: weights, momentum and average.
+    assert finding(outcome, "run folder")["needed_bytes"] > 3 * 3 * 4 * 784 * 16
     assert "1024 and 100 images" in finding(outcome, "data")["detail"]
     assert list(tmp_path.iterdir()) == []
 

@@ -1,7 +1,7 @@
-"""Checkpoints: damage is seen and passed over, a full disk loses nothing, any number of ranks goes on from them."""
+"""Checkpoints: damage is detected and passed over, a full disk loses nothing, any number of ranks can resume from
+them."""
 
 import json
-import os
 import shutil
 import subprocess
 
@@ -9,13 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.integration.checkpoint_damage import DAMAGE, NO_MANIFESTS, cut, flip
 from tests.support.checkpoint_hashes import manifest_hash
 from tests.support.idx_files import SIDE, first_images
 from tests.support.launching import checkpoints_of, metrics_of, result_of, run, train, train_command
 from tests.support.skipping import cannot_run
 
-SAVED, LAST = 4, 8  # steps of the run that is damaged, and of the run when it has gone on
-# Each file, and what else a message may call its content.
+SAVED, LAST = 4, 8  # last step of the run that gets damaged, and of the resumed run
+# Each file, and what a message may call its content instead.
 FILES = {
     "manifest.json": "manifest",
     "weights.safetensors": "weights",
@@ -26,7 +27,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def settings(mlp):
-    """Ten steps are an epoch, so that all of these runs end within one."""
+    """Ten steps are an epoch, so that all of these runs end within the first."""
     return mlp | {
         "checkpoint.every_steps": 2,
         "data.train_samples": 2560,
@@ -37,7 +38,7 @@ def settings(mlp):
 
 @pytest.fixture(scope="module")
 def state_hash(settings, tmp_path_factory):
-    """Of the run that was never interrupted."""
+    """The state hash of the run that was never interrupted."""
     output = tmp_path_factory.mktemp("undisturbed") / "run"
     train(output, 1, settings)
     return result_of(output)["state_hash"]
@@ -54,7 +55,7 @@ def stopped(settings, tmp_path_factory):
 
 @pytest.fixture
 def output(stopped, tmp_path):
-    """A copy of it, to do harm to."""
+    """A copy of the stopped run, to be damaged."""
     return shutil.copytree(stopped, tmp_path / "run")
 
 
@@ -62,32 +63,8 @@ def newest(output, file):
     return output / "checkpoint" / f"step-{SAVED:08}" / file
 
 
-def flip(path, position):
-    """Inverts one bit of the byte at this share of the file."""
-    content = bytearray(path.read_bytes())
-    content[int(position * len(content))] ^= 1
-    path.write_bytes(content)
-
-
-def cut(path, position):
-    os.truncate(path, int(position * path.stat().st_size))
-
-
-DAMAGE = {
-    "flipped at its begin": lambda path: flip(path, 0),
-    "flipped in its middle": lambda path: flip(path, 0.5),
-    "flipped in its last byte but one": lambda path: flip(
-        path, 1 - 1.5 / path.stat().st_size
-    ),  # of optimisers: padding
-    "cut in the middle": lambda path: cut(path, 0.5),
-    "empty": lambda path: cut(path, 0),
-    "longer": lambda path: path.write_bytes(path.read_bytes() + b"more"),
-    "gone": lambda path: path.unlink(),
-}
-
-
 def expect_goes_on(output, ranks, settings, state_hash, first):
-    """The run goes on after step `first`, to the end that it would have had. What it said on standard error."""
+    """The run resumes after step `first` and reaches the expected state. Returns its standard error."""
     outcome = train(output, ranks, settings)
     assert outcome.event("start")["step"] == first, outcome.output
     assert result_of(output)["state_hash"] == state_hash
@@ -103,21 +80,6 @@ def test_a_damaged_file_is_named_and_the_checkpoint_before_is_used(output, setti
     assert file in said or f"the hash of its {FILES[file]}" in said, said
 
 
-NO_MANIFESTS = [
-    "",
-    "garbage",
-    "[]",
-    "null",
-    "17",
-    "{}",
-    '{"manifest_hash": 1}',
-    '{"step": "x"}',
-    "\xff\xfe",
-    "[" * 100000,
-    '{"a":' + "[" * 100000 + "]" * 100000 + "}",
-]
-
-
 @pytest.mark.parametrize("manifest", NO_MANIFESTS, ids=lambda text: repr(text[:20]))
 def test_a_manifest_that_is_none_is_passed_over(output, settings, state_hash, manifest):
     newest(output, "manifest.json").write_text(manifest, encoding="latin-1")
@@ -126,7 +88,7 @@ def test_a_manifest_that_is_none_is_passed_over(output, settings, state_hash, ma
 
 
 def test_a_manifest_of_another_format_is_passed_over_and_its_version_named(output, settings, state_hash):
-    """It carries a sound hash of itself, as a later version would write it."""
+    """Its hash of itself is valid, as in a manifest that a later version writes."""
     path = newest(output, "manifest.json")
     manifest = json.loads(path.read_text())
     assert manifest["manifest_hash"] == manifest_hash(manifest)
@@ -191,7 +153,7 @@ RANKS = (1, 2, 3, 5)
 
 @pytest.fixture(scope="module")
 def stopped_on(settings, tmp_path_factory):
-    """{ranks: run folder after step 5 of 10 of its epoch}"""
+    """{ranks: run folder after step 5 of the 10 steps of its epoch}"""
     outputs = {ranks: tmp_path_factory.mktemp("stopped-on") / "run" for ranks in RANKS}
     for ranks, output in outputs.items():
         train(output, ranks, settings | {"training.max_steps": 5})
@@ -214,7 +176,7 @@ def bytes_of(folder):
 
 @pytest.fixture
 def small_disk(root, tmp_path):
-    """A file system that holds one checkpoint and not two, and a function that makes it larger."""
+    """A file system with room for one checkpoint but not two, and a function that makes it larger."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=320k", "tmpfs", folder]

@@ -1,17 +1,19 @@
-"""A sample of the crash matrix (crash_matrix.py): whatever strikes a run at whatever point, it loses nothing.
+"""A sample of the crash matrix (crash_matrix.py): whatever fault strikes a run, at whatever point, it loses nothing.
 
-LOCKSTEP_TEST_SEED chooses another sample.
+LOCKSTEP_TEST_SEED selects another sample.
 """
 
 import os
 
 import pytest
 
-from tests.integration.crash_matrix import Matrix, Trial, try_all
+from tests.integration.crash_attempts import Matrix
+from tests.integration.crash_matrix import try_all
+from tests.integration.crash_trials import Trial
 from tests.support.launching import PROGRAMS
 
 SEED = os.environ.get("LOCKSTEP_TEST_SEED", "20261125")
-# Of each kind of point with each fault one.
+# One trial for each kind of point and each fault.
 KINDS = {"phase", "message", "call", "open", "write", "sync", "rename", "remove", "read"}
 
 
@@ -41,7 +43,8 @@ def test_a_run_that_is_hurt_at_any_point_ends_like_one_that_nothing_disturbs(tri
     ],
 )
 def test_what_the_matrix_has_found_stays_mended(trials_and_matrix, scene, rank, point):
-    """A folder of checkpoints or a file of metrics that cannot be read is not an empty one, and a trace ends no run."""
+    """An unreadable checkpoint folder or metrics file is not taken for an empty one, and no failure of a trace ends a
+    run."""
     _, matrix = trials_and_matrix
     assert matrix.attempt(Trial(scene, rank, point, "eio", 2)) == ""
 

@@ -1,4 +1,4 @@
-"""`lockstep explain` says of every row of the table what it is and what it is set to."""
+"""`lockstep explain` shows, for every row of the table of parameters, what it is and what it is set to."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def refused(*arguments):
 
 
 def on_a_terminal(columns, *arguments):
-    """What the program prints when standard output is a terminal of that width."""
+    """The program's output when standard output is a terminal of that width."""
     controller, terminal = pty.openpty()
     subprocess.run(["stty", "cols", str(columns), "-onlcr"], stdin=terminal, check=True)
     program = subprocess.Popen([LOCKSTEP, *arguments], stdin=subprocess.DEVNULL, stdout=terminal)
@@ -54,7 +54,7 @@ def on_a_terminal(columns, *arguments):
     try:
         while chunk := os.read(controller, 65536):
             text += chunk
-    except OSError:  # the terminal is gone with the program
+    except OSError:  # the terminal is closed when the program ends
         pass
     os.close(controller)
     assert program.wait() == 0

@@ -1,4 +1,4 @@
-"""What is written from the table of parameters is what the repository holds, and serves those who use it."""
+"""The documents generated from the table of parameters are those in the repository, and they are usable."""
 
 import json
 import tomllib

@@ -1,6 +1,5 @@
-"""The way of the GPUs over LibTorch's own CUDA code, on GPUs that are not there: every model and feature starts, no two
-accesses to memory are left to chance, and the state is the same on 1, 2 and 3 ranks, operations being delayed
-at random."""
+"""The GPU path with LibTorch's own CUDA code, on simulated GPUs: every model and feature starts, no two accesses to
+memory race, and the state is the same on 1, 2 and 3 ranks, although operations are delayed at random."""
 
 import json
 import os
@@ -15,7 +14,7 @@ from tests.support.ghost import a_ghost_is_built, counts_of, on_ghost  # noqa: F
 from tests.support.launching import MPI_ENVIRONMENT, QUICKSTART, WORKER, Started, mpirun, result_of, run, set_options
 
 TABLE = Path(__file__).parent / "gpu_counts.json"
-# The functions of cuDNN and cuBLAS that start kernels; others make handles and descriptors.
+# The functions of cuDNN and cuBLAS that start kernels; the others create handles and descriptors.
 COMPUTES = re.compile(
     r"cudnnBackendExecute|cudnnConvolution\w+|cudnnBatchNormalization\w+|cublasLtMatmul|"
     r"cublas[SDG]?(gemm|Gemm|gemv|dot|Dot)(\w*)"
@@ -66,7 +65,7 @@ RUNS = {
     "float32": CONVOLUTIONS | {"precision.mixed_precision": "none"},
     "bf16": CONVOLUTIONS | {"precision.mixed_precision": "bf16"},
     "fp16": CONVOLUTIONS
-    | {"precision.mixed_precision": "fp16", "precision.loss_scale": 256},  # 65536 would skip both steps
+    | {"precision.mixed_precision": "fp16", "precision.loss_scale": 256},  # a scale of 65536 would skip both steps
     "int8": CONVOLUTIONS | {"quantization.quantization_aware": True},
     "bf16-gradients": CONVOLUTIONS | {"distributed.gradient_format": "bf16"},
     "fp16-gradients": MLP | {"distributed.gradient_format": "fp16"},
@@ -113,7 +112,7 @@ RUNS = {
 
 @pytest.fixture(scope="module")
 def seed():
-    """Of the delays; printed, so that a failure can be had again with GHOST_TEST_SEED."""
+    """The seed of the delays; printed, so that a failure can be reproduced with GHOST_TEST_SEED."""
     seed = int(os.environ.get("GHOST_TEST_SEED", random.SystemRandom().randrange(1 << 30)))
     print(f"GHOST_TEST_SEED={seed}")
     return seed
@@ -167,7 +166,7 @@ def test_a_killed_run_goes_on_to_the_same_state_on_other_ranks(small_data, tmp_p
 
 
 def test_the_state_depends_on_what_is_computed(small_data, tmp_path, seed):
-    """Otherwise equal hashes above would mean nothing."""
+    """Otherwise the equal hashes above would mean nothing."""
     settings = SETTINGS | MLP | {"data.path": str(small_data)}
     hashes = [
         run_on(1, tmp_path / str(i), settings | other, seed)
@@ -187,7 +186,7 @@ def test_evaluation_and_verification_start_on_gpus(small_data, tmp_path, seed):
 
 
 def figures_of_step(counts):
-    """What the host asks of the GPU in one step of one rank."""
+    """The calls, copies and kernels that the host issues in one step of one rank."""
     calls = counts["calls"]
 
     def times(*starts):
@@ -232,8 +231,8 @@ def counted_step(tmp_path, small_data, model, micro_batch):
 
 @pytest.mark.parametrize("model", [*SMALL_MODELS, *LARGE_MODELS])
 def test_a_step_asks_of_the_gpu_what_the_table_says(small_data, tmp_path, model):
-    """gpu_counts.json is changed by hand, with the change that made
-    it so: a step that launches, copies or waits more is slower."""
+    """gpu_counts.json is edited by hand, together with the change that alters the counts: a step with more launches,
+    copies or waits is slower."""
     table = json.loads(TABLE.read_text())
     for micro_batch in (8, 32) if model in SMALL_MODELS else (32,):
         name = f"{model}, batch 32, micro-batches of {micro_batch}"

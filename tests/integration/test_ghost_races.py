@@ -1,5 +1,5 @@
-"""The race detector of the ghost (tests/support/ghost_gpu) finds
-what nothing orders, whatever ran first, and nothing else."""
+"""The ghost's race detector (tests/support/ghost_gpu) finds accesses that nothing orders, whichever ran first, and
+reports nothing else."""
 
 import subprocess
 
@@ -24,7 +24,7 @@ SETTINGS = {
     "training.max_steps": 2,
     "distributed.device": "cuda",
 }
-# A line that is missing or wrong in the source, and what the report must name.
+# A source line that is missing or wrong, and what the report must name.
 PLANTED = {
     "worker_not_following": "messages over NCCL",
     "worker_not_finishing": "lane_kernel",
@@ -41,7 +41,7 @@ def test_a_mistake_is_found_and_both_places_are_named(name):
     for seed in SEEDS:
         outcome = run([*on_ghost(MISTAKES, seed=seed), name, "wrong"])
         assert outcome.exit_code == RACE, outcome.output
-        if "race" in outcome.stderr:  # two mistakes show by what the memory holds
+        if "race" in outcome.stderr:  # two of the mistakes show in the memory's content instead
             assert "  one: " in outcome.stderr and "  other: " in outcome.stderr
             assert f"(anonymous namespace)::{name}(bool)" in outcome.stderr or "thread" in name
 

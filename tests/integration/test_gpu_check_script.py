@@ -1,4 +1,4 @@
-"""tests/gpu/check.sh on the ghost of a GPU: its cheap parts, so that it does not rot before the day it is for."""
+"""Runs the cheap parts of tests/gpu/check.sh on a simulated GPU, so that the script keeps working."""
 
 import json
 import os

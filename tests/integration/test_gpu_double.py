@@ -1,4 +1,4 @@
-"""The way of the GPUs on a double of them: kernels instead of loops, NCCL instead of MPI, and the same bits."""
+"""The GPU path on a double: kernels instead of loops and NCCL instead of MPI give the same bits."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
     not DOUBLE.is_file(), reason="this build has no NCCL (no CUDA toolkit, or LOCKSTEP_CUDA=OFF)"
 )
 
-# Blocks of 4096 elements and shorter ones, several to a matrix.
+# Blocks of 4096 elements and shorter ones, several per matrix.
 MLP = {
     "model.name": "mlp",
     "model.hidden_sizes": [40, 16],
@@ -119,7 +119,7 @@ def test_a_run_on_the_double_goes_on_from_its_checkpoint(small_data, tmp_path):
 
 
 def test_ranks_that_share_a_gpu_are_refused(small_data, tmp_path):
-    """Each rank is shown one GPU, and it is the same one."""
+    """Each rank is shown one GPU, and it is the same GPU."""
     settings = MLP | {"data.path": str(small_data), "distributed.device": "cuda"}
     outcome = run(
         mpirun(2, [DOUBLE, QUICKSTART, "--output", tmp_path / "run", *set_options(settings)]),

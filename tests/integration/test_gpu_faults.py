@@ -1,5 +1,5 @@
-"""A GPU that fails ends its rank with a code of its own and a message that names it, and the run goes on without it to
-the same end."""
+"""A GPU that fails ends its rank with its own exit code and a message that names the GPU. The run continues without it
+and ends in the same state."""
 
 import shutil
 
@@ -19,7 +19,7 @@ def gpus():
 
 @pytest.fixture(scope="module")
 def programs_on_double(tmp_path_factory):
-    """The launcher, beside the worker on the double under the worker's name."""
+    """The launcher, with the worker on the double beside it under the worker's name."""
     folder = tmp_path_factory.mktemp("bin")
     shutil.copy(LOCKSTEP, folder / "lockstep")
     shutil.copy(DOUBLE, folder / "lockstep-worker")
@@ -75,7 +75,7 @@ def test_a_run_goes_on_without_the_gpu_that_failed_and_ends_in_the_same_state(
 def test_the_host_loses_a_slot_whatever_it_is_called_on_the_command_line(
     programs_on_double, settings, undisturbed, tmp_path, hosts
 ):
-    shell = tmp_path / "shell"  # in the place of ssh: HOST COMMAND...
+    shell = tmp_path / "shell"  # replaces ssh: HOST COMMAND...
     shell.write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')
     shell.chmod(0o755)
     tmp_path = tmp_path / "run"
@@ -134,7 +134,8 @@ def test_kernels_that_come_to_nothing_on_two_gpus_are_the_fault_of_the_program(p
 
 
 def test_ranks_that_are_shown_one_gpu_each_lose_one_of_them(programs_on_double, settings, tmp_path):
-    """By a wrapper, whose list the launcher cannot change: the rank that is shown the failed GPU again says so."""
+    """A wrapper shows each rank one GPU, which the launcher cannot change: the rank that gets the failed GPU again
+    reports it."""
     worker, wrapper = programs_on_double / "lockstep-worker", tmp_path / "bin" / "lockstep-worker"
     wrapper.parent.mkdir()
     shutil.copy(LOCKSTEP, wrapper.parent / "lockstep")

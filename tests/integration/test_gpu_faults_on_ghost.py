@@ -1,4 +1,4 @@
-"""Errors of a GPU that LibTorch's own CUDA code and ours meet, on the ghost, name the GPU."""
+"""GPU errors in LibTorch's own CUDA code and in ours, on the ghost: the message names the GPU."""
 
 import pytest
 
@@ -54,7 +54,7 @@ def run_on_ghost(output, ranks, settings, **ghost):
 
 
 def expect_named(outcome, output, rank, error):
-    """The code, and the message on standard error, in the log, and from `lockstep why`."""
+    """The exit code, and the message on standard error, in the log, and from `lockstep why`."""
     assert outcome.exit_code == GPU_FAILED, outcome.output
     code, answer = why(output)
     [finding] = answer["findings"]
@@ -111,7 +111,7 @@ def test_on_the_ghost_too_a_run_goes_on_without_the_gpu_that_failed_and_ends_in_
     assert outcome.event("restart")["ranks"] == 1
     assert result_of(tmp_path / "run")["state_hash"] == result_of(tmp_path / "whole")["state_hash"]
     assert [entry["uuid"] for entry in set_aside(tmp_path / "run")] == [ghost_uuid(1)]
-    # CUDA_VISIBLE_DEVICES, which leaves that GPU out, is now the worker's own: nobody has shown each rank one GPU.
+    # The launcher itself now sets CUDA_VISIBLE_DEVICES, without the failed GPU: no wrapper has shown each rank one GPU.
     outcome = run_on_ghost(tmp_path / "run", 2, settings | ON_GHOST | {"training.max_steps": 6})
     assert outcome.exit_code == 2, outcome.output
     assert "has 1 GPU for 2 ranks, since" in outcome.stderr and "failed in this run" in outcome.stderr

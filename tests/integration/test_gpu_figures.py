@@ -1,4 +1,4 @@
-"""What a run on GPUs says of itself, on the double and on the ghost of them: what it sends, and where its time goes."""
+"""What a run on GPUs reports, on the double and on the ghost: what it sends, and where its time goes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What NVML tells of the GPUs is seen in everything that watches a run, and in `lockstep check`."""
+"""What NVML reports of the GPUs appears in everything that monitors a run, and in `lockstep check`."""
 
 import shutil
 import urllib.request
@@ -20,7 +20,7 @@ def gpus():
 
 @pytest.fixture(scope="module")
 def programs_on_double(tmp_path_factory):
-    """The launcher, beside the worker on the double under the worker's name."""
+    """The launcher, with the worker on the double beside it under the worker's name."""
     folder = tmp_path_factory.mktemp("bin")
     shutil.copy(LOCKSTEP, folder / "lockstep")
     shutil.copy(DOUBLE, folder / "lockstep-worker")

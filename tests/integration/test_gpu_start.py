@@ -1,5 +1,5 @@
-"""Starts on GPUs that are not there: LibTorch's own CUDA code and
-the worker, unmodified, on libraries that stand for the driver's."""
+"""Starts on simulated GPUs: LibTorch's own CUDA code and the worker, both unmodified, on libraries that replace the
+driver's."""
 
 import json
 
@@ -28,7 +28,7 @@ def settings(resnet):
 
 @pytest.fixture
 def devices(tmp_path):
-    """What says that the machine has two GPUs, whatever its driver is like."""
+    """Device files that say that the machine has two GPUs, whatever its driver."""
     folder = tmp_path / "dev"
     folder.mkdir()
     for number in range(2):
@@ -38,7 +38,7 @@ def devices(tmp_path):
 
 @pytest.fixture
 def withheld(tmp_path):
-    """The device files of two GPUs that this process may not open: even root may not write this file."""
+    """Device files of two GPUs that this process may not open: not even root may write to them."""
     folder = tmp_path / "withheld"
     folder.mkdir()
     for number in range(2):
@@ -126,7 +126,7 @@ def test_gpus_of_other_jobs_do_not_keep_a_job_without_gpus_from_its_cpus(setting
 
 
 def test_memory_that_is_refused_ends_the_run_instead_of_changing_its_bits(settings, tmp_path):
-    """cuDNN's first plan wants more than there is, and LibTorch would take the second without a word."""
+    """cuDNN's first plan needs more memory than there is; LibTorch would silently take the second plan."""
     outcome = start(tmp_path / "run", 2, settings, memory_bytes=2 << 30, plan_bytes=8 << 30)
     assert outcome.exit_code == 8, outcome.output
     assert "ran out of memory" in outcome.stderr and "training.micro_batch_size" in outcome.stderr
@@ -138,12 +138,12 @@ def test_memory_that_is_refused_ends_the_run_instead_of_changing_its_bits(settin
     "fail", ["launch:40:2", "cudaMalloc:3:2", "cudaEventCreateWithFlags:1:2", "cudaStreamWaitEvent:2:2"]
 )
 def test_memory_that_is_refused_to_any_call_ends_the_run_as_that(settings, tmp_path, rank, fail):
-    """CUDA loads code and libraries make their memory at a call of anything."""
+    """CUDA may load code, and libraries may allocate memory, in any call."""
     without_cache = {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"} if fail.startswith("cudaMalloc") else {}
     outcome = start(tmp_path / "run", 2, settings, gpus=2, fail=fail, fail_rank=rank, environment=without_cache)
     assert outcome.exit_code == 8, outcome.output
     assert "out of memory" in outcome.stderr and "training.micro_batch_size" in outcome.stderr
-    assert rank == 0 or "rank 1" in outcome.stderr  # what names no rank is of rank 0
+    assert rank == 0 or "rank 1" in outcome.stderr  # a message without a rank is from rank 0
 
 
 def test_the_libraries_and_variables_that_change_bits_are_compared_with_the_checkpoint(settings, tmp_path):

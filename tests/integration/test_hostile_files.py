@@ -1,6 +1,6 @@
-"""Whatever lies where a command looks for a file, it says so within 10 seconds and 1 GB.
+"""Whatever is in place of a file that a command reads, the command reports it within 10 seconds and 1 GiB of memory.
 
-Never a crash, an "internal error" (exit code 5), want of memory (8) or a hang.
+It never crashes, reports an "internal error" (exit code 5), runs out of memory (8) or hangs.
 """
 
 import os
@@ -15,7 +15,7 @@ import pytest
 from tests.support.image_files import encoded, picture, write_folder
 from tests.support.launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, WORKER, last_lines, set_options, train
 
-SECONDS, BYTES = 20, 1 << 30  # a command that nothing disturbs takes at most 10
+SECONDS, BYTES = 20, 1 << 30  # an undisturbed command takes at most 10
 DOCUMENTED = {0, 1, 2, 3, 4, 6, 7}
 DEEP = 100_000
 
@@ -24,7 +24,7 @@ def as_bytes(content):
     return lambda path: path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-# What may lie in the place of any file: the name, and what puts it there.
+# What may be in place of any file: its name, and what creates it.
 ANYTHING = {
     "nothing in it": as_bytes(b""),
     "zeros": as_bytes(bytes(5000)),
@@ -92,7 +92,7 @@ class Ending:
         self.what, self.exit_code, self.seconds = what, process.returncode, time.monotonic() - begin
 
     def fault(self):
-        """ "" or what is wrong with it."""
+        """ "" or what is wrong with the outcome."""
         sound = self.exit_code in DOCUMENTED and self.seconds < SECONDS and "internal error" not in self.output
         said = self.exit_code == 0 or self.output.strip()
         if sound and said:
@@ -102,9 +102,9 @@ class Ending:
 
 
 def faults_of(commands, at_once=8):
-    """Runs {what: command or (command, environment)}; the faults of all.
+    """Runs {what: command or (command, environment)}; returns the faults of all.
 
-    Several at a time: some wait for a FIFO, or for two beats of a sentinel.
+    Several run at a time: some wait for a FIFO, or for two heartbeats of a sentinel.
     """
 
     def one(item):
@@ -117,7 +117,7 @@ def faults_of(commands, at_once=8):
 
 
 def put(kinds, folder, name="file"):
-    """{kind: the path of it}, each in a folder of its own."""
+    """{kind: its path}, each in a folder of its own."""
     paths = {}
     for number, (kind, make) in enumerate(kinds.items()):
         place = folder / f"{name}-{number}"
@@ -226,7 +226,7 @@ def finished(tmp_path_factory, mlp):
 
 
 def copies(finished, folder, name, kinds):
-    """{kind: a copy of the run in which the file `name` is that}."""
+    """{kind: a copy of the run in which the file `name` is of that kind}"""
     runs = {}
     for number, (kind, make) in enumerate(kinds.items()):
         run = shutil.copytree(finished, folder / f"{name.replace('/', '-')}-{number}")
@@ -249,7 +249,7 @@ def test_why_can_read_anything_in_a_run_folder(tmp_path, finished):
 
 
 MANIFEST, WEIGHTS = (f"checkpoint/step-00000002/{name}" for name in ("manifest.json", "weights.safetensors"))
-# (what reads it, the file in the run's folder, what lies there)
+# (the command that reads it, the file in the run folder, its content)
 IN_A_RUN = [
     ("resume", "metrics.jsonl", "numbers where objects are"),
     ("resume", "metrics.jsonl", "a FIFO"),

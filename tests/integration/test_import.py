@@ -1,4 +1,4 @@
-"""`lockstep import` prints the hyper-parameters of a JSON file as a configuration that means the same."""
+"""`lockstep import` prints a configuration with the same meaning as the hyper-parameters in a JSON file."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`make install` puts a tree somewhere that runs wherever it is moved to."""
+"""`make install` installs a tree that works wherever it is moved to."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def installed(prefix):
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """An installed tree that is no longer where it was installed."""
+    """An installed tree that was moved after its installation."""
     folder = tmp_path_factory.mktemp("install")
     installed(folder / "first")
     return (folder / "first").rename(folder / "moved here")
@@ -64,7 +64,7 @@ def test_there_is_a_manual_page_for_each_command(tree, tmp_path):
     answer = call(tree, "train", "--help", cwd=tmp_path).stdout
     page = (tree / "share" / "man" / "man1" / "lockstep-train.1").read_text()
     assert answer.splitlines()[0].split(";")[0].replace("-", "\\-") in page
-    assert page.count(".TP") == answer.count("\n  -") + 1  # and CONFIG
+    assert page.count(".TP") == answer.count("\n  -") + 1  # the positional argument CONFIG
 
 
 def test_its_documents_lie_to_each_other_as_in_the_repository(tree):
@@ -74,7 +74,7 @@ def test_its_documents_lie_to_each_other_as_in_the_repository(tree):
 
 
 def test_it_says_what_to_do_where_libtorch_is_missing(tree, tmp_path):
-    """A worker that looks for LibTorch elsewhere, as where the build's Python environment is gone."""
+    """The worker looks for LibTorch elsewhere, as when the build's Python environment is gone."""
     alone = tmp_path / "alone"
     (alone / "bin").mkdir(parents=True)
     (alone / "bin" / "lockstep").hardlink_to(tree / "bin" / "lockstep")

@@ -33,7 +33,7 @@ SAME = (
 
 
 def figures_of(output):
-    """What a run has come to, less what a clock measured or names the ranks."""
+    """The results of a run, without measured times and the names of ranks."""
     result = result_of(output)
     return {key: result.get(key) for key in SAME}
 
@@ -45,7 +45,7 @@ def expect_same(output, reference, ranks):
 
 
 def numbers_of(output):
-    """The lines of metrics.jsonl, less what a clock measured."""
+    """The lines of metrics.jsonl, without measured times."""
     return [{key: value for key, value in line.items() if key not in TIMINGS} for line in metrics_of(output)]
 
 
@@ -54,7 +54,7 @@ def losses_of(output):
 
 
 class Everything:
-    """The quickstart with all that could tell the ranks apart."""
+    """The quickstart with every feature that could make a difference between numbers of ranks."""
 
     steps = 20
     settings = STEP_OF_8 | {
@@ -119,7 +119,7 @@ def test_the_same_run_again_gives_the_same_state_and_another_seed_does_not(every
 # (samples of a batch, of a micro-batch, batches of a step), micro-batches of a step, numbers of ranks
 SHAPES = {
     "K=12": ((48, 8, 2), 12, [5, 8]),
-    "K=7": ((56, 8, 1), 7, [2, 3, 8]),  # prime, and fewer than the ranks
+    "K=7": ((56, 8, 1), 7, [2, 3, 8]),  # a prime, and fewer micro-batches than ranks
     "K=3": ((24, 8, 1), 3, [2, 4]),
 }
 
@@ -181,7 +181,7 @@ def test_the_mlp_gives_one_state(mlp, tmp_path, optimizer):
 
 
 def test_evaluation_covers_each_sample_once_whatever_the_ranks_and_the_chunks(mlp, tmp_path):
-    """399 samples in chunks of 50: neither the chunks nor the ranks come out even."""
+    """399 samples in chunks of 50: neither the chunks nor the ranks divide them evenly."""
     settings = mlp | {"training.max_steps": 20, "data.test_samples": 399}
     accuracies = set()
     for ranks, chunk in ((1, 399), (1, 50), (3, 50), (8, 50), (2, 1000)):

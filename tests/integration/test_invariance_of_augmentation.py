@@ -1,4 +1,4 @@
-"""What augmentation, MixUp and CutMix do depends neither on the number of ranks nor on interruptions."""
+"""The effects of augmentation, MixUp and CutMix depend neither on the number of ranks nor on interruptions."""
 
 import pytest
 

@@ -1,5 +1,5 @@
-"""Every feature that acts on the numbers, switched on: the same state on 1, 2, 3 and 4 ranks, and across a stop and a
-resume on another number of ranks."""
+"""Each feature that affects the numbers gives the same state on 1, 2, 3 and 4 ranks, and when a run is stopped and
+resumed on another number of ranks."""
 
 import os
 import signal
@@ -113,7 +113,7 @@ def test_the_state_is_the_same_in_shared_memory_and_over_messages(small_data, tm
 
 
 def test_gradients_of_16_bits_are_half_the_bytes_on_the_way_to_the_sum(small_data, tmp_path):
-    # Of the rank that sends most: shards are whole blocks, so not quite equal; the metrics stay float32.
+    # For the rank that sends most. Shards are whole blocks, so the ratio is not exact; the metrics stay float32.
     settings = SETTINGS | {
         "data.path": str(small_data),
         "model.hidden_sizes": [512],
@@ -124,7 +124,7 @@ def test_gradients_of_16_bits_are_half_the_bytes_on_the_way_to_the_sum(small_dat
     for gradients in ("float32", "bf16"):
         train(tmp_path / gradients, 2, settings | {"distributed.gradient_format": gradients})
         sent[gradients] = result_of(tmp_path / gradients)["exchange"]["bytes_per_step"]
-    # Gradients and weights are as many bytes in float32; the weights stay so.
+    # Gradients and weights have equally many bytes in float32; the weights stay float32.
     assert sent["bf16"] / sent["float32"] == pytest.approx(0.75, abs=0.005)
 
 

@@ -1,5 +1,4 @@
-"""The result does not depend on the number of ranks, nor on an
-interruption, with the masks of dropout and drop path on."""
+"""The result depends neither on the number of ranks nor on an interruption, with dropout and drop path switched on."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""Kill anything, lose nothing: a run that is killed and resumed ends like one that was left alone.
+"""Kill anything, lose nothing: a run that is killed and resumed ends like an undisturbed one.
 
-LOCKSTEP_TEST_SEED chooses other ranks, moments and numbers of ranks to kill at.
+LOCKSTEP_TEST_SEED selects other ranks, moments and numbers of ranks.
 """
 
 import os
@@ -25,16 +25,16 @@ from tests.support.launching import (
 )
 
 SEED = os.environ.get("LOCKSTEP_TEST_SEED", "20260711")
-KILLS = 12  # crash_matrix.py goes through all moments one by one
+KILLS = 12  # crash_matrix.py covers all moments one by one
 STOP_SECONDS = 10
 STEPS = {"mlp": 60, "resnet": 12}
-# The mlp saves after every step, so that most kills hit it while it saves; the resnet computes most of the time.
+# The mlp saves after every step, so that most kills hit it during a save; the resnet spends most of its time computing.
 EVERY = {"mlp": 1, "resnet": 2}
 
 
 @pytest.fixture(scope="module")
 def undisturbed(mlp, resnet, tmp_path_factory):
-    """{kind: (settings, state hash of the run that nothing disturbed)}"""
+    """{kind: (settings, state hash of the undisturbed run)}"""
     found = {}
     for kind, settings in (("mlp", mlp), ("resnet", resnet)):
         settings = settings | {"training.max_steps": STEPS[kind], "checkpoint.every_steps": EVERY[kind]}
@@ -45,14 +45,14 @@ def undisturbed(mlp, resnet, tmp_path_factory):
 
 
 def start_and_follow(output, ranks, settings, until, event="step"):
-    """A run that has just said that it has done this step, or published the checkpoint of it."""
+    """A run that has just reported this step, or the checkpoint of it."""
     started = Started(train_command(output, ranks, settings))
     started.wait_for_event(event, step=until)
     return started
 
 
 def expect_resumes(output, ranks, settings, state_hash):
-    """The same command on `ranks` ranks completes the run, which has the hash and a line for every step."""
+    """The same command on `ranks` ranks completes the run, with the expected hash and one line for every step."""
     outcome = train(output, ranks, settings)
     result = result_of(output)
     assert (result["state_hash"], result["ranks"]) == (state_hash, ranks)
@@ -62,14 +62,14 @@ def expect_resumes(output, ranks, settings, state_hash):
 
 
 def kill_somewhere(draw, output, ranks, settings):
-    """Kills one rank after one of the steps of the first half, a part of a step later. What was killed, in words."""
+    """Kills a random rank a random part of a step after a step of the first half. Returns a description."""
     rank, done = draw.randrange(ranks), draw.randint(1, settings["training.max_steps"] // 2)
     part = draw.random()
     with Started(train_command(output, ranks, settings)) as started:
         step_ms = started.wait_for_event("step")["step_ms"]
         if done > 1:
             step_ms = started.wait_for_event("step", step=done)["step_ms"]
-        time.sleep(part * step_ms / 1e3)  # part of the fault: any point of a step
+        time.sleep(part * step_ms / 1e3)  # the fault may strike at any point of a step
         os.kill(started.process_of_rank(rank), signal.SIGKILL)
         outcome = started.finish()
     assert outcome.exit_code in (128 + signal.SIGKILL, 3), outcome.output
@@ -97,13 +97,13 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same_end(undisturbed,
             os.kill(started.process_of_rank(draw.randrange(ranks)), signal.SIGKILL)
             assert started.finish().exit_code != 0
     first = expect_resumes(tmp_path / "run", 1, settings, state_hash)
-    assert first >= 6  # nothing but what came after the last checkpoint is repeated
+    assert first >= 6  # only steps after the last checkpoint are repeated
 
 
 @pytest.fixture(scope="module")
 def saved_at_the_end_only(resnet, tmp_path_factory):
-    """(settings, state hash) of a run so long that it is not over when a signal arrives, or its ranks notice that
-    mpirun is gone."""
+    """(settings, state hash) of a run that is long enough to be still going when a signal arrives, or when its ranks
+    notice that mpirun is gone."""
     settings = resnet | {
         "training.max_steps": 60,
         "training.epochs": 10,
@@ -126,7 +126,7 @@ def test_a_kill_of_the_launcher_leaves_no_process_and_the_run_goes_on(saved_ofte
     with start_and_follow(tmp_path / "run", 3, settings, until=4, event="checkpoint") as started:
         assert len(started.named(WORKER.name)) == 3
         started.process.kill()
-        assert started.finish().exit_code == -signal.SIGKILL  # and all that it started is gone
+        assert started.finish().exit_code == -signal.SIGKILL  # and nothing that it started is left
     assert expect_resumes(tmp_path / "run", 2, settings, state_hash) >= 4
 
 
@@ -172,7 +172,8 @@ def test_a_signal_to_the_launcher_saves_the_step_and_stops(saved_at_the_end_only
 
 
 def expect_stopped(outcome, output, number, settings, state_hash):
-    """In order: the step is saved, the code and the message tell of the signal, and the run goes on from there."""
+    """The run stopped in order: the step is saved, exit code and message name the signal, and the run resumes from
+    there."""
     assert outcome.exit_code == 128 + number, outcome.output
     assert "the same command goes on" in outcome.stderr
     stopped = outcome.event("stopped")["step"]

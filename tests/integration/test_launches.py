@@ -1,4 +1,4 @@
-"""However a launch ends, nothing of it is left: no process, no file in /dev/shm, no port (launches.py)."""
+"""However a launch ends, nothing is left of it: no process, no file in /dev/shm, no port (launches.py)."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from tests.support.launching import MPI_ENVIRONMENT, Started, train_command
 from tests.support.skipping import cannot_run
 from tests.support.traces import OwnNamespaces, SharedMachine, namespaces_can_be_made
 
-# Opens a file in /dev/shm and a port, which it says; ends with its standard input, and leaves the file.
+# Opens a file in /dev/shm and a port, and prints the port. Ends with its standard input, and leaves the file.
 LEAVING = """
 import os, socket, sys
 file = open(sys.argv[1], "x")
@@ -26,7 +26,7 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def others():
-    """Another program opens a port and a file in /dev/shm."""
+    """Another program that opens a port and a file in /dev/shm."""
     with socket.create_server(("127.0.0.1", 0)), tempfile.NamedTemporaryFile(dir="/dev/shm"):
         yield
 

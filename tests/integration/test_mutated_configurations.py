@@ -1,4 +1,4 @@
-"""Whatever a file holds, `lockstep validate` accepts or refuses it within three seconds and never crashes."""
+"""Whatever a file contains, `lockstep validate` accepts or refuses it within three seconds and never crashes."""
 
 import hashlib
 
@@ -73,7 +73,7 @@ SCRAPS = [
 
 
 def choices_of(number):
-    """Numbers below each bound asked for, which depend on `number` alone: draw(bound)."""
+    """A function draw(bound) that returns numbers below `bound`, which depend on `number` alone."""
     drawn = 0
 
     def draw(bound):
@@ -86,7 +86,7 @@ def choices_of(number):
 
 
 def mutated(text, draw):
-    """`text` after one to four changes of its bytes, words or lines."""
+    """`text` with one to four changes to its bytes, words or lines."""
     data = text.encode()
     for _ in range(1 + draw(4)):
         at, lines, kind = draw(len(data) + 1), data.split(b"\n"), draw(7)

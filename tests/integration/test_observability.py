@@ -1,4 +1,4 @@
-"""What others watch a run with: logs as JSON, Prometheus and TensorBoard."""
+"""Interfaces to monitor a run: logs as JSON, Prometheus and TensorBoard."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def test_logs_are_one_json_object_a_line(settings, tmp_path):
 
 
 def test_errors_of_every_rank_are_in_its_json_log(settings, tmp_path):
-    """The messages have quotes in them."""
+    """The messages contain quotes."""
     wrong = settings | {"run.log_format": "json", "data.mean": [0.1, 0.2], "data.std": [1.0, 1.0]}
     assert run(train_command(tmp_path, 2, wrong)).exit_code == 2
     for rank in (0, 1):
@@ -89,14 +89,14 @@ def test_prometheus_reads_the_run_while_it_goes_on(settings, tmp_path, port):
     }
     with Started(train_command(tmp_path / "mine", 2, long)) as started:
         started.wait_for_event("evaluation")
-        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]  # who never ask
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]  # clients that never send a request
         event = started.wait_for_event("checkpoint")
         [connection.close() for connection in idle]
         samples = samples_at(port, TOKEN)
         with pytest.raises(urllib.error.HTTPError, match="401"):
             samples_at(port, "another")
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.2", port))  # which all addresses would answer
+            socket.create_connection(("127.0.0.2", port))  # would succeed if the server listened on all addresses
         os.kill(started.process_of_rank(0), signal.SIGTERM)
         outcome = started.finish()
         assert outcome.exit_code == 128 + signal.SIGTERM
@@ -178,7 +178,7 @@ def test_tensorboard_shows_every_step_once_across_a_kill_and_a_resume(settings, 
     with Started(train_command(output, 2, settings)) as started:
         started.wait_for_event("start")
         victim = started.process_of_rank(1)
-        started.wait_for_event("checkpoint", step=10)  # written beside the next steps
+        started.wait_for_event("checkpoint", step=10)  # written while the next steps run
         started.wait_for_event("step")
         os.kill(victim, signal.SIGKILL)
         started.finish()
@@ -200,7 +200,7 @@ def test_tensorboard_shows_every_step_once_across_a_kill_and_a_resume(settings, 
 
 
 def expect_settings_once(events):
-    """As the plugin HParams reads them."""
+    """In the form that TensorBoard's HParams plugin reads."""
     for tag in (hparams.SESSION_START_INFO_TAG, hparams.SESSION_END_INFO_TAG):
         assert len(events.Tensors(tag)) == 1
     content = {tag: events.SummaryMetadata(tag).plugin_data.content for tag in events.PluginTagToContent("hparams")}

@@ -1,6 +1,6 @@
-"""The invariance test sees mistakes that are planted in worker programs (tests/regression/planted, and
-tests/performance/any_order_tree.cpp, which shows at once what the fixed order costs), and sees none where the
-same numbers take another way: over a double of NCCL and of the GPUs."""
+"""The invariance test detects the mistakes planted in worker programs (tests/regression/planted, and
+tests/performance/any_order_tree.cpp, with which the cost of the fixed order is measured). It detects none where the
+same numbers are computed in another way: over a double of NCCL and of the GPUs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files of pretrained weights as users may give them: of other classes, of other models, damaged, gone."""
+"""Files of pretrained weights as users may supply them: with other classes, of other models, damaged, missing."""
 
 import os
 import re
@@ -36,7 +36,7 @@ def settings(small_data):
 
 @pytest.fixture(scope="module")
 def trained(settings, tmp_path_factory):
-    """The weights of another run of the model, as lockstep's checkpoint has them, its counters included."""
+    """The weights of another run of the model, as in lockstep's checkpoint, including its counters."""
     output = tmp_path_factory.mktemp("trained") / "run"
     train(output, 1, settings | {"training.max_steps": 3, "run.seed": 5})
     return output / "checkpoint" / "step-00000003" / "weights.safetensors"
@@ -76,7 +76,7 @@ def test_weights_in_floating_point_are_a_start_for_int8_and_the_other_way_round(
     assert outcome.exit_code == 0, outcome.output
 
 
-# What is wrong with the file: a change of its tensors, and what the message must say.
+# A change to the file's tensors, and what the message must say.
 WRONG = {
     "missing": (lambda tensors: tensors.pop("bn2.weight"), "bn2.weight is missing"),
     "no last layer": (
@@ -107,7 +107,7 @@ def test_a_file_of_another_model_is_refused_with_the_names_of_what_differs(setti
     assert "model.pretrained" in outcome.stderr and message in outcome.stderr
 
 
-# What is left of a file, and what the message must say.
+# How the file is damaged, and what the message must say.
 DAMAGED = {
     "nothing": (lambda content: b"", "too short"),
     "half": (lambda content: content[: len(content) // 2], "damaged"),
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_an_io_error(settings, trained, tmp_path, damage):
 
 
 def converted(outcome):
-    """The file that the command in the message writes, as it stands there."""
+    """The file that the command in the message writes, run exactly as printed."""
     [command] = re.findall(r"python3 -c .*(?=, and name the file)", outcome.stderr)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(command, shell=True, check=True, timeout=100, env=os.environ | {"PATH": path})
@@ -137,7 +137,7 @@ def converted(outcome):
 
 @pytest.mark.parametrize("format", ["zip", "pickle"])
 def test_a_checkpoint_of_pytorch_is_refused_with_the_line_that_converts_it(settings, trained, tmp_path, format):
-    """As people save it: of a wrapped network, half the file other things, two names for one tensor."""
+    """As users save it: a wrapped network, half of the file other content, one tensor under two names."""
     wrapped = {"module." + name: tensor for name, tensor in load_file(trained).items()}
     shared = wrapped | {"module.bn3.bias": wrapped["module.bn3.bias"].t()}
     torch.save(

@@ -1,4 +1,4 @@
-"""The programs as a user meets them: help, versions, what starts the ranks, and what they need."""
+"""The programs as a user meets them: help, versions, what starts the ranks, and their requirements."""
 
 import os
 import re
@@ -115,7 +115,7 @@ def test_workers_of_mpirun_say_no_such_thing(settings, state_hash, tmp_path):
 
 
 def test_what_dry_run_prints_works_when_pasted_into_a_shell(settings, state_hash, tmp_path):
-    """Also with a blank, a quote, a dollar and a star in the path."""
+    """Also with a space, a quote, a dollar sign and an asterisk in the path."""
     output = tmp_path / "it's a $HOME * run"
     printed = run(train_command(output, 2, settings, "--dry-run"))
     assert printed.exit_code == 0 and not output.exists()
@@ -142,7 +142,7 @@ def first_in_path(folder):
 
 
 def test_open_mpi_5_starts_the_ranks_too_and_they_end_in_the_same_state(settings, state_hash, tmp_path):
-    """In a shell that another mpirun has left its variables in."""
+    """In a shell that still has the variables of another mpirun."""
     if not (OPEN_MPI_5 / "mpirun").exists():
         cannot_run("Open MPI 5 is not there (./setup.sh tests installs it)")
     outcome = run(
@@ -160,7 +160,7 @@ def test_open_mpi_5_starts_the_ranks_too_and_they_end_in_the_same_state(settings
 
 
 def mpirun_that(folder, version, script=""):
-    """The environment of a launch where another mpirun is first in PATH."""
+    """The environment of a launch in which another mpirun is first in PATH."""
     folder.mkdir()
     program = folder / "mpirun"
     program.write_text(f'#!/bin/bash\nif [ "$1" = --version ]; then echo "{version}"; exit; fi\n{script}')
@@ -201,7 +201,7 @@ def test_a_start_that_hangs_is_ended_with_what_mpirun_said(settings, tmp_path):
 
 
 def test_names_of_hosts_with_a_line_in_them_are_reached(settings, state_hash, tmp_path):
-    """Open MPI 4.1 would wait for them for ever."""
+    """Open MPI 4.1 would hang on such names."""
     shell = tmp_path / "rsh"
     shell.write_text('#!/bin/bash\nshift\nexec bash -c "$*"\n')
     shell.chmod(0o755)
@@ -238,7 +238,7 @@ def test_an_argument_that_is_not_utf_8_is_refused(tmp_path):
 
 
 def peak_mib(output, steps, settings):
-    """Of the memory of a run of one rank."""
+    """The peak memory of a run on one rank, in MiB."""
     measure = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
@@ -250,7 +250,7 @@ def peak_mib(output, steps, settings):
 
 
 def test_memory_does_not_grow_from_step_to_step(small_data, tmp_path):
-    """Micro-batches of 4 are what the allocator once answered with ever new memory."""
+    """With micro-batches of 4 the allocator once took new memory in every step."""
     settings = {
         "data.path": str(small_data),
         "data.train_samples": 256,

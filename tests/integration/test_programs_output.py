@@ -1,4 +1,4 @@
-"""What a run prints, in a pipe as JSON and on a terminal for a person."""
+"""What a run prints: JSON in a pipe, text for people on a terminal."""
 
 import fcntl
 import os
@@ -48,7 +48,7 @@ def test_step_lines_come_as_the_steps_are_done(settings, tmp_path):
 
 
 def on_a_terminal(argv, columns, environment=None):
-    """(exit code, all that the program printed on a terminal of this width)"""
+    """(exit code, everything that the program printed on a terminal of this width)"""
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
@@ -65,7 +65,7 @@ def on_a_terminal(argv, columns, environment=None):
         while more := os.read(terminal, 1 << 16):
             text += more
     except OSError:
-        pass  # how a terminal says that its other end is closed
+        pass  # a terminal reports this way that its other end is closed
     os.close(terminal)
     return process.wait(30), text.decode()
 

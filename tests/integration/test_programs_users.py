@@ -1,4 +1,5 @@
-"""Who may run the programs: root is told what Open MPI makes of it, and all others get the same state."""
+"""Who may run the programs: root is told that Open MPI was allowed to run as root, and all other users get the same
+state."""
 
 import os
 import shutil
@@ -38,7 +39,7 @@ def state_hash(settings, tmp_path_factory):
 
 
 def test_root_is_told_that_open_mpi_is_told_to_allow_it(root, settings, tmp_path):
-    """Also where the environment does not allow it already."""
+    """Also if the environment does not allow it yet."""
     without = [word for name in AS_ROOT for word in ("-u", name)]
     outcome = run(["env", *without, *train_command(tmp_path / "run", 2, settings)])
     assert outcome.exit_code == 0, outcome.output
@@ -47,7 +48,7 @@ def test_root_is_told_that_open_mpi_is_told_to_allow_it(root, settings, tmp_path
 
 @pytest.fixture
 def home_of_nobody(root):
-    """A folder of the user nobody, who must be able to reach the programs."""
+    """A folder owned by the user nobody, who must be able to reach the programs."""
     if not shutil.which("setpriv"):
         cannot_run("setpriv was not found (package util-linux)")
     folder = Path(tempfile.mkdtemp(prefix="nobody-"))
@@ -66,7 +67,7 @@ def as_nobody(argv):
 
 
 def readable_by_all(settings, folder):
-    """The settings, and a copy of the configuration and of the data in a folder that everybody can read."""
+    """The settings, with a copy of the configuration and of the data in a folder that everybody can read."""
     shutil.copy(QUICKSTART, folder / "quickstart.toml")
     data = shutil.copytree(settings["data.path"], folder / "data")
     os.chmod(data, stat.S_IRWXU | stat.S_IROTH | stat.S_IXOTH)

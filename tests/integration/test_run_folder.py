@@ -1,4 +1,5 @@
-"""What a run leaves in its folder, and what eval does with it (test_run_folder_again.py: another start on it)."""
+"""What a run leaves in its folder, and what `lockstep eval` does with it (test_run_folder_again.py: another start
+there)."""
 
 import json
 import re
@@ -120,7 +121,7 @@ def test_metrics_has_a_line_for_every_logged_step_and_every_evaluation(finished)
     evaluations = [line for line in lines if "test_accuracy" in line]
     assert len(lines) == len(steps) + len(evaluations)
     assert [line["step"] for line in steps] == [3, 6, 9, 12, 15, 18, 20]
-    assert [line["step"] for line in evaluations] == [8, 16, 20]  # epoch ends and the end
+    assert [line["step"] for line in evaluations] == [8, 16, 20]  # at the end of each epoch and of the run
     for line in steps:
         assert line["epoch"] == (line["step"] - 1) // STEPS_PER_EPOCH + 1
         assert 0 <= line["train_accuracy"] <= 1 and line["loss"] > 0 and line["gradient_norm"] > 0
@@ -130,7 +131,7 @@ def test_metrics_has_a_line_for_every_logged_step_and_every_evaluation(finished)
 
 
 def test_steps_rise_in_metrics_after_a_resume_from_before_their_last(output, settings):
-    """The newest checkpoint is lost, so that steps 17 to 20 are done, and logged, a second time."""
+    """The newest checkpoint is lost, so steps 17 to 20 are done and logged a second time."""
     shutil.rmtree(output / "checkpoint" / "step-00000020")
     before = metrics_of(output)
     train(output, 2, settings | {"training.max_steps": 30})
@@ -183,7 +184,7 @@ def test_eval_finds_the_data_from_any_folder_and_where_they_have_moved(settings,
     assert run([LOCKSTEP, "train", QUICKSTART, "--ranks", 1, "--output", "run", *options], cwd=tmp_path).exit_code == 0
     command = [LOCKSTEP, "eval", tmp_path / "run", "--ranks", 1]
     (tmp_path / "run" / "log" / "rank-0.log").unlink()
-    (tmp_path / "run" / "log" / "rank-0.log").mkdir()  # as little can be written as on a file system that is read only
+    (tmp_path / "run" / "log" / "rank-0.log").mkdir()  # cannot be written to, as on a read-only file system
     outcome = run(command, cwd=tmp_path / "elsewhere")
     assert outcome.exit_code == 0 and "this evaluation leaves no log" in outcome.stderr, outcome.output
     (tmp_path / "data").rename(tmp_path / "moved")
@@ -200,7 +201,7 @@ def test_eval_of_a_folder_that_is_no_run_says_so_from_both_programs_alike(tmp_pa
     outcomes = [run([LOCKSTEP, "eval", tmp_path]), run([WORKER, "--eval", tmp_path])]
     for outcome in outcomes:
         assert f"{tmp_path} is not a run folder" in outcome.stderr
-        assert outcome.exit_code == 2, outcome.output  # as for all that was asked for and cannot be used
+        assert outcome.exit_code == 2, outcome.output  # as for every requested file that cannot be used
 
 
 def test_by_default_the_folder_is_runs_name_below_the_working_directory(settings, tmp_path):

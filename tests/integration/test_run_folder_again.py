@@ -1,4 +1,5 @@
-"""What another start on a run's folder does: goes on, is refused with what differs, or keeps the old run beside."""
+"""Another start in a run's folder resumes the run, is refused with the differences, or keeps the old run beside the
+new."""
 
 import json
 import re
@@ -104,7 +105,7 @@ def test_a_run_whose_checkpoints_are_gone_does_not_start_over(output, settings):
     assert (output / "metrics.jsonl").read_bytes() == metrics
     outcome = run([LOCKSTEP, "eval", output, "--ranks", 1])
     assert outcome.exit_code == 2 and "it has no checkpoint" in outcome.stderr, outcome.output
-    # Without a result nothing shows that there has been one: two saves were due, and both may have come to nothing.
+    # Without a result nothing shows that a checkpoint ever existed: two saves were due, and both may have failed.
     (output / "result.json").unlink()
     outcome = train(output, 2, settings)
     assert outcome.event("start")["step"] == 0
@@ -244,7 +245,7 @@ def test_a_second_run_in_the_same_folder_is_refused(settings, tmp_path, options)
         for words in (str(output), "in use", "wait for it to end"):
             assert words in second.stderr, second.output
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
-        first.wait_for_event("step")  # the first is not disturbed
+        first.wait_for_event("step")  # the first run is not disturbed
 
 
 def test_when_the_holder_of_the_lock_was_killed_the_folder_is_free_again(settings, tmp_path):

@@ -1,5 +1,5 @@
-"""Checkpoints are written beside the steps: what they hold is
-the step they are of, and an error on any rank is seen on all."""
+"""Checkpoints are written while the next steps run. Each holds exactly its own step, and all ranks notice an error on
+any."""
 
 import json
 import resource
@@ -19,7 +19,7 @@ def checkpoint_of(output, step):
 
 @pytest.fixture(scope="module")
 def everything(resnet):
-    """Every array that a checkpoint can have, in channels-last tensors that are cut between ranks."""
+    """Every array that a checkpoint can have, in channels-last tensors that are sharded across ranks."""
     return resnet | {
         "training.epochs": 2,
         "data.train_samples": 256,
@@ -52,7 +52,7 @@ def test_a_checkpoint_has_the_same_bytes_from_any_number_of_ranks(everything, tm
 
 
 def test_saving_beside_the_steps_changes_no_bit_and_keeps_every_step_apart(mlp, tmp_path):
-    """Step k of a run that saves after every step equals the end of a run of k steps."""
+    """Step k of a run that saves after every step equals the final state of a run of k steps."""
     settings = mlp | {"training.max_steps": 6, "checkpoint.keep": 6}
     train(tmp_path / "run", 3, settings | {"checkpoint.every_steps": 1})
     for steps in (1, 4):
@@ -82,7 +82,7 @@ def test_a_checkpoint_is_reported_when_it_is_published_and_not_before(mlp, tmp_p
 
 
 def limit_files(process, size):
-    """From now on, no file of the process can grow beyond this size: what it writes there fails."""
+    """From now on no file that the process writes can grow beyond this size: writes past it fail."""
     resource.prlimit(process, resource.RLIMIT_FSIZE, (size, size))
 
 

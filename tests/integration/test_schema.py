@@ -1,4 +1,4 @@
-"""`lockstep schema` accepts and refuses what `lockstep validate` does, but for the rules between values."""
+"""`lockstep schema` accepts and refuses the same values as `lockstep validate`, except for the rules between values."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def toml(value):
 
 
 def at_and_around(limits):
-    """Values at the limits of a JSON Schema of a number, and just outside of them."""
+    """Values at the limits of a number in a JSON Schema, and just outside them."""
     low, high = limits.get("minimum", limits.get("exclusiveMinimum")), limits["maximum"]
     if limits["type"] == "integer":
         return [low - 1, low, high, high + 1]
@@ -46,7 +46,7 @@ def at_and_around(limits):
 
 
 def candidates(schema):
-    """Values of all types, those at the limits of the schema among them."""
+    """Values of all types, including those at the limits of the schema."""
     schemas = schema.get("anyOf", [schema])
     values = ["auto", "", "x", "a b", "../a", "a\u0001b", True, False, [], ["x"], [True], {}, 1.5, 2]
     for one in schemas:
@@ -59,7 +59,7 @@ def candidates(schema):
 
 
 def refused_alone(section, key, value, path):
-    """Whether `lockstep validate` refuses the value for itself, not for what the other values are."""
+    """Whether `lockstep validate` refuses the value itself, not its combination with other values."""
     path.write_text(f"[{section}]\n{key} = {toml(value)}\n")
     result = lockstep("validate", path)
     assert result.returncode in (0, 2), result.stderr

@@ -1,5 +1,5 @@
-"""What a start looks at before its first step: how many ranks there
-are to be, the network, and whether all compute the run's bits."""
+"""What is checked before the first step: the number of ranks, the network, and whether all ranks compute the same
+bits."""
 
 import json
 
@@ -20,7 +20,7 @@ from tests.support.launching import (
 )
 
 MISCALCULATING = PROGRAMS / "worker_miscalculating"
-NOWHERE = "203.0.113.0/24"  # an address for documents
+NOWHERE = "203.0.113.0/24"  # an address reserved for documentation
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def settings(mlp):
 
 @pytest.fixture
 def devices(tmp_path):
-    """A folder as /dev is on a machine with three GPUs."""
+    """A folder like /dev on a machine with three GPUs."""
     folder = tmp_path / "dev"
     (folder / "nvidia-caps").mkdir(parents=True)
     for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm"):

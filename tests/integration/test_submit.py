@@ -1,5 +1,4 @@
-"""What `lockstep submit` finds out before a job waits in the
-queue, and what it keeps, with an sbatch that takes every job."""
+"""What `lockstep submit` checks before a job is queued, and what it keeps; with an sbatch that accepts every job."""
 
 import json
 import os
@@ -15,7 +14,7 @@ NUMBER = 4711
 
 @pytest.fixture
 def queue(tmp_path):
-    """A folder with an sbatch; what it is given, it takes down."""
+    """A folder with an sbatch that records its arguments."""
     (tmp_path / "bin").mkdir()
     sbatch = tmp_path / "bin" / "sbatch"
     sbatch.write_text(f'#!/bin/sh\ncat "$2" >> {tmp_path}/taken\necho {NUMBER}\n')

@@ -1,4 +1,4 @@
-"""A rank that dies or stands still is named, the run starts again by itself, and `lockstep why` knows who it was."""
+"""A rank that dies or hangs is named, the run restarts by itself, and `lockstep why` knows which rank it was."""
 
 import json
 import os
@@ -63,13 +63,13 @@ def test_a_killed_rank_is_named_with_its_last_words_and_the_run_starts_again_to_
 
 
 def ranks_at_their_start(started):
-    """The processes of both ranks, as soon as each has its sentinel."""
+    """The processes of ranks 0 and 1, as soon as each has its sentinel."""
     while True:
         assert started.process.poll() is None, started.finish().output
         try:
             if len(started.named(SENTINEL)) == 2:
                 return started.process_of_rank(0), started.process_of_rank(1)
-        except ValueError:  # one is not there yet
+        except ValueError:  # one has not started yet
             continue
 
 
@@ -77,10 +77,10 @@ def test_a_rank_that_is_killed_before_it_knows_its_configuration_is_named_and_th
     undisturbed, tmp_path
 ):
     settings, state_hash = undisturbed
-    train(tmp_path / "run", 1, settings | {"training.max_steps": 2})  # which --fresh must replace all the same
+    train(tmp_path / "run", 1, settings | {"training.max_steps": 2})  # --fresh must replace this run even so
     with Started(train_command(tmp_path / "run", 2, settings, "--fresh")) as started:
         first, second = ranks_at_their_start(started)
-        os.kill(first, signal.SIGSTOP)  # before it has read anything, and the other waits for it
+        os.kill(first, signal.SIGSTOP)  # rank 0 has read nothing yet, and rank 1 waits for it
         os.kill(second, signal.SIGKILL)
         assert started.wait_for_event("restart")["ranks"] == 2
         assert started.wait_for_event("start")["step"] == 0
@@ -91,7 +91,7 @@ def test_a_rank_that_is_killed_before_it_knows_its_configuration_is_named_and_th
 
 def test_a_killed_mpirun_is_named_and_the_run_starts_again_to_the_same_end(undisturbed, tmp_path):
     settings, state_hash = undisturbed
-    pipe = tmp_path / "my.toml"  # which is read once, whatever comes
+    pipe = tmp_path / "my.toml"  # it can be read only once
     os.mkfifo(pipe)
     with Started(train_command(tmp_path / "run", 2, settings, config=pipe)) as started:
         pipe.write_text(QUICKSTART.read_text())
@@ -102,7 +102,7 @@ def test_a_killed_mpirun_is_named_and_the_run_starts_again_to_the_same_end(undis
         outcome = started.finish()
     assert "mpirun was lost, in " in outcome.stderr and "it was killed or has crashed" in outcome.stderr, outcome.output
     expect_complete(outcome, tmp_path / "run", settings, state_hash)
-    [status] = (tmp_path / "run" / "status").glob("rank-0*")  # as a sentinel leaves it that was killed
+    [status] = (tmp_path / "run" / "status").glob("rank-0*")  # as a killed sentinel leaves it
     left = json.loads(status.read_text()) | {"state": 0, "phase": "the end", "phase_seconds": 99.0}
     status.write_text(json.dumps(left) + "\n")
     code, answer = why(tmp_path / "run")
@@ -147,7 +147,7 @@ def test_a_step_that_does_not_fit_into_memory_has_its_own_exit_code_and_is_not_t
 
 def test_a_run_that_is_refused_memory_after_it_has_saved_goes_on_to_the_same_end(undisturbed, tmp_path):
     settings, state_hash = undisturbed
-    larger = settings | {"training.evaluation_batch_size": 400, "data.test_samples": 400}  # than all before
+    larger = settings | {"training.evaluation_batch_size": 400, "data.test_samples": 400}  # larger than all before
     with Started(train_command(tmp_path / "run", 2, larger)) as started:
         started.wait_for_event("checkpoint", step=4)
         resource.prlimit(started.process_of_rank(1), resource.RLIMIT_AS, (1 << 20, 1 << 20))
@@ -182,7 +182,7 @@ def test_why_refuses_what_is_no_run(tmp_path):
 
 @pytest.fixture(scope="module")
 def saved_at_the_end_only(resnet, tmp_path_factory):
-    """(settings, state hash) of a run whose evaluations take long enough for a signal to come in the middle."""
+    """(settings, state hash) of a run with evaluations long enough for a signal to arrive during one."""
     settings = resnet | {
         "training.max_steps": 8,
         "training.epochs": 100,
@@ -204,7 +204,7 @@ def test_a_signal_to_any_rank_in_an_evaluation_saves_and_stops_in_order(saved_at
     settings, state_hash = saved_at_the_end_only
     run = tmp_path / "run"
     with Started(train_command(run, 3, settings)) as started:
-        step = started.wait_for_event("step", step=4)["step"]  # the end of an epoch: its evaluation comes next
+        step = started.wait_for_event("step", step=4)["step"]  # the end of an epoch: an evaluation follows
         os.kill(started.process_of_rank(rank), number)
         outcome = started.finish()
     assert outcome.exit_code == 128 + number, outcome.output
@@ -229,7 +229,7 @@ def test_a_signal_before_the_first_step_stops_in_order(saved_at_the_end_only, tm
 
 
 def test_a_signal_to_one_rank_while_images_are_decoded_stops_all_in_order(resnet, tmp_path):
-    """They would take a quarter of a minute."""
+    """Decoding would take a quarter of a minute."""
     image = encoded(Image.new("RGB", (1000, 700)), "png")
     first = write_folder(tmp_path / "data", {"train/cat/0.png": image}) / "train/cat/0.png"
     for folder, count in (("train/cat", 1000), ("train/dog", 1000), ("test/cat", 1), ("test/dog", 1)):
@@ -238,7 +238,7 @@ def test_a_signal_to_one_rank_while_images_are_decoded_stops_all_in_order(resnet
             os.link(first, tmp_path / "data" / folder / f"{number}.png")
     settings = resnet | {"data.path": str(tmp_path / "data"), "data.image_size": 32, "data.train_samples": 0}
     with Started(train_command(tmp_path / "run", 2, settings)) as started:
-        while not (tmp_path / "run" / "log" / "rank-1.log").exists():  # it opens the data next
+        while not (tmp_path / "run" / "log" / "rank-1.log").exists():  # the rank opens the data next
             assert started.process.poll() is None, started.finish().output
         asked = time.monotonic()
         os.kill(started.process_of_rank(1), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The templates: what the plan says, with adamw, under a file's own keys."""
+"""The templates hold the values in PLAN, with adamw; a file's own keys override them."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from tests.integration.test_import import ACCURATE, BALANCED, FAST
 from tests.support.lockstep_program import ROOT, lockstep
 
 PLAN = {"fast": FAST, "balanced": BALANCED, "high_accuracy": ACCURATE}
-AUGMENTED = {"crop_padding": 4, "flip_probability": 0.5}  # beside the plan's, since config_version 2
+AUGMENTED = {"crop_padding": 4, "flip_probability": 0.5}  # beside those in PLAN, since config_version 2
 SECTIONS = [section for section in tomllib.loads(lockstep("template").stdout) if section != "config_version"]
 
 

@@ -53,7 +53,8 @@ def test_every_line_of_a_step_says_where_its_time_went(traced):
 
 
 def test_the_phases_of_a_step_add_up_to_the_step(traced):
-    """Over all steps but the last, whose evaluation is after its line: medians of two ranks scatter a little."""
+    """Over all steps except the last, whose evaluation comes after its line. The medians of two ranks differ a
+    little."""
     result = result_of(traced)["phases_ms"]
     assert result.keys() == COLUMNS
     steps = [event for event in whole_trace(traced) if event["name"].startswith("step ")]
@@ -92,11 +93,11 @@ def events_of(trace, rank, thread):
 
 
 def expect_to_nest(events):
-    """Each event lies within the one that is open when it begins, or after it."""
+    """Each event lies within the event that is open when it begins, or after it."""
     open_until = []
     for event in events:
         end = event["ts"] + event["dur"]
-        while open_until and open_until[-1] <= event["ts"] + 0.002:  # times have three digits
+        while open_until and open_until[-1] <= event["ts"] + 0.002:  # times have three decimals
             open_until.pop()
         assert not open_until or end <= open_until[-1] + 0.002, event
         open_until.append(end)
@@ -119,7 +120,7 @@ def test_the_events_of_the_trace_nest_and_cover_the_steps(traced, rank):
         ]
         assert {event["name"] for event in inside} <= set(PHASES)
         assert {"data", "forward", "backward", "exchange", "update"} <= {event["name"] for event in inside}
-        assert sum(event["name"] == "forward" for event in inside) == 4  # of 8 micro-batches on 2 ranks
+        assert sum(event["name"] == "forward" for event in inside) == 4  # its share of 8 micro-batches on 2 ranks
         assert sum(event["dur"] for event in inside) == pytest.approx(step["dur"], rel=0.01)
 
 
@@ -142,7 +143,7 @@ def test_the_traces_of_a_killed_run_can_be_read_to_the_last_whole_step(settings,
     assert not (tmp_path / "run" / "trace.json").exists()
     for rank in (0, 1):
         text = (tmp_path / "run" / "trace" / f"rank-{rank}.json").read_text()
-        trace = json.loads(text.rstrip().rstrip(",") + "]")  # which viewers do without
+        trace = json.loads(text.rstrip().rstrip(",") + "]")  # viewers accept the file without the closing bracket
         assert next(event["name"] for event in events_of(trace, rank, thread=0)) == "step 1"
         expect_to_nest(events_of(trace, rank, thread=0))
 

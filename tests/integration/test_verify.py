@@ -1,4 +1,4 @@
-"""lockstep verify: parts of a run computed again are equal, and what was changed in the run is found."""
+"""`lockstep verify`: recomputed parts of a run are equal, and any change to the run is found."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ LAYERS = [f"{layer}.{kind}" for layer in (1, 3) for kind in ("weight", "bias")]
 
 @pytest.fixture(scope="module")
 def settings(mlp):
-    """Five steps are an epoch, so that there are evaluations in the middle and at the end."""
+    """Five steps are an epoch, so that evaluations happen in the middle and at the end."""
     return mlp | {
         "checkpoint.every_steps": EVERY,
         "checkpoint.keep": 9,
@@ -37,7 +37,7 @@ def finished(settings, tmp_path_factory):
 
 @pytest.fixture
 def output(finished, tmp_path):
-    """A copy of it, to change something in."""
+    """A copy of the finished run, to be changed."""
     return shutil.copytree(finished, tmp_path / "run")
 
 
@@ -58,7 +58,7 @@ def checkpoint(output, step):
 
 
 def first_differences(outcome):
-    """{last step of a segment: (step, key)} of those that are not equal."""
+    """{last step of a segment: (step, key)} of the segments that are not equal."""
     assert outcome.exit_code == 4, outcome.output
     assert "is not what its plan computes" in outcome.stderr, outcome.output
     return {
@@ -122,7 +122,7 @@ def test_a_line_that_is_missing_and_one_too_many_are_found(output):
 
 
 def test_a_changed_step_is_found_though_its_checkpoint_verifies(output):
-    """One weight of step 4 moves a little, and all hashes with it: what leads to it and what follows are not equal."""
+    """One weight of step 4 changes a little, and all hashes with it: the steps before and after it no longer match."""
     folder = checkpoint(output, 4)
     tensors = load_file(folder / "weights.safetensors")
     tensors["1.weight"][3, 300] += 1e-3
@@ -159,7 +159,7 @@ def test_changed_exports_are_found(output):
 
 @pytest.fixture
 def on_own_data(settings, tmp_path):
-    """A short run on data of its own, to change, and how to change one pixel of them."""
+    """A short run on its own data, which may be changed, and a function that changes one pixel."""
     train_part, test_part = first_images("train", 1280), first_images("t10k", 100)
     data = write_folder(tmp_path / "data", train_part, test_part)
     output = tmp_path / "run"
@@ -201,7 +201,7 @@ def test_changed_settings_are_found(output):
 
 
 def test_a_run_that_has_grown_is_equal_before_and_after(settings, tmp_path):
-    """Its schedule is laid over the longer run from where it went on."""
+    """From the resume on, its schedule is that of the longer run."""
     epochs = settings | {"training.max_steps": 0, "training.epochs": 1, "schedule.name": "cosine"}
     train(tmp_path / "run", 2, epochs)
     train(tmp_path / "run", 1, epochs | {"training.epochs": 2})

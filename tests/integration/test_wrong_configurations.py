@@ -1,5 +1,5 @@
-"""`lockstep validate` refuses what is wrong, says all of it
-on standard error with place and remedy, and exits with 2."""
+"""`lockstep validate` refuses wrong configurations, prints all problems to standard error with place and remedy, and
+exits with 2."""
 
 import json
 import tomllib
@@ -13,7 +13,7 @@ CASES = tomllib.loads((HERE / "wrong_configurations.toml").read_text())["wrong"]
 
 
 def refused(path, *settings):
-    """The lines on standard error of a configuration that must be refused."""
+    """The lines on standard error for a configuration that must be refused."""
     options = [word for setting in settings for word in ("--set", setting)]
     result = lockstep("validate", path, *options)
     assert result.returncode == 2, result.stderr

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What each feature brings: a table of short runs on real data with and without it, over several seeds.
+"""What each feature gains: a table of short runs on real data with and without the feature, over several seeds.
 
   .venv/bin/python3 -m tests.performance.ablation                       the table of docs/ablation.md
   .venv/bin/python3 -m tests.performance.ablation --seeds 5 --only ema,swa
 
-Each run is one rank, as many at a time as there are cores. LOCKSTEP_BIN is the folder of the programs (build/bin)."""
+Each run has one rank; as many run at a time as there are cores. LOCKSTEP_BIN is the folder of the programs
+(build/bin)."""
 
 import argparse
 import json
@@ -142,13 +143,13 @@ TEACHER = {"model.name": "resnet20", "training.epochs": 4, "optimizer.learning_r
 
 
 def figure_of(settings):
-    """What is compared: the accuracy of the averaged weights where the run keeps some."""
+    """The metric to compare: the accuracy of the averaged weights if the run keeps any."""
     averages = "swa_" if settings.get("averaging.use_swa") else "ema_" if settings.get("averaging.model_ema") else ""
     return f"{averages}test_accuracy"
 
 
 def accuracy(settings, folder):
-    """In per cent, of one run on one rank."""
+    """The accuracy of one run on one rank, in per cent."""
     options = [
         option
         for key, value in settings.items()

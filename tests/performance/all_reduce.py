@@ -1,7 +1,7 @@
-"""Sums over the ranks of this machine, 4 KiB to 256 MiB: lockstep beside MPI_Allreduce, gloo, and the floor.
+"""All-reduce over the ranks of this machine, 4 KiB to 256 MiB: lockstep, MPI_Allreduce, gloo, and the lower bound.
 
-all_reduce_bench (under mpirun: lockstep, MPI_Allreduce, and the copying of memory that nothing can go below) and
-gloo_all_reduce.py (under torchrun, the same sizes) take turns."""
+all_reduce_bench (under mpirun: lockstep, MPI_Allreduce, and the memory copies that are the lower bound) and
+gloo_all_reduce.py (under torchrun, with the same sizes) take turns."""
 
 import shlex
 import statistics
@@ -22,7 +22,7 @@ from tests.performance.measuring import (
 EXAMPLES = ("all-reduce", "all-reduce --ranks 2 --rounds 3 --bytes 4096 16777216")
 GLOO = HERE / "gloo_all_reduce.py"
 SIZES = [4 * 2**10, 64 * 2**10, 2**20, 4 * 2**20, 16 * 2**20, 64 * 2**20, 256 * 2**20]
-LARGE = 16 * 2**20  # bytes: from here on the first two goals apply
+LARGE = 16 * 2**20  # bytes: from this size on the first two goals apply
 OURS, FLOOR = "lockstep", "memcpy_floor"
 PEERS = {"mpi_allreduce": ("MPI_Allreduce", 5), "gloo": ("gloo", 8)}
 
@@ -57,7 +57,7 @@ def gloo_command(options, ranks):
 
 
 def medians_in(lines, ranks, sizes, kinds, origin):
-    """{(what, bytes): median seconds} that a program printed; all of `kinds` and `sizes` must be there."""
+    """{(what, bytes): median seconds} from a program's output, which must have all of `kinds` and `sizes`."""
     found = {}
     for line in json_lines(lines):
         if "what" not in line:
@@ -93,7 +93,7 @@ def worst(by_size, choose=min):
 
 
 def rows_of(times, ranks):
-    """Of the three goals; each holds for the worst size, whichever that is."""
+    """The rows of the three goals; each must hold for the worst size."""
     for peer, (label, goal) in PEERS.items():
         of_peer = ratios(times, peer)
         if large := {size: ratio for size, ratio in of_peer.items() if size >= LARGE}:
@@ -132,7 +132,7 @@ def table(times, sizes):
 
 
 def listed(times):
-    """As JSON can say it."""
+    """The times in a form that JSON can represent."""
     return [{"what": what, "bytes": size, "median": seconds} for (what, size), seconds in times.items()]
 
 

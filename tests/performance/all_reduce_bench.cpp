@@ -1,7 +1,8 @@
-// all_reduce_bench: the deterministic sum over all ranks beside MPI_Allreduce and beside copying as many
-// bytes.
+// all_reduce_bench: the deterministic all-reduce compared with MPI_Allreduce and with copying the same number
+// of bytes.
 //   mpirun -np 2 all_reduce_bench [--repetitions 15] [--bytes N,N,...] [--only MEASURE] [--apart]
 // Prints a JSON line for each measure and size. --apart: ranks share no memory. In one repetition each
+// measure runs once, from a barrier until the last rank is done; small sizes are repeated within it.
 // measure has its turn, from a barrier until the last rank is done; small sizes are repeated within it.
 
 #include <CLI/CLI.hpp>
@@ -27,7 +28,7 @@ struct Settings {
   bool apart = false;
 };
 
-/// Seconds until the last rank is done with `times` calls.
+/// Seconds per call, averaged over `times` calls, from a barrier until the last rank is done. Collective.
 template <class Action>
 double seconds_of(int times, Action&& action) {
   MPI_Barrier(MPI_COMM_WORLD);
@@ -39,7 +40,7 @@ double seconds_of(int times, Action&& action) {
   return slowest / times;
 }
 
-/// All ranks hold the whole sum in the end, in memory that a host's ranks share.
+/// An all-reduce: in the end all ranks hold the whole sum, in memory that the ranks of a host share.
 class Sum {
  public:
   Sum(HostMemory& host, std::int64_t elements, std::int64_t bucket)
@@ -71,7 +72,7 @@ void measure(HostMemory& host, const Settings& settings, std::int64_t bytes) {
   const int world_size = host.transport().world_size();
   Sum sum(host, elements, settings.bucket);
   std::vector<float> from(elements, 1), to(elements);
-  // A rank reads its shard of N arrays and writes it once: as much as copying (N + 1) / 2 shards.
+  // A rank reads its shard of N arrays and writes it once: the same traffic as copying (N + 1) / 2 shards.
   const auto copied = static_cast<std::size_t>(bytes * (world_size + 1) / (2 * world_size));
   const int times = static_cast<int>(std::clamp<std::int64_t>((std::int64_t{1} << 20) / bytes, 1, 50));
   std::map<std::string, std::vector<double>> seconds;
@@ -86,7 +87,7 @@ void measure(HostMemory& host, const Settings& settings, std::int64_t bytes) {
     });
     measured("memcpy_floor", [&] { std::memcpy(to.data(), from.data(), copied); });
     for (const auto& [what, value] : once) {
-      if (repetition >= 0) seconds[what].push_back(value);  // the first ones touch the memory
+      if (repetition >= 0) seconds[what].push_back(value);  // the others touch the memory first
     }
   }
   if (host.transport().rank() != 0) return;

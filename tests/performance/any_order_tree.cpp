@@ -1,6 +1,6 @@
-// In the place of collectives/tree.cpp: sums in the order in which values come along, so that a rank has one
-// sum left over whatever its share of the micro-batches is. What the fixed tree costs is measured against
-// this. Results then depend on the number of ranks, so it is no part of lockstep.
+// Replaces collectives/tree.cpp: adds values in the order in which they arrive, so that a rank has one
+// left-over sum whatever its share of the micro-batches. The cost of the fixed tree is measured against this.
+// Results then depend on the number of ranks, so this is not part of lockstep.
 #include "collectives/tree.hpp"
 #include "common/error.hpp"
 

@@ -1,7 +1,7 @@
-"""Cost of an audit every K steps: the time of all steps together beside a run that audits none.
+"""Cost of an audit every K steps: the total time of all steps, compared with a run without audits.
 
-One micro-batch of every K-th step is computed a second time, by another rank. Timed is the way from the line about step
-1 to the line about the last step (with_and_without.py)."""
+Another rank recomputes one micro-batch of every K-th step. The time runs from the output line of step 1 to that of the
+last step (with_and_without.py)."""
 
 from tests.performance import with_and_without
 from tests.performance.commands import TITLES, steps_of

@@ -1,15 +1,14 @@
-"""Measures whole runs on this machine, beside what they are compared with, the two taking turns (A B A B ...).
+"""Measures whole runs on this machine, alternating with what they are compared with (A B A B ...).
 
   .venv/bin/python3 -m tests.performance.bench training --models mlp --rounds 3
   .venv/bin/python3 -m tests.performance.bench short          what `make bench` does, about 10 minutes
   .venv/bin/python3 -m tests.performance.bench all            everything, `make bench-all`
   .venv/bin/python3 -m tests.performance.bench growth --help  the options of one measure
 
-Figures are ratios of medians. Each measure puts its part, with the runs behind it, the command, the machine, the goal
-and whether it is met, into build/bench/results.json, of which table.py makes the table of docs/performance.md. A goal
-that is missed is no failure. Exit status: 0 done, 1 it cannot start, 2 wrong options, 3 a run failed or said nothing
-usable, 4 hashes of runs that must be equal differ. `short` and `all` go on after a failure and end with the status of
-the first.
+Figures are ratios of medians. Each measure puts its part into build/bench/results.json: the runs, the command, the
+machine, the goal and whether it is met. table.py makes the table of docs/performance.md from that file. A missed goal
+is not a failure. Exit status: 0 done, 1 cannot start, 2 wrong options, 3 a run failed or printed nothing usable, 4
+hashes that must be equal differ. `short` and `all` continue after a failure and end with the status of the first one.
 """
 
 import argparse
@@ -93,7 +92,7 @@ def report(part):
 
 
 def do(arguments):
-    """One measure. Its parts are written as they come, so that a later failure loses none."""
+    """Runs one measure. Its parts are written as they come, so that a later failure loses none."""
     options = parser().parse_args(arguments)
     facts = {"command": f"{PROGRAM} {shlex.join(arguments)}", "machine": machine()}
     print(f"bench.py {shlex.join(arguments)}", flush=True)
@@ -114,7 +113,7 @@ def do_and_tell(arguments):
 
 
 def main(arguments=None):
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # unwinds, so that what runs is ended
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # unwinds, which ends programs
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
     several = {"short": SHORT, "all": ALL}.get(options.measure)

@@ -1,7 +1,7 @@
 """The bar chart of docs/training_speed.svg, drawn from the table of figures in docs/performance.md.
 
-Each model has two bars: lockstep, and PyTorch DDP over gloo on the same machine, which counts as 1. The colours follow
-the reader's light or dark mode.
+Each model has two bars: lockstep, and PyTorch DDP over gloo on the same machine as 1. The colours follow the reader's
+light or dark mode.
 """
 
 import re
@@ -13,7 +13,7 @@ PEER = "PyTorch DDP over gloo"
 MEASURE = re.compile(rf"(?P<model>[^,|]+), batch (?P<batch>\d+), (?P<ranks>\d+) ranks, beside {PEER}$")
 FIGURE = re.compile(r"(?P<ours>\d+) and (?P<theirs>\d+) images/s: (?P<ratio>[\d.]+) times$")
 
-# In pixels: where bars begin, the height of a bar and of a model's lines, the longest bar, the whole width.
+# In pixels: start of the bars, height of a bar and of a model's lines, longest bar, total width.
 LEFT, TOP, BAR, LINE, WIDEST, WIDTH = 170, 44, 18, 58, 300, 720
 STYLE = """\
     text { font: 13px sans-serif; fill: #1f2328; }
@@ -37,7 +37,7 @@ class Speed(NamedTuple):
 
 
 def speeds_in(table):
-    """What the lines of a table say of training beside the peer, in their order."""
+    """Yields the training speeds of lockstep and of the peer in the lines of a table, in their order."""
     for line in table.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) < 2 or not (measure := MEASURE.match(cells[0])):
@@ -64,7 +64,7 @@ def bars(speed, number, per_time):
 
 
 def drawn(table):
-    """The chart as SVG."""
+    """The chart, as SVG."""
     speeds = list(speeds_in(table))
     if not speeds:
         raise Failure(1, f"the table has no figure beside {PEER} to draw (measure with `bench training`)")

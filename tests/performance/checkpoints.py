@@ -1,7 +1,8 @@
-"""Cost of a checkpoint every 10 steps: the time of all steps together, saving included, beside a run that saves none.
+"""Cost of a checkpoint every 10 steps: the total time of all steps including saving, compared with a run without
+checkpoints.
 
-Timed is the way from the line about step 1 to the line about the last step (with_and_without.py); the checkpoint at the
-end of a run, which both have, is left out. With 61 steps those are 60 steps and 6 checkpoints."""
+The time runs from the output line of step 1 to that of the last step (with_and_without.py). It excludes the checkpoint
+at the end of a run, which both have. With 61 steps it covers 60 steps and 6 checkpoints."""
 
 from tests.performance import with_and_without
 from tests.performance.commands import TITLES, steps_of

@@ -1,4 +1,4 @@
-"""How the programs that are compared are started, and the options that they share."""
+"""The commands that start the compared programs, and the options that they share."""
 
 import argparse
 import os
@@ -10,10 +10,10 @@ from tests.performance.measuring import HERE, RUN_FAILED, Failure, json_lines, l
 
 PEER = HERE / "ddp_peer.py"
 TRAINING_SAMPLES = 60000  # of Fashion-MNIST
-# Enough for medians of some seconds; a step of ResNet-18 takes several.
+# Enough for medians over a few seconds; a step of ResNet-18 takes several seconds.
 STEPS = {"resnet20": 60, "resnet18": 8, "mlp": 60}
 TITLES = {"resnet20": "ResNet-20", "resnet18": "ResNet-18", "mlp": "MLP 784-4096-4096-10"}
-LEAST_STEPS = 5  # the peer leaves its first three out
+LEAST_STEPS = 5  # the peer omits its first three
 
 
 def config_of(model):
@@ -49,7 +49,7 @@ def steps_of(options, model):
 
 
 def settings_of(options, model, *more):
-    """The words that follow the configuration: as many steps of the same batch as the peer takes."""
+    """The words after the configuration: as many steps as the peer takes, with the same batch size."""
     steps = steps_of(options, model)
     epochs = -(-steps // (TRAINING_SAMPLES // options.batch))
     settings = [
@@ -77,7 +77,7 @@ def lockstep_command(options, model, ranks, folder, *settings):
 
 
 def mpirun_prefix(ranks):
-    """As `lockstep train --dry-run` prints it: a rank that spins would keep another from running."""
+    """The words that `lockstep train --dry-run` prints: a rank that spins would keep others from running."""
     idle = ["--mca", "mpi_yield_when_idle", "1"] if ranks > len(os.sched_getaffinity(0)) else []
     return ["mpirun", "-np", str(ranks), "--bind-to", "none", "--use-hwthread-cpus", "--oversubscribe", *idle]
 
@@ -115,18 +115,19 @@ def peer_command(options, model, *more):
 
 
 def shown(command):
-    """For people: paths from the repository's root, and no temporary ones."""
+    """The command for people: paths relative to the repository's root, without temporary ones."""
     words = ["python3" if word == sys.executable else str(word) for word in command]
     return " ".join(words).replace(f"{measuring.ROOT}/", "")
 
 
 def program_named(name):
-    """A program named on the command line: a path, or what is built under that name."""
+    """A program named on the command line: a path, or the name of a built program."""
     return Path(name).resolve() if "/" in name else measuring.PROGRAMS / name
 
 
 def run_lockstep(options, model, ranks, command_for):
-    """One run of lockstep to its end; command_for(folder). The figures of result.json, and `lines` with their times."""
+    """Runs lockstep to its end with command_for(folder). Returns the figures of result.json, and `lines` with their
+    times."""
     with run_folder(options, model) as folder:
         lines = lines_of(command_for(folder), options.timeout)
         result = result_of(folder)
@@ -177,7 +178,7 @@ def checked(options, run, model, ranks, who):
 
 
 def without_lines(runs):
-    """What of the runs goes into the file of results."""
+    """The part of the runs that goes into the file of results."""
     return {
         side: [{key: value for key, value in run.items() if key != "lines"} for run in those]
         for side, those in runs.items()
@@ -185,7 +186,7 @@ def without_lines(runs):
 
 
 def seconds_until(run, is_wanted, who):
-    """From the start of the command to the first line, a JSON object, that is_wanted(line)."""
+    """Seconds from the start of the command to the first JSON line for which is_wanted(line)."""
     for seconds, line in run["lines"]:
         if any(is_wanted(value) for value in json_lines([line])):
             return seconds

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What lockstep is measured against: PyTorch DistributedDataParallel over gloo, training the same networks.
+"""The peer that lockstep is compared with: PyTorch DistributedDataParallel over gloo, training the same networks.
 
   torchrun --standalone --nproc-per-node 2 ddp_peer.py --model resnet20 --batch 256 --steps 60
 
-Threads and allocator are left as torchrun and PyTorch set them: this is what a user gets. The last line of
-standard output is one JSON object. Steps are timed from drawing the samples to the end of the update; the
-first WARM_UP_STEPS are left out of all figures. torchvision is needed for resnet18 only.
+Threads and allocator are as torchrun and PyTorch set them, which is what a user gets. The last line of standard output
+is one JSON object. A step is timed from drawing its samples to the end of the update; the first WARM_UP_STEPS are left
+out of all figures. torchvision is needed for resnet18 only.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-WARM_UP_STEPS = 3  # DDP lays out its buckets and oneDNN compiles its kernels
+WARM_UP_STEPS = 3  # the warm-up: DDP lays out its buckets and oneDNN compiles its kernels
 MEAN, STD = 0.2860, 0.3530  # of the pixels of Fashion-MNIST's training set
 PADDING = 2
 
@@ -96,9 +96,9 @@ def mlp():
 
 
 def augmented(images):
-    """Mirrors each image with probability 1/2 and cuts one random window of the padded batch.
+    """Mirrors each image with probability 1/2 and cuts one random window from the padded batch.
 
-    One window for all images costs next to nothing; lockstep draws one for each image.
+    One window for all images costs next to nothing; lockstep draws one per image.
     """
     images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(-1), images)
     top, left = torch.randint(0, 2 * PADDING + 1, (2,)).tolist()
@@ -136,7 +136,7 @@ def train(network, images, labels, options, steps):
 
 @torch.no_grad()
 def accuracy(network, images, labels, chunk=500):
-    """Share of correct answers; every rank takes every world_size-th chunk."""
+    """Share of correct answers; each rank evaluates every world_size-th chunk."""
     network.eval()
     rank, world_size = dist.get_rank(), dist.get_world_size()
     correct = torch.zeros((), dtype=torch.int64)
@@ -148,7 +148,7 @@ def accuracy(network, images, labels, chunk=500):
 
 
 def allocator():
-    """What malloc() is, since a library to preload that is not found is only warned of."""
+    """Which library provides malloc(), since the dynamic linker only warns if a library to preload is missing."""
     return "jemalloc" if "libjemalloc" in Path("/proc/self/maps").read_text() else "the C library's"
 
 
@@ -177,7 +177,7 @@ def main():
     steps = options.steps or options.epochs * (len(images) // options.batch)
     if steps <= WARM_UP_STEPS:
         raise SystemExit(f"ddp_peer: --steps {steps} leaves nothing to measure; take more than {WARM_UP_STEPS}")
-    torch.manual_seed(rank)  # DDP hands out rank 0's initial weights; the augmentation differs by rank
+    torch.manual_seed(rank)  # DDP broadcasts rank 0's initial weights; the augmentation differs between ranks
     network = DistributedDataParallel({"resnet20": resnet20, "resnet18": resnet18, "mlp": mlp}[options.model]())
     measured = train(network, images, labels, options, steps)[WARM_UP_STEPS:]
     test_images, test_labels = read_part(options.data, "t10k")

@@ -1,5 +1,5 @@
-// Images a second on one core: libjpeg-turbo's decoding alone, and the way of an image into a micro-batch;
-// then with two loader threads. tests/performance/loader.py compares that with torchvision.
+// Images per second on one core: libjpeg-turbo's decoding alone, and the whole path of an image into a
+// micro-batch; then with two loader threads. tests/performance/loader.py compares that with torchvision.
 //   build/bin/decode_bench DATA     (a folder or tar file of JPEGs of one size)
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
@@ -20,7 +20,7 @@ using namespace lockstep;
 
 constexpr std::int64_t most_images = 4096, batch_size = 32;
 
-/// The first images of the training set: encoded, and as training takes them.
+/// The first images of the training set: as encoded files, and as training reads them.
 struct Bench {
   std::shared_ptr<EncodedImages> encoded;
   Images images;
@@ -62,7 +62,7 @@ void prepare(const std::string& path) {
   for (std::int64_t i = 0; i < images.count; ++i) bench.files.push_back(file_of(encoded, i));
 }
 
-/// The floor: nothing but tjDecompress2, with the same transform, out of memory into one buffer.
+/// The lower bound: only tjDecompress2, with the same transform, from memory into one buffer.
 void libjpeg_turbo_alone(benchmark::State& state) {
   const auto handle = tjInitDecompress();
   const auto& images = bench.images;
@@ -101,7 +101,7 @@ void into_a_micro_batch(benchmark::State& state) {
   state.SetItemsProcessed(done);
 }
 
-/// The same by two loader threads, by the clock.
+/// The same with two loader threads, in wall-clock time.
 void loader_of_two_threads(benchmark::State& state) {
   const MicroBatchMaker maker(bench.images, bench.statistics, true, at::kCPU);
   const auto settings = crop_and_flip_settings();

@@ -1,4 +1,4 @@
-"""docs/growth.md: how the exchange of a step grows with the number of ranks, by a stated model. It measures nothing.
+"""docs/growth.md: how the exchange of a step grows with the number of ranks, by a stated model. Nothing is measured.
 
 .venv/bin/python3 -m tests.performance.exchange_model > docs/growth.md
 .venv/bin/python3 -m tests.performance.exchange_model --model-ranks 64 --bandwidth-gbit 25 --elements 22372544

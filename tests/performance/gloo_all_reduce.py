@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What lockstep's sum over ranks is measured against: torch.distributed's all_reduce over gloo.
+"""The peer of lockstep's all-reduce: torch.distributed's all_reduce over gloo.
 
   torchrun --standalone --nproc-per-node 2 gloo_all_reduce.py --bytes 4096 67108864
 
-Prints a JSON line for each size, as all_reduce_bench does: float32, in place; the time of a repetition is that of the
-slowest rank, from a barrier to its end. How often: for about --seconds, but at least 5 times.
+Prints a JSON line for each size, as all_reduce_bench does: float32, in place; a repetition is timed from a barrier
+until the slowest rank ends. Repeats for about --seconds, but at least 5 times.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def one_repetition(buffer):
 
 
 def measured(size, options):
-    buffer = torch.zeros(size // 4)  # sums of zeros stay finite, however often
+    buffer = torch.zeros(size // 4)  # sums of zeros stay finite after any number of repetitions
     warm = min(one_repetition(buffer) for _ in range(3))  # the same on all ranks
     repetitions = options.repetitions or min(200, max(5, int(options.seconds / max(warm, 1e-6))))
     return [one_repetition(buffer) for _ in range(repetitions)]

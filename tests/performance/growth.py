@@ -1,11 +1,10 @@
-"""Growth with the number of ranks, oversubscribed: memory of a rank, and what a step sends beside the formula.
+"""Growth with the number of ranks, oversubscribed: memory per rank, and what a step sends compared with the formula.
 
-Memory is read while steps run: the proportional set size (pages that ranks share are divided among
-them) and the high-water mark of resident memory, in which every rank counts shared pages in full.
-Messages and bytes are those of the rank that sends most, as result.json tells them in "exchange";
-the formula of docs/collectives.md is computed here, by exchange_formula.py. With --place hosts every
-rank is a simulated host of its own (root), so that all that is exchanged must be sent. A table for
-more ranks than there are follows from a stated model (exchange_model.py, docs/growth.md)."""
+Memory is read while steps run: the proportional set size (pages that ranks share are divided among them) and the
+high-water mark of resident memory, in which every rank counts shared pages in full. Messages and bytes are those of the
+rank that sends most, from "exchange" in result.json; exchange_formula.py computes the formula of docs/collectives.md.
+With --place hosts every rank is on its own simulated host (root), so that everything exchanged must be sent. A stated
+model gives the table for more ranks than can be run (exchange_model.py, docs/growth.md)."""
 
 import os
 import tomllib
@@ -53,7 +52,7 @@ def add_options(parser):
 
 
 def kib_in(path, key):
-    """A value out of a file of "Key:   123 kB" lines."""
+    """The value of `key` in a file of "Key:   123 kB" lines, in KiB."""
     for line in path.read_text().splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1])
@@ -68,7 +67,7 @@ def descendants(pid):
 
 
 def ranks_among(pids, program):
-    """Those of the processes that run the program, less the ranks' sentinels."""
+    """The processes among `pids` that run the program, without the ranks' sentinels."""
     for pid in pids:
         try:
             if (
@@ -81,7 +80,7 @@ def ranks_among(pids, program):
 
 
 class MemoryWatch:
-    """Reads the memory of all ranks at each line that the run prints, and keeps the last that was whole."""
+    """Reads the memory of all ranks at each line that the run prints, and keeps the last complete reading."""
 
     def __init__(self, ranks, program, processes):
         self.ranks, self.program, self.processes = ranks, program, processes
@@ -108,7 +107,7 @@ class MemoryWatch:
 
 
 def exchange_in(result):
-    """(messages, bytes) of a step, of the rank that sends most."""
+    """(messages, bytes) of a step, for the rank that sends most."""
     exchange = result.get("exchange")
     if not isinstance(exchange, dict):
         raise Failure(
@@ -121,7 +120,7 @@ def exchange_in(result):
 
 
 def expected(ranks, sends):
-    """The largest messages and bytes of a rank; sends: whether ranks send at all."""
+    """The largest (messages, bytes) of a rank; sends: whether ranks send at all."""
     if not sends:
         return formula.Exchange(0, 0)
     settings = tomllib.loads(CONFIG.read_text())

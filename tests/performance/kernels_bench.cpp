@@ -1,6 +1,6 @@
-// The loops of a step that touch whole shards, on one core: GB/s of memory that must be read and written,
-// beside that of memcpy; and batch norm with ReLU beside LibTorch's. Run it as it is;
-// --benchmark_filter=REGEX chooses.
+// The loops of a step over whole shards, on one core: GB/s of memory that must be read and written, compared
+// with memcpy; and batch norm with ReLU compared with LibTorch's. Run it without arguments;
+// --benchmark_filter=REGEX selects benchmarks.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
@@ -19,9 +19,9 @@ namespace lockstep {
 namespace {
 
 constexpr std::int64_t count = std::int64_t{1} << 23;  // 32 MiB an array: beyond the caches
-constexpr std::int64_t block = 4096;                   // of the grid
+constexpr std::int64_t block = 4096;                   // elements of the grid's blocks
 
-/// `bytes_per_element`: read and written, each once.
+/// `bytes_per_element`: read and written, each counted once.
 void report(benchmark::State& run, std::int64_t bytes_per_element) {
   run.SetBytesProcessed(static_cast<std::int64_t>(run.iterations()) * count * bytes_per_element);
 }
@@ -62,7 +62,7 @@ void tree_sum(benchmark::State& run) {
   report(run, 4 * (pieces + 1));
 }
 
-/// `bytes`: of an element without the average, which reads and writes 8 more.
+/// `bytes`: per element without the average, which reads and writes 8 more.
 void update(benchmark::State& run, UpdateRule rule, std::int64_t bytes, bool averaged) {
   std::vector<std::vector<float>> arrays(7, std::vector<float>(count, 0.5F));
   std::vector<Piece> pieces;

@@ -1,11 +1,11 @@
-"""Reading small JPEGs: images a second beside libjpeg-turbo alone
-and torchvision's DataLoader, and what a step waits for them.
+"""Reading small JPEGs: images per second compared with libjpeg-turbo alone and with torchvision's DataLoader, and how
+long a step waits for them.
 
-lockstep reads with 1 and with 2 loader threads (build/bin/decode_bench), torchvision with 2 workers; all take every
-image anew, decode it, crop it with a padding of 4, flip it at random and normalise it into batches of 32. Beside
-libjpeg-turbo, whose images are in memory, they come out of a tar file; beside torchvision each is a file of its own.
-Without --data they are drawn here. The wait is the phase `data` of a training that takes the same images, as its
-result.json has it."""
+lockstep reads with 1 and with 2 loader threads (build/bin/decode_bench), torchvision with 2 workers. All read each
+image anew, decode it, crop it with a padding of 4, flip it at random and normalise it into batches of 32. In the
+comparison with libjpeg-turbo, whose images are in memory, lockstep reads them from a tar file; in the comparison with
+torchvision each image is a file. Without --data the images are generated here. The wait is the phase `data` in the
+result.json of a training on the same images."""
 
 import json
 import tarfile
@@ -76,7 +76,7 @@ def images_per_second(options, data, benchmarks):
 
 
 def torchvision(options, data):
-    """Images a second over one pass, after a first batch that starts the workers."""
+    """Images per second over one pass, after a first batch that starts the workers."""
     import torch
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
@@ -130,7 +130,7 @@ def rate_rows(options, of):
 
 
 def command(options, model, data, folder="FOLDER"):
-    """Evaluation is not measured, and neither is the look at all images before the first step."""
+    """The command of a training without evaluation, so that neither that nor the check of all images is measured."""
     return lockstep_command(
         options,
         model,

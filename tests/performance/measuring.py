@@ -1,7 +1,7 @@
-"""What all measures share: programs run to their end, alternating runs, medians, and the file of results.
+"""What all measures share: running programs to their end, alternating runs, medians, and the file of results.
 
 build/bench/results.json is {part: {"rows", "command", "machine", "settings", "runs", ...}}. Each measure replaces its
-own parts and leaves the others. table.py makes the table of docs/performance.md of the rows; see row().
+own parts and keeps the others. table.py makes the table of docs/performance.md from the rows; see row().
 """
 
 import contextlib
@@ -23,9 +23,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PROGRAMS = Path(os.environ.get("LOCKSTEP_BIN", ROOT / "build/bin"))
 RESULTS = ROOT / "build/bench/results.json"
-# All programs get their own defaults, not what the caller's shell happens to set.
+# Programs get their own defaults, not the settings of the caller's shell.
 DROPPED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "LD_PRELOAD", "MALLOC_CONF")
-CANNOT_START, RUN_FAILED, HASHES_DIFFER = 1, 3, 4  # argparse leaves with 2
+CANNOT_START, RUN_FAILED, HASHES_DIFFER = 1, 3, 4  # argparse exits with 2
 GOALS = {"at least": operator.ge, "at most": operator.le, "above": operator.gt, "below": operator.lt}
 
 
@@ -37,9 +37,9 @@ class Failure(Exception):
 
 def environment(extra=None):
     kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
-    if os.geteuid() == 0:  # mpirun asks root for these
+    if os.geteuid() == 0:  # mpirun demands these from root
         kept |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    kept["LOCKSTEP_PROGRESS"] = "json"  # under mpirun the ranks see a terminal, whatever there is
+    kept["LOCKSTEP_PROGRESS"] = "json"  # under mpirun the ranks always see a terminal
     return kept | (extra or {})
 
 
@@ -53,7 +53,8 @@ def stop(process):
 
 @contextlib.contextmanager
 def stopped_after(process, timeout_s):
-    """Ends the process when the time is up, or when the block is left early. Yields an event: that the time was up."""
+    """Ends the process when the time is up, or when the block is left early. Yields an event that is set when time is
+    up."""
     late = threading.Event()
     alarm = threading.Timer(timeout_s, lambda: (late.set(), stop(process)))
     alarm.start()
@@ -67,11 +68,11 @@ def stopped_after(process, timeout_s):
 
 
 def lines_of(command, timeout_s, extra=None, watch=lambda process, line: None):
-    """[(seconds since the start of the command, line)] of the standard output of a program that must succeed; its last
-    words go into the failure. `watch` is called for each line while the program runs."""
+    """[(seconds since the start of the command, line)] of the standard output of a program that must succeed; a failure
+    quotes the end of its output. `watch` is called for each line while the program runs."""
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         start, lines = time.perf_counter(), []
-        # A process group of its own, so that a run that hangs is ended with everything it started.
+        # In its own process group, so that a run that hangs is ended with everything that it started.
         with (
             subprocess.Popen(
                 command,
@@ -105,7 +106,7 @@ def require_success(command, status, late_s, lines, errors):
 
 
 def json_lines(lines):
-    """The objects among lines of text: other programs may write in between."""
+    """The JSON objects among the lines of text; other programs may print between them."""
     found = []
     for line in lines:
         with contextlib.suppress(ValueError):
@@ -124,7 +125,7 @@ def picked(source, keys, origin):
 
 @contextlib.contextmanager
 def run_folder(options, prefix):
-    """The path of a run folder that does not exist yet, beside the results; removed at the end."""
+    """The path of a run folder that does not exist yet, next to the results; removed at the end."""
     options.output.parent.mkdir(parents=True, exist_ok=True)
     parent = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=options.output.parent))
     try:
@@ -151,8 +152,8 @@ def require_programs(*paths):
 
 
 def alternate(rounds, sides, said):
-    """{side: [what each run gave]}: the sides take turns (A B A B ...), so that a drift of the machine meets all.
-    sides: {side: function that makes one run}; said(round's runs): what to print of a round."""
+    """{side: [the result of each run]}: the sides take turns (A B A B ...), so that a drift of the machine affects all
+    of them. sides: {side: function that makes one run}; said(a round's runs): what to print for a round."""
     runs = {side: [] for side in sides}
     for number in range(rounds):
         for side, run in sides.items():
@@ -162,7 +163,7 @@ def alternate(rounds, sides, said):
 
 
 def figures_of(turn, key):
-    """One round in words: {side: run} -> "a 1.00, b 2.00"."""
+    """One round as text: {side: run} -> "a 1.00, b 2.00"."""
     return ", ".join(f"{side} {run[key]:.2f}" for side, run in turn.items())
 
 
@@ -183,8 +184,8 @@ def require_one_hash(name, runs):
 
 
 def row(measure, value, figure, goal=None, goal_said=None):
-    """One line of the table of docs/performance.md. goal: None or for example ("at least", 1.5), which `value` has to
-    meet; goal_said: the goal in better words."""
+    """One line of the table of docs/performance.md. goal: None or for example ("at least", 1.5), which `value` must
+    meet; goal_said: the goal in other words."""
     met = None if goal is None else GOALS[goal[0]](value, goal[1])
     said = goal_said or (goal and f"{goal[0]} {goal[1]:g}")
     return {"measure": measure, "value": value, "figure": figure, "goal": said, "met": met}
@@ -230,7 +231,7 @@ def machine():
 
 
 def busy(facts):
-    """In words, when other work had the machine before a measure began: its figures then mean little."""
+    """Says if other work kept the machine busy before a measure began: its figures then mean little."""
     load, cores = facts["load_average_before"], facts["usable_cores"]
     return f"other work kept the machine busy: load average {load:g} on {cores} cores" if load > cores / 2 else ""
 
@@ -243,7 +244,7 @@ def read_results(path):
 
 
 def record(path, parts):
-    """Puts parts into the file of results, in place of earlier ones of the same name."""
+    """Writes parts to the file of results, replacing earlier parts of the same names."""
     path.parent.mkdir(parents=True, exist_ok=True)
     merged = read_results(path) | parts
     new = path.with_suffix(".new")

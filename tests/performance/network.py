@@ -1,10 +1,10 @@
-"""Sums over 2, 3 and 4 simulated hosts with one rank each, their cables shaped to 1 Gbit/s (root).
+"""All-reduce over 2, 3 and 4 simulated hosts with one rank each, with cables shaped to 1 Gbit/s (root).
 
-The time is set beside that of the bytes on the wire alone, MPI_Allreduce and gloo, and the bytes that each host sent
-beside the formula. all_reduce_bench is run once for each operation, so that the count is of that operation alone. A run
-of more repetitions less a run of fewer leaves what the repetitions sent, without start-up and warm-up. Counted is the
-payload of TCP: bytes of /proc/net/dev without 66 bytes of headers a packet. MPI frames its messages, hence the
-allowance of one per cent."""
+The time is compared with the transfer of the bytes alone, with MPI_Allreduce and with gloo; the bytes that each host
+sends are compared with the formula. all_reduce_bench runs once per operation, so that only that operation is counted.
+The difference between many and few repetitions is what the repetitions sent, without start-up and warm-up. Counted is
+the TCP payload: bytes in /proc/net/dev minus 66 bytes of headers per packet. MPI adds framing to its messages, hence
+the tolerance of one per cent."""
 
 import functools
 import shlex
@@ -72,14 +72,14 @@ def sent_by_each(cluster, run):
 
 
 def sent_by_one_sum(options, cluster):
-    """Bytes that each host sends for one sum."""
+    """Bytes that each host sends for one all-reduce."""
     few, many = options.repetitions
     counts = [sent_by_each(cluster, functools.partial(run_bench, options, cluster, OURS, n)) for n in (few, many)]
     return [(more - less) / (many - few) for less, more in zip(*counts, strict=True)]
 
 
 def bytes_of_formula(options, hosts):
-    """Each host is one micro-batch: one piece of float32 elements on each, in equal shards."""
+    """Each host has one micro-batch: one left-over node of float32 elements per host, in equal shards."""
     return [sent.bytes for sent in between_ranks(pieces(hosts, hosts), equal_shards(options.bytes // 4, hosts))]
 
 

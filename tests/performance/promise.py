@@ -1,6 +1,6 @@
-"""Cost of the promise: the median step of lockstep-worker beside that of a build that adds in any order.
+"""Cost of the promise: the median step of lockstep-worker compared with a build that adds in any order.
 
-Both are started by mpirun, with the configurations of the training measure, in turn."""
+mpirun starts both in turn, with the configurations of the training measure."""
 
 from tests.performance.commands import (
     TITLES,

@@ -1,4 +1,4 @@
-"""Hosts in namespaces of this machine to measure on, with cables of a given speed and a count of what they send.
+"""Hosts in namespaces of this machine to measure on, with cables of a given speed and a count of the bytes they send.
 
 The hosts are those of tests/support/cluster.py (root; see there)."""
 
@@ -9,12 +9,12 @@ from tests.performance.measuring import CANNOT_START, Failure, require_success, 
 from tests.support.cluster import Cluster, what_is_missing
 
 NETWORK_DEVICE = "eth0"  # of each host
-HEADERS = 66  # bytes of Ethernet, IP and TCP (with timestamps) in front of the payload of a packet
+HEADERS = 66  # bytes of Ethernet, IP and TCP headers (with timestamps) per packet
 
 
 @contextlib.contextmanager
 def simulated_hosts(count, mbit=None):
-    """A Cluster; with `mbit`, each cable carries so many Mbit/s in each direction."""
+    """A Cluster; with `mbit`, each cable carries `mbit` Mbit/s in each direction."""
     if missing := what_is_missing():
         raise Failure(CANNOT_START, missing)
     with Cluster(hosts=count) as cluster:
@@ -26,7 +26,7 @@ def simulated_hosts(count, mbit=None):
 
 
 def shape(cluster, host, device, mbit):
-    # A smaller burst than 128 kb costs throughput; what is beyond the rate waits in the queue instead of being dropped.
+    # A burst below 128 kb costs throughput. Packets beyond the rate wait in the queue instead of being dropped.
     done = cluster.run(
         host,
         [
@@ -50,7 +50,7 @@ def shape(cluster, host, device, mbit):
 
 
 def lines_on_cluster(cluster, words, timeout_s, watch=lambda process, line: None, env=None):
-    """The lines that a program prints under mpirun on the head, with one rank on each host."""
+    """The lines that a program prints under mpirun on the head, with one rank per host."""
     command = cluster.mpirun_command(words, [1] * len(cluster.host_names))
     process = cluster.start("head", command, env=env, timeout=timeout_s, start_new_session=True)
     return follow(process, command, timeout_s, watch)
@@ -58,7 +58,7 @@ def lines_on_cluster(cluster, words, timeout_s, watch=lambda process, line: None
 
 def follow(process, command, timeout_s, watch=lambda process, line: None):
     start, lines = time.monotonic(), []
-    with process, stopped_after(process, timeout_s + 5):  # the cluster's own limit comes first
+    with process, stopped_after(process, timeout_s + 5):  # the cluster's own time limit comes first
         for line in process.stdout:
             lines.append(line.rstrip("\n"))
             watch(process, line)

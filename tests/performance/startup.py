@@ -1,5 +1,5 @@
-"""From the start of the command to the end of the first step: `lockstep train` and `mpirun lockstep-worker` beside
-`torchrun ddp_peer.py`, in turn, as they say it on their standard output. A first round warms the file cache and is not
+"""Time from the start of the command to the end of the first step: `lockstep train` and `mpirun lockstep-worker`
+compared with `torchrun ddp_peer.py`, in turn, from their standard output. A first round warms the file cache and is not
 counted."""
 
 from tests.performance.commands import (

@@ -1,13 +1,13 @@
-"""The table of figures in docs/performance.md, made from what the benchmarks wrote into build/bench/results.json, and
-the chart that README.md shows of it.
+"""The table of figures in docs/performance.md, made from the results of the benchmarks in build/bench/results.json, and
+the chart of it in README.md.
 
   .venv/bin/python3 -m tests.performance.table            print the table
   .venv/bin/python3 -m tests.performance.table --write    put it into docs/performance.md, and draw the chart
   .venv/bin/python3 -m tests.performance.table --chart    draw the chart again from the table that is there
 
-Each line: what was measured, the figure, its goal and whether that is met, the commit that was measured, whether other
-work kept the machine busy, and the command that measures it again. What was not measured is left out; a goal that is
-missed is shown as missed.
+Each line has what was measured, the figure, its goal and whether that is met, the measured commit, whether other work
+kept the machine busy, and the command that measures it again. What was not measured is left out; a missed goal is shown
+as missed.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def lines_of_table(results):
 
 
 def machines(results):
-    """On what the figures were taken, each machine once, with the days."""
+    """The machines on which the figures were measured, each once, with the days."""
     days = {}
     for facts in (part["machine"] for part in results.values() if part["rows"]):
         days.setdefault(f"{facts['usable_cores']} cores of {facts['processor']}", set()).add(facts["date"])
@@ -53,7 +53,7 @@ def table(results):
 
 
 def split_at_marks(text):
-    """What is before, between and behind the two marks."""
+    """The text before, between and after the two marks."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise Failure(1, f"docs/performance.md must have one line `{BEGIN}` and behind it one line `{END}`")
     before, rest = text.split(BEGIN)

@@ -1,5 +1,5 @@
-"""The measure of training with all programs replaced by scripts that only say what a run would say, and what all
-measures share. Nothing here measures."""
+"""The training measure with all programs replaced by scripts that print what a run would print, and what all measures
+share. Nothing is measured here."""
 
 import json
 import shlex
@@ -44,7 +44,7 @@ def writing(folder, result):
 
 
 def saying(line):
-    """As the peer does: with the allocator that it finds."""
+    """A script that prints `line`, with the allocator that it finds, as the peer does."""
     plain, preloaded = (shlex.quote(json.dumps(line | {"allocator": name})) for name in ("the C library's", "jemalloc"))
     return f'echo warming up; if [ "$LD_PRELOAD" ]; then echo {preloaded}; else echo {plain}; fi'
 
@@ -210,7 +210,7 @@ def test_short_goes_on_after_a_failure_and_ends_with_its_status(monkeypatch, tmp
 
 
 def test_a_measure_that_is_ended_ends_what_it_started():
-    """The program that is measured tells its process id; upon that the benchmark is sent SIGTERM, by itself."""
+    """The measured program reports its process id; then the benchmark sends itself SIGTERM."""
     measure = (
         "import os; from tests.performance import bench, measuring\n"
         "def ended(process, line):\n"

@@ -1,4 +1,4 @@
-"""What the figures are made of: the formula of an exchange, the model of growth, and what programs print."""
+"""What the figures are computed from: the formula of an exchange, the growth model, and the programs' output."""
 
 import argparse
 import json
@@ -11,7 +11,8 @@ from tests.support import exchange_formula as formula
 
 
 def left_over_by_counting(leaves, owned):
-    """As the workers do it: a binary counter into which leaves are pushed; a node without a sibling is its parent."""
+    """The workers' algorithm: a binary counter into which leaves are pushed; a node without a sibling becomes its
+    parent."""
 
     def promoted(level, index):
         while index > 0 and index % 2 == 0 and ((index + 1) << level) >= leaves:
@@ -70,7 +71,7 @@ def test_between_gpus_the_way_to_the_owners_comes_on_top():
     [sent, *others] = formula.between_gpus(owned, sizes)
     assert others == 3 * [sent]
     assert sent.bytes == 96 * 2**20 + 4 * 2**24 // 4 * 3 // 4
-    # 8 buckets to 3 peers; of 2 buckets each owner has a quarter from every rank; the weights.
+    # 8 buckets to 3 peers; each owner gets a quarter of 2 buckets from every rank; then the weights.
     assert sent.messages == 8 * 3 + 2 * 3 + 3
 
 

@@ -1,4 +1,4 @@
-"""The table of figures and its chart: made from results, and current in the repository."""
+"""The table of figures and its chart can be made from results, and the repository's are current."""
 
 import re
 

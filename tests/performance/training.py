@@ -1,7 +1,7 @@
-"""Speed of training beside PyTorch DDP over gloo: as a user runs it, and with jemalloc preloaded, all three in turn.
+"""Training speed compared with PyTorch DDP over gloo: as users run it, and with jemalloc preloaded; all three in turn.
 
-Compared are the images per second; the peer's first three steps are left out, of lockstep all count. Reading of data
-and evaluation are in neither figure. All runs of lockstep on one model must end with one state hash."""
+The images per second are compared. The peer's first three steps are left out, lockstep's are all counted. Neither
+figure includes reading data or evaluation. All runs of lockstep on one model must end with the same state hash."""
 
 import tomllib
 
@@ -48,7 +48,7 @@ def add_options(parser):
 
 
 def require_jemalloc():
-    """The dynamic linker only warns of a library to preload that it does not find."""
+    """Fails if jemalloc is missing: the dynamic linker only warns about a missing library to preload."""
     maps = lines_of(["cat", "/proc/self/maps"], 10, {"LD_PRELOAD": JEMALLOC})
     if not any("libjemalloc" in line for _, line in maps):
         raise Failure(CANNOT_START, f"{JEMALLOC} cannot be preloaded (it is not found); install libjemalloc2")

@@ -1,7 +1,7 @@
-"""The time of all steps of a run with some settings, beside the same run with others, in turn.
+"""The time of all steps of a run with some settings, compared with the same run with others, in turn.
 
-Timed is the way from the line about step 1 to the line about the last step, as they come out of the program: what
-happens between two steps counts, and what a run does at its end does not. All runs must end with one state hash."""
+The time runs from the output line of step 1 to that of the last step. It includes what happens between steps, and
+excludes what a run does at its end. All runs must end with the same state hash."""
 
 from tests.performance.commands import (
     add_run_options,
@@ -19,7 +19,7 @@ from tests.performance.measuring import alternate, figures_of, medians_of, requi
 
 
 def add_options(parser, steps, things):
-    """For what is done every so many steps."""
+    """Options for a measure of `things` that happen every --every steps."""
     add_run_options(parser)
     parser.set_defaults(steps=steps)
     parser.add_argument("--every", type=at_least(1), default=10, help=f"steps between two {things} (10)")
@@ -38,8 +38,8 @@ def one_run(options, model, settings):
 
 
 def compare(options, things, sides, row_of):
-    """One part for each model. `sides`: {name: settings}. `row_of`
-    makes the row of options, model and {name: median}."""
+    """Measures one part for each model. `sides`: {name: settings}. `row_of` makes the row from options, model and
+    {name: median}."""
     require_programs(program_named("lockstep"), program_named("lockstep-worker"))
     for model in options.models:
         yield f"{things}/{model}", compare_model(options, model, sides, row_of)

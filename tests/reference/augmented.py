@@ -1,4 +1,5 @@
-"""Augmentation once more: its draws in numpy and plain Python from docs/numerics.md, the pixels by torchvision."""
+"""Augmentation, written independently: the draws in numpy and plain Python from docs/numerics.md, the pixels by
+torchvision."""
 
 import math
 import os
@@ -36,7 +37,7 @@ OFF = {
 
 
 class Stream:
-    """The draws of one stream in order."""
+    """The draws of one stream, in order."""
 
     def __init__(self, *key):
         self.key, self.drawn, self.blocks = key, [], 0
@@ -76,7 +77,7 @@ class Stream:
         return 1 / (1 + math.exp(min(self.log_gamma(alpha) - x, 700)))
 
     def sides(self, area, scale, ratio):
-        """Two sides: their product area * one of `scale`, first : second one of `ratio`."""
+        """Two side lengths whose product is area * (a draw from `scale`) and whose quotient is a draw from `ratio`."""
         area = area * self.between(*scale)
         ratio = math.exp(self.between(*map(math.log, ratio)))
         return round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
@@ -96,8 +97,8 @@ def resized_crop(stream, image, settings):
 
 
 def magnitude_of(magnitudes, number):
-    """One of torchvision's table. Between the ends of a torch.linspace the last bit depends on the width of the host's
-    vectors, so that bit is computed again, without vectors."""
+    """A magnitude from torchvision's table. Between the ends of a torch.linspace the last bit depends on the vector
+    width of the host, so that bit is computed again without vectors."""
     if magnitudes.ndim == 0 or not magnitudes.is_floating_point():
         return float(magnitudes[number]) if magnitudes.ndim else 0.0
     first, last, half = *magnitudes[[0, -1]].numpy(), len(magnitudes) // 2
@@ -145,7 +146,7 @@ def jittered(key, image, settings):
 
 
 def augmented(image, settings, seed, epoch, index):
-    """`image`, uint8 [channels, height, width], before normalisation; `index`: of the sample's streams."""
+    """Augments `image`, uint8 [channels, height, width], before normalisation; `index` of the sample's streams."""
     [(top, left, flip)] = reference.crops_and_flips(
         seed, epoch, np.array([index]), settings["crop_padding"], settings["flip_probability"]
     )
@@ -160,7 +161,7 @@ def augmented(image, settings, seed, epoch, index):
 
 
 def erased(image, settings, seed, epoch, index):
-    """`image`, normalised, after random erasing."""
+    """The normalised `image` after random erasing."""
     if settings["random_erasing"] == 0:
         return image
     stream, (height, width) = Stream(seed, RANDOM_ERASING, epoch, index), image.shape[-2:]
@@ -173,7 +174,7 @@ def erased(image, settings, seed, epoch, index):
 
 
 def mixed(images, settings, seed, step, micro_batch):
-    """(share, images) of a micro-batch; None where nothing is mixed."""
+    """(share, images) of a micro-batch; None if nothing is mixed."""
     stream, (height, width) = Stream(seed, MIXING, step, micro_batch), images.shape[-2:]
     if stream.uniform() < settings["cutmix_prob"]:
         side = math.sqrt(1 - stream.beta(settings["cutmix_alpha"]))
@@ -191,9 +192,9 @@ def mixed(images, settings, seed, step, micro_batch):
 
 
 def show(folder, config, images, steps):
-    """What lockstep makes of `images`, uint8 [n, height, width, channels]: for each
-    step its micro-batches as an array of records (share, labels, other_labels,
-    images), a label being the number of the image; and microseconds an image."""
+    """What lockstep makes of `images`, uint8 [n, height, width, channels]. Returns for each step its micro-batches as
+    an array of records (share, labels, other_labels, images), where the label is the number of the image; and the
+    microseconds per image."""
     (folder / "config.toml").write_text(as_toml(config))
     images.tofile(folder / "images")
     _, height, width, channels = images.shape

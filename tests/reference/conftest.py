@@ -30,7 +30,7 @@ def fashion_mnist():
 
 @pytest.fixture(scope="module")
 def lockstep(fashion_mnist, tmp_path_factory):
-    """lockstep(config, ranks=1) trains and returns the Run; a run asked for twice is done once."""
+    """lockstep(config, ranks=1) trains and returns the Run; a run that is requested twice is done once."""
     done = []
 
     def lockstep(config, ranks=1):

@@ -1,4 +1,4 @@
-"""Dropout and drop path of a PyTorch model by hooks that multiply in the masks of reference.drop_mask."""
+"""Dropout and drop path in a PyTorch model: hooks multiply by the masks of reference.drop_mask."""
 
 import torch
 from torch import nn
@@ -7,7 +7,7 @@ from tests.support import reference
 
 
 def residual_branches(model):
-    """For each residual block the modules whose outputs are its branches: the last batch norm, or timm's drop paths."""
+    """For each residual block the modules whose outputs form its branch: the last batch norm, or timm's drop paths."""
     blocks = []
     for module in model.modules():
         names = [name for name in ("drop_path", "drop_path1", "drop_path2") if hasattr(module, name)]
@@ -19,13 +19,13 @@ def residual_branches(model):
 
 
 def dropped_layers(model, name):
-    """{layer: the module whose input is dropped}"""
+    """{layer: the module whose input gets dropout}"""
     linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
     return dict(list(enumerate(linears))[1:]) if name == "mlp" else {0: linears[-1]}
 
 
 class Drops:
-    """Counts the forward passes of a step as its micro-batches."""
+    """Counts the forward passes of a step, each of which is one micro-batch."""
 
     def __init__(self, model, config):
         settings, self.seed = config["model"], config["run"]["seed"]

@@ -1,4 +1,4 @@
-"""The losses of PyTorch and timm, summed over the samples, and the weight to divide the sum of a step by."""
+"""The losses of PyTorch and timm, summed over the samples, and the weight by which a step's sum is divided."""
 
 import timm.loss
 import torch
@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 def class_weights(settings, counts):
-    """What each class counts, float32, or None; `counts`: the training samples of each."""
+    """The weight of each class, float32 [classes], or None; `counts`: the training samples of each class."""
     kind, counts = settings.get("class_weights", "none"), counts.double()
     if kind == "none":
         return None
@@ -18,7 +18,7 @@ def class_weights(settings, counts):
         "inverse_sqrt": counts**-0.5,
         "effective_number": (1 - beta) / (1 - beta**counts),
     }[kind]
-    return (weights / (weights * counts / counts.sum()).sum()).float()  # a mean sample counts 1
+    return (weights / (weights * counts / counts.sum()).sum()).float()  # the mean weight over the samples is 1
 
 
 def loss_and_weight(settings, logits, labels, weights):
@@ -35,7 +35,7 @@ def loss_and_weight(settings, logits, labels, weights):
 
 
 def focal(logits, labels, gamma, smoothing, of_class):
-    """Lin et al. 2017, equation 5, for each class with its share of the target."""
+    """Focal loss, Lin et al. 2017, equation 5, for each class with its share of the target."""
     loss = 0.0
     for c in range(logits.shape[1]):
         share = (labels == c) * (1 - smoothing) + smoothing / logits.shape[1]

@@ -1,4 +1,4 @@
-"""The models as plain PyTorch modules: torchvision's and timm's where they have them, else written from the paper."""
+"""The models as plain PyTorch modules: from torchvision and timm if they have them, else written from the paper."""
 
 import itertools
 
@@ -39,7 +39,7 @@ class OptionABlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """He et al. 2016, section 4.2, with n blocks in each stage."""
+    """ResNet for CIFAR, He et al. 2016, section 4.2, with n blocks in each stage."""
 
     def __init__(self, n, activation, zero_init_residual):
         super().__init__()
@@ -73,7 +73,7 @@ class SmallCnn(nn.Module):
 
 
 def torchvision_resnet(name, side, activation, zero_init_residual):
-    """For images under 64 pixels with the usual first layer: 3x3, stride 1, no max-pool."""
+    """torchvision's ResNet; images under 64 pixels get the usual first layer: 3x3, stride 1, no max-pool."""
     model = getattr(torchvision.models, name)(num_classes=10, zero_init_residual=zero_init_residual)
     model.conv1 = (
         nn.Conv2d(1, 64, 7, 2, padding=3, bias=False) if side >= 64 else nn.Conv2d(1, 64, 3, padding=1, bias=False)
@@ -87,7 +87,7 @@ def torchvision_resnet(name, side, activation, zero_init_residual):
 
 
 def vit_tiny(side, patch_size, activation):
-    """timm leaves the first layer as nn.Conv2d draws it; here its bias starts at 0 like all others."""
+    """timm keeps the bias that nn.Conv2d draws for the first layer; here it starts at 0 like all others."""
     model = timm.create_model(
         "vit_tiny_patch16_224",
         num_classes=10,
@@ -101,7 +101,7 @@ def vit_tiny(side, patch_size, activation):
 
 
 def convnext_tiny(side, patch_size, activation):
-    """The stem is put in afterwards: timm would add a downsampling to the first stage for patches of 2."""
+    """Replaces the stem afterwards: with patches of 2, timm would add a downsampling to the first stage."""
     model = timm.create_model("convnext_tiny", num_classes=10, in_chans=1, act_layer=activation)
     patch_size = patch_size or (4 if side >= 64 else 2)
     model.stem[0] = nn.Conv2d(1, 96, patch_size, patch_size)
@@ -118,7 +118,7 @@ def mlp(hidden_sizes, activation):
 
 
 def network(config):
-    """The model of a configuration, in the memory format in which lockstep would hold it."""
+    """The model of a configuration, in the memory format that lockstep uses for it."""
     settings, side = config["model"], image_side(config)
     name, patch_size = settings["name"], settings.get("patch_size")
     activation = ACTIVATIONS[settings.get("activation", "gelu" if name in ("vit_tiny", "convnext_tiny") else "relu")]

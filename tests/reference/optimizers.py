@@ -1,4 +1,5 @@
-"""The optimisers of PyTorch and timm, and from their papers' equations those that neither has in full precision."""
+"""The optimisers of PyTorch and timm; those that neither has in full precision are written from their papers'
+equations."""
 
 import math
 import re
@@ -24,7 +25,7 @@ NAMES_IN_TIMM = {"resnet18": "resnet18", "vit_tiny": "vit_tiny_patch16_224", "co
 
 
 class SophiaG(torch.optim.Optimizer):
-    """Liu et al. 2023: algorithm 3 with the estimator of algorithm 2, without the learning rate's schedule."""
+    """Liu et al. 2023: algorithm 3 with the estimator of algorithm 2, without a learning rate schedule."""
 
     def __init__(self, groups, lr, betas, rho):
         super().__init__(groups, {"lr": lr, "betas": betas, "rho": rho})
@@ -56,7 +57,8 @@ class SophiaG(torch.optim.Optimizer):
 
 
 class Muon(torch.optim.Optimizer):
-    """Jordan 2024 for matrices, in float64, with the rates of Liu et al. 2025; AdamW for all else."""
+    """Jordan 2024 for matrices, in float64, with the learning rates of Liu et al. 2025; AdamW for all other
+    parameters."""
 
     def __init__(self, groups, settings):
         super().__init__(groups, {"lr": settings["learning_rate"]})
@@ -99,7 +101,7 @@ def tall(matrix):
 
 
 def rate_factors(model, config):
-    """{parameter: what its learning rate is multiplied by}, layers as timm counts them."""
+    """{parameter: factor of its learning rate}, with layers counted as timm does."""
     settings, names = config["optimizer"], [name for name, _ in model.named_parameters()]
     factors, name = dict.fromkeys(names, 1.0), config["model"]["name"]
     if settings["layer_decay"] != 1 and name == "mlp":
@@ -130,8 +132,8 @@ def rate_factors(model, config):
 
 
 def groups_of(model, config):
-    """One group for each parameter: its weight decay, its learning
-    rate's factor, and whether Muon takes it for a matrix."""
+    """One group per parameter, with its weight decay, the factor of its learning rate, and whether Muon treats it as a
+    matrix."""
     settings, factors, named = config["optimizer"], rate_factors(model, config), dict(model.named_parameters())
     head = list(named)[-1].rsplit(".", 1)[0]
     exempt = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()

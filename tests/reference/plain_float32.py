@@ -1,5 +1,5 @@
-"""The training loop with PyTorch's autograd for the gradient of each micro-batch and numpy for all else, every
-operation in the order that docs/numerics.md gives and in float32, so that its outcome can be compared bit by bit."""
+"""The training loop with PyTorch's autograd for the gradient of each micro-batch and numpy for everything else. Every
+operation is in float32 and in the order of docs/numerics.md, so that the result can be compared bit by bit."""
 
 import math
 
@@ -8,16 +8,17 @@ import torch
 from torch.nn import functional as F
 
 from tests.reference.networks import network
-from tests.reference.pytorch_training import Data, batch_norms, initialised, learning_rates
+from tests.reference.pytorch_schedules import learning_rates
+from tests.reference.pytorch_training import Data, batch_norms, initialised
 from tests.support import reference
 
 
 def leaf_of(model, images, labels, smoothing):
-    """What a micro-batch yields: gradients of the summed loss, batch means, unbiased batch variances, summed loss."""
+    """Results of a micro-batch: gradients of the summed loss, batch means, unbiased batch variances, summed loss."""
     model.zero_grad()
     norms = batch_norms(model)
     for norm in norms:
-        norm.momentum = 1.0  # so that PyTorch leaves the micro-batch's own statistics
+        norm.momentum = 1.0  # so that PyTorch stores the micro-batch's own statistics
     loss = F.cross_entropy(model(images), labels, label_smoothing=smoothing, reduction="sum")
     loss.backward()
     tensors = [parameter.grad for parameter in model.parameters()]
@@ -26,11 +27,12 @@ def leaf_of(model, images, labels, smoothing):
 
 
 def train(config, steps):
-    """Trains so many steps. Returns weights and running statistics by name, and loss and gradient norm of each step."""
+    """Trains for `steps` steps. Returns weights and running statistics by name, and the loss and gradient norm of each
+    step."""
     data, settings, clip = Data(config), config["optimizer"], config["training"]["gradient_clip_norm"]
     model, record = initialised(network(config), config["run"]["seed"]), []
     named = dict(model.named_parameters())
-    weights = [parameter.detach().numpy() for parameter in named.values()]  # these share the model's memory
+    weights = [parameter.detach().numpy() for parameter in named.values()]  # views of the model's memory
     statistics = {
         name: tensor.numpy().copy()
         for kind in ("running_mean", "running_var")

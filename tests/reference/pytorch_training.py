@@ -1,19 +1,18 @@
-"""The training loop once more in plain PyTorch: torch.optim, torch.optim.lr_scheduler and autograd on one process."""
+"""The training loop in plain PyTorch, on one process: torch.optim, torch.optim.lr_scheduler and autograd."""
 
 import math
-import warnings
 
 import torch
 from safetensors.torch import load_file
 from timm.models import ConvNeXt, VisionTransformer
 from torch.nn import functional as F
-from torch.optim import lr_scheduler
 from torchvision.transforms import functional as pixels
 
 from tests.reference import losses, optimizers
 from tests.reference.drops import Drops
 from tests.reference.networks import network
-from tests.reference.runs import data_folder, samples_per_step, steps_per_epoch
+from tests.reference.pytorch_schedules import learning_rates
+from tests.reference.runs import data_folder, samples_per_step
 from tests.support import reference
 
 torch.set_num_threads(1)
@@ -21,7 +20,7 @@ torch.use_deterministic_algorithms(True)
 
 
 class Data:
-    """Both parts of the data set of a configuration, normalised."""
+    """The training set and the test set of a configuration, with normalised inputs."""
 
     def __init__(self, config):
         def part(prefix, samples):
@@ -68,131 +67,12 @@ class Data:
         return [self.batch(samples, epoch) for samples in parts]
 
 
-def warmup_steps(config):
-    schedule, all_steps = config["schedule"], config["training"]["epochs"] * steps_per_epoch(config)
-    return (
-        schedule["warmup_steps"]
-        + schedule["warmup_epochs"] * steps_per_epoch(config)
-        + int(schedule["warmup_ratio"] * all_steps + 0.5)
-    )
-
-
-def main_scheduler(optimizer, config, steps, plateau):
-    """The schedule after the warm-up, over so many steps."""
-    schedule, epoch, gamma = config["schedule"], steps_per_epoch(config), config["schedule"]["gamma"]
-    base, lowest = optimizer.param_groups[0]["initial_lr"], schedule["min_lr"]
-    return {
-        "constant": lambda: lr_scheduler.ConstantLR(optimizer, 1.0),
-        "cosine": lambda: lr_scheduler.CosineAnnealingLR(optimizer, steps, lowest),
-        "cosine_restarts": lambda: lr_scheduler.CosineAnnealingWarmRestarts(
-            optimizer, schedule["restart_epochs"] * epoch, schedule["restart_factor"], lowest
-        ),
-        "polynomial": lambda: lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: (lowest + (base - lowest) * polynomial(step, steps, schedule["polynomial_power"])) / base,
-        ),
-        "onecycle": lambda: lr_scheduler.OneCycleLR(
-            optimizer,
-            base,
-            steps,
-            pct_start=schedule["onecycle_rise"],
-            div_factor=schedule["onecycle_start_factor"],
-            final_div_factor=schedule["onecycle_end_factor"],
-            cycle_momentum=False,
-        ),
-        "step": lambda: lr_scheduler.StepLR(optimizer, schedule["step_epochs"] * epoch, gamma),
-        "multistep": lambda: lr_scheduler.MultiStepLR(optimizer, [e * epoch for e in schedule["milestones"]], gamma),
-        "exponential": lambda: lr_scheduler.StepLR(optimizer, epoch, gamma),  # ExponentialLR, stepped by epochs
-        "plateau": lambda: lr_scheduler.LambdaLR(optimizer, lambda step: plateau[step] / base),
-    }[schedule["name"]]()
-
-
-def polynomial(step, steps, power):
-    """The factor of PolynomialLR, which knows no lowest rate."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 1.0)
-    scheduler = lr_scheduler.PolynomialLR(optimizer, steps, power)
-    for _ in range(step):
-        scheduler.step()
-    return optimizer.param_groups[0]["lr"]
-
-
-BY_EPOCHS = {"step", "multistep", "exponential", "plateau"}  # their drops are counted from the start of the run
-
-
-def warmup_scheduler(optimizer, config):
-    """From 1 / steps to 1 in a line, or along half a cosine."""
-    warmup = max(warmup_steps(config), 1)
-    if config["schedule"]["warmup_method"] == "cosine":
-        return lr_scheduler.LambdaLR(
-            optimizer, lambda step: (1 - math.cos(math.pi * min(step + 1, warmup) / warmup)) / 2
-        )
-    return lr_scheduler.LinearLR(optimizer, 1 / warmup, 1.0, max(warmup - 1, 1))
-
-
-def rates_of(config, make_scheduler, steps):
-    """The rate of each of so many steps under one scheduler."""
-    optimizer, rates = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], base_rate(config)), []
-    optimizer.param_groups[0]["initial_lr"] = base_rate(config)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a step of the schedule without one of the optimiser
-        scheduler = make_scheduler(optimizer)
-        for _ in range(steps):
-            rates.append(optimizer.param_groups[0]["lr"])
-            if len(rates) < steps:
-                scheduler.step()
-    return rates
-
-
-def base_rate(config):
-    settings, samples = config["optimizer"], samples_per_step(config)
-    power = {"none": 0, "linear": 1, "sqrt": 0.5}[settings.get("lr_scaling", "none")]
-    return settings["learning_rate"] * (samples / settings.get("lr_scaling_base_batch", 256)) ** power
-
-
-def plateau_rates(config, epoch_losses):
-    """ReduceLROnPlateau, told the loss after each epoch; one rate for each step of the epochs after it."""
-    schedule = config["schedule"]
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], base_rate(config))
-    scheduler = lr_scheduler.ReduceLROnPlateau(
-        optimizer,
-        "min" if schedule["plateau_metric"] == "loss" else "max",
-        schedule["gamma"],
-        schedule["plateau_patience"],
-        schedule["plateau_threshold"],
-        min_lr=schedule["min_lr"],
-    )
-    rates = [base_rate(config)] * steps_per_epoch(config)
-    for loss in epoch_losses:
-        scheduler.step(loss)
-        rates += [optimizer.param_groups[0]["lr"]] * steps_per_epoch(config)
-    return rates
-
-
-def learning_rates(config, steps, epoch_losses=()):
-    """Warm-up, then the schedule over the steps that are left, then the cool-down. The drops by epochs are counted from
-    the start of the run; min_lr as their lowest value has no counterpart in PyTorch."""
-    warmup, schedule = warmup_steps(config), config["schedule"]
-    end = (config["training"]["epochs"] - schedule["cooldown_epochs"]) * steps_per_epoch(config)
-    plateau = plateau_rates(config, epoch_losses) if schedule["name"] == "plateau" else None
-    by_epochs = schedule["name"] in BY_EPOCHS
-    rise = rates_of(config, lambda optimizer: warmup_scheduler(optimizer, config), min(warmup, steps))
-    main = rates_of(
-        config,
-        lambda optimizer: main_scheduler(optimizer, config, end - warmup, plateau),
-        min(steps, end) - (0 if by_epochs else warmup),
-    )
-    if by_epochs:
-        main = [max(rate, schedule["min_lr"]) for rate in main[warmup:]]
-    rates = rise + main
-    return rates + [schedule["min_lr"]] * (steps - len(rates))
-
-
 def batch_norms(model):
     return [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
 
 
 def plain_backward(model, batches, loss_and_weight):
-    """As anyone writes it: one batch, its mean loss, batch norm as PyTorch has it."""
+    """The usual way: one batch, its mean loss, batch norm as in PyTorch. Returns (loss, correct answers)."""
     ((images, labels),) = batches
     logits = model(images)
     loss, weight = loss_and_weight(images, logits, labels)
@@ -202,8 +82,9 @@ def plain_backward(model, batches, loss_and_weight):
 
 
 def ghost_backward(model, batches, loss_and_weight):
-    """Micro-batches one by one, their summed losses over the weight of all; running statistics move once, towards the
-    mean of the micro-batches' own, which are taken from the inputs of the batch norms."""
+    """Micro-batches one by one: the sum of their losses over the sum of their weights. The running statistics are
+    updated once, towards the mean of the micro-batches' own statistics, which are computed from the inputs of the batch
+    norms. Returns (loss, correct answers)."""
     loss, correct, seen, losses, weights = 0.0, 0, {}, [], []
     hooks = [
         norm.register_forward_pre_hook(
@@ -238,12 +119,12 @@ def initialised(model, seed):
     values = {
         name: torch.from_numpy(value) for name, value in reference.initial_weights(shapes, seed, deviation).items()
     }
-    model.load_state_dict(values, strict=False)  # the rest, norms among it, keeps the library's own initial values
+    model.load_state_dict(values, strict=False)  # all others, including norms, keep the library's initial values
     return model
 
 
 def at_start(config):
-    """The model of a configuration with its initial weights: drawn, or out of the file of pretrained ones."""
+    """The model of a configuration with its initial weights: drawn, or from the file of pretrained weights."""
     if path := config["model"].get("pretrained"):
         model = network(config)
         model.load_state_dict(load_file(path))
@@ -252,7 +133,7 @@ def at_start(config):
 
 
 class Training:
-    """A model and its optimiser in torch.optim, from the initial weights of a configuration."""
+    """A model and its torch.optim optimiser, from the initial weights of a configuration."""
 
     def __init__(self, config, teacher=None):
         self.config, self.data = config, Data(config)
@@ -265,7 +146,7 @@ class Training:
         self.teacher = teacher
 
     def step(self, step):
-        """Takes the step with this number, from 0. Returns its loss, accuracy and gradient norm."""
+        """Takes this step, counted from 0. Returns its loss, training accuracy and gradient norm."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rates(self.config, step + 1)[step] * group["rate_factor"]
         batches = self.data.micro_batches(step)
@@ -295,10 +176,10 @@ class Training:
         )
 
     def sampled_gradients(self, batches, step):
-        """Of the mean cross entropy with labels drawn from the softmax, one for each parameter."""
+        """Gradients of the mean cross entropy with labels drawn from the softmax, one for each parameter."""
         losses, momenta = [], {norm: norm.momentum for norm in batch_norms(self.model)}
         for norm in momenta:
-            norm.momentum = 0.0  # this pass leaves no statistics
+            norm.momentum = 0.0  # this pass must not update the statistics
         for micro_batch, (images, _) in enumerate(batches):
             logits = self.model(images)
             drawn = reference.words(
@@ -318,14 +199,14 @@ class Training:
         return {name: tensor for name, tensor in self.model.state_dict().items() if "num_batches_tracked" not in name}
 
     def state(self):
-        """The optimiser's state, by lockstep's names and those of the parameters: {array: {parameter: tensor}}."""
+        """The optimiser's state under lockstep's names: {array: {parameter: tensor}}."""
         return {
             ours: {name: self.optimizer.state[parameter][theirs] for name, parameter in self.model.named_parameters()}
             for ours, theirs in self.state_names().items()
         }
 
     def state_names(self):
-        """The reference's name for each array of lockstep's optimiser. Without momentum it keeps nothing."""
+        """PyTorch's name for each array of lockstep's optimiser. Without momentum there is no momentum array."""
         settings = self.config["optimizer"]
         names = dict(optimizers.STATE_NAMES[settings["name"]])
         if settings["momentum"] == 0:
@@ -333,10 +214,10 @@ class Training:
         return names
 
     def set_state(self, weights, state, steps_done):
-        """Goes on from this state, in the form that weights() and state() return."""
+        """Continues from this state, in the form that weights() and state() return."""
         self.model.load_state_dict(weights, strict=False)
         for name, parameter in self.model.named_parameters():
             kept = {theirs: state[ours][name].clone() for ours, theirs in self.state_names().items()}
             self.optimizer.state[parameter] = kept | {"step": torch.tensor(float(steps_done))}
         for group in self.optimizer.param_groups:
-            group["step"] = torch.tensor(float(steps_done))  # where timm keeps it
+            group["step"] = torch.tensor(float(steps_done))  # timm keeps it here

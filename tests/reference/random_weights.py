@@ -1,4 +1,4 @@
-"""Files of pretrained weights that PyTorch writes: networks with everything random."""
+"""Files of pretrained weights, written by PyTorch, of networks in which everything is random."""
 
 import torch
 from safetensors.torch import save_file
@@ -12,7 +12,7 @@ def save(tensors, path):
 
 
 def randomised(config):
-    """The network with all parameters and running statistics random, so that none is at a value that hides it."""
+    """The network with all parameters and running statistics random, so that no default value hides a mistake."""
     torch.manual_seed(3)
     model = network(config)
     with torch.no_grad():
@@ -25,7 +25,7 @@ def randomised(config):
 
 
 def from_file(config, folder):
-    """The same with the random weights of such a file as the start."""
+    """The configuration with the random weights of such a file as initial weights."""
     path = folder / "random.safetensors"
     save(randomised(config).state_dict(), path)
     return configuration(config, {"model": {"pretrained": str(path)}})

@@ -1,4 +1,4 @@
-"""Runs of lockstep: a configuration as nested dictionaries goes in, the run folder is read."""
+"""Runs of lockstep: takes a configuration as nested dictionaries, and reads the run folder."""
 
 import gzip
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 DATA = Path("/usr/share/datasets/fashion-mnist")
-# One short run of the smallest model. `configuration` says what a test wants otherwise.
+# One short run of the smallest model. `configuration` merges a test's changes into it.
 BASE = {
     "run": {"seed": 7},
     "data": {"train_samples": 133, "test_samples": 50},
@@ -50,14 +50,14 @@ BASE = {
     "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
     "averaging": {"model_ema": False, "model_ema_decay": 0.9, "model_ema_warmup": False, "use_swa": False},
     "augmentation": {"crop_padding": 0, "flip_probability": 0.0},
-    "precision": {"mixed_precision": "none"},  # whatever the CPU has
+    "precision": {"mixed_precision": "none"},  # whatever the CPU supports
     "distributed": {"device": "cpu", "threads_per_rank": 1},
     "checkpoint": {"every_steps": 0, "every_epochs": 0, "keep": 1000},
 }
 
 
 def configuration(*changes):
-    """BASE with each of the changes, {section: {key: value}}, laid over it in turn."""
+    """BASE with each of the changes, {section: {key: value}}, merged into it in turn."""
     config = {section: dict(keys) for section, keys in BASE.items()}
     for change in changes:
         for section, keys in change.items():
@@ -70,7 +70,7 @@ def data_folder(config):
 
 
 def image_side(config):
-    """Of the square images."""
+    """The side of the square images, in pixels."""
     with gzip.open(data_folder(config) / "train-images-idx3-ubyte.gz") as file:
         return int.from_bytes(file.read(16)[12:], "big")
 
@@ -91,7 +91,7 @@ def as_toml(config):
 
 
 def call(*arguments):
-    """Standard output of `lockstep ARGUMENTS`, as the JSON objects of its lines."""
+    """The JSON objects, one per line, that `lockstep ARGUMENTS` prints to standard output."""
     program = Path(os.environ["LOCKSTEP_BIN"]) / "lockstep"
     done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"exit status {done.returncode} of {done.args}\n{done.stderr}\n{done.stdout}"
@@ -99,7 +99,7 @@ def call(*arguments):
 
 
 class Run:
-    """A run that has ended."""
+    """A finished run."""
 
     def __init__(self, config, folder, ranks=1):
         self.config, self.folder = config, folder
@@ -113,17 +113,17 @@ class Run:
         assert [line["step"] for line in self.steps] == list(range(1, self.result["steps"] + 1))
 
     def evaluate(self, ranks=1):
-        """What `lockstep eval` says of the newest checkpoint."""
+        """What `lockstep eval` prints for the newest checkpoint."""
         return call("eval", self.folder / "run", "--ranks", ranks)[-1]
 
     def manifest(self, step):
         return json.loads((self.folder / "run" / "checkpoint" / f"step-{step:08}" / "manifest.json").read_text())
 
     def exported(self, name="weights"):
-        """The tensors that the run has left beside its checkpoints."""
+        """The tensors that the run exported beside its checkpoints."""
         return load_file(self.folder / "run" / f"{name}.safetensors")
 
     def tensors(self, name="weights", step=None):
-        """The tensors of a checkpoint, by default of the last."""
+        """The tensors of a checkpoint, by default the last one."""
         step = self.result["steps"] if step is None else step
         return load_file(self.folder / "run" / "checkpoint" / f"step-{step:08}" / f"{name}.safetensors")

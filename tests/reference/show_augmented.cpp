@@ -1,8 +1,8 @@
 // Shows what augmentation makes of images: show_augmented CONFIG IMAGES COUNT HEIGHT WIDTH CHANNELS STEPS OUT
 //
 // IMAGES has COUNT images of uint8 [height][width][channels]; the label of each is its number. For every
-// micro-batch of the first STEPS steps OUT gets its share (float64), labels, other labels (int64, -1 where
-// there are none) and images (float32, NCHW). Prints the microseconds that an image took.
+// micro-batch of the first STEPS steps, writes to OUT its share (float64), labels, other labels (int64, -1
+// where there are none) and images (float32, NCHW). Prints the microseconds per image.
 #include <chrono>
 #include <fstream>
 #include <iostream>

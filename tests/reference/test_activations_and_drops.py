@@ -1,4 +1,4 @@
-"""Every activation, and the masks of dropout and drop path, against PyTorch and numpy."""
+"""Every activation, and the masks of dropout and drop path, compared with PyTorch and numpy."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_masks_are_those_of_the_reference_in_every_micro_batch(lockstep, note, m
     compare_each_step(lockstep(config, 2), note)
     plain = configuration(config, {"model": {"dropout": 0.0, "drop_path": 0.0}})
     with_masks, without = (Training(changed).step(0)["gradient_norm"] for changed in (config, plain))
-    assert abs(with_masks / without - 1) > 1e-3  # so the comparison does see the masks
+    assert abs(with_masks / without - 1) > 1e-3  # so the comparison is sensitive to the masks
 
 
 def test_drop_path_of_convnext_is_that_of_the_reference(lockstep, note, tmp_path):

@@ -1,5 +1,5 @@
-"""Augmented micro-batches against torchvision's operations
-with the draws of docs/numerics.md made once more in numpy."""
+"""Augmented micro-batches compared with torchvision's operations, with the draws of docs/numerics.md reimplemented in
+numpy."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def grey_images(count):
 
 
 def colour_images(count, height, width):
-    """Smooth shapes with noise; some flat, some of few levels, some black."""
+    """Smooth shapes with noise; some images are flat, some have few levels, some are black."""
     generator = np.random.default_rng(1)
     coarse = torch.from_numpy(generator.uniform(-60, 315, (count, 3, 5, 5)))
     smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").numpy().transpose(0, 2, 3, 1)
@@ -60,7 +60,7 @@ def normalised(images):
 
 
 def expected_images(images, settings, seed, epoch, samples, copies):
-    """Normalised and erased, not yet mixed."""
+    """Normalised and erased images, not yet mixed."""
     indices = [int(sample) + (int(copy) << 40) for sample, copy in zip(samples, copies, strict=True)]
     levels = torch.stack(
         [
@@ -79,7 +79,7 @@ def expected_images(images, settings, seed, epoch, samples, copies):
 
 
 def expected_steps(images, config, steps):
-    """For each micro-batch (labels, share or None, images) as `augmented.show` gives them."""
+    """For each micro-batch (labels, share or None, images), in the form that `augmented.show` returns."""
     settings, seed, repeats = (
         config["augmentation"],
         config["run"]["seed"],
@@ -98,7 +98,7 @@ def expected_steps(images, config, steps):
 
 
 def compare(folder, images, config, steps, note):
-    """The share of pixels that differ and the largest difference, in grey levels."""
+    """Returns the share of pixels that differ, and the largest difference in grey levels."""
     found, microseconds = augmented.show(folder, config, images, steps)
     differing, worst, std = [], 0.0, np.array(STD[: images.shape[-1]])[:, None, None]
     for record, (labels, share, made) in zip(found.reshape(-1), expected_steps(images, config, steps), strict=True):
@@ -123,7 +123,7 @@ EXACT = {
     "jitter": JITTER,
     "erasing": {"random_erasing": 0.7},
 }
-# Where torchvision's own float32 depends on whether libraries of the host fuse operations.
+# Cases where torchvision's own float32 result depends on whether libraries of the host fuse operations.
 NEARLY_EXACT = {
     "resized_crop": {"random_resized_crop": True, "flip_probability": 0.5},
     "large_resized_crop": {"random_resized_crop": True, "resized_crop_min_scale": 0.7},
@@ -228,7 +228,7 @@ def test_copies_of_a_sample_follow_each_other_and_differ(tmp_path):
 
 
 def test_one_augmentation_does_not_change_what_another_draws(tmp_path):
-    """Two settings that share crop and flip differ only where random erasing has put zeros."""
+    """Two settings with the same crop and flip differ only where random erasing has written zeros."""
     images, common = colour_images(128, 32, 32), {"crop_padding": 4, "flip_probability": 0.5, "contrast": 0.5}
     without, _ = augmented.show(tmp_path, config_of(common, 3), images, 4)
     erased, _ = augmented.show(tmp_path, config_of(common | {"random_erasing": 1.0}, 3), images, 4)
@@ -238,7 +238,7 @@ def test_one_augmentation_does_not_change_what_another_draws(tmp_path):
 
 
 def test_training_sees_the_copies_in_order_and_augmented(lockstep, note):
-    """With a learning rate of 1e-30 no weight changes, so each step's loss is that of its images, one by one."""
+    """With a learning rate of 1e-30 no weight changes, so each step's loss is that of its images in turn."""
     settings = {"repeated_augmentation": 2, "crop_padding": 3, "trivial_augment": True, "random_erasing": 0.5}
     config = config_of(settings, 1, batch_size=4, micro_batch_size=1, epochs=2)
     config["data"]["train_samples"] = 60

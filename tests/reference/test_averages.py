@@ -1,4 +1,4 @@
-"""The exponential moving average of runs that save every step, against torch.optim.swa_utils and timm."""
+"""The exponential moving average of runs that save every step, compared with torch.optim.swa_utils and timm."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ DECAYS = {
 
 
 def decay_of(settings, update):
-    """The decay of an update, counted from 1; the warm-up is that of tf.train.ExponentialMovingAverage."""
+    """The decay of an update, counted from 1; the warm-up of the decay is that of tf.train.ExponentialMovingAverage."""
     warming_up = update / (9 + update)
     return min(settings["model_ema_decay"], warming_up) if settings["model_ema_warmup"] else settings["model_ema_decay"]
 
@@ -56,7 +56,7 @@ def timm_average(run, model):
 
 
 def walk(run, model, update):
-    """Loads the weights after each step into the model, and updates."""
+    """Loads the weights of each step into the model and calls `update`."""
     for step in range(1, run.result["steps"] + 1):
         model.load_state_dict(run.tensors(step=step), strict=True)
         update(step)
@@ -98,7 +98,7 @@ def test_the_mean_of_swa_is_that_of_pytorch(lockstep, note, name):
     per_epoch = run.result["steps"] // 8
     model = network(config)
     average = AveragedModel(model, use_buffers=True)
-    for epoch in (4, 6, 8):  # after the start, every second one
+    for epoch in (4, 6, 8):  # every second epoch after the start
         model.load_state_dict(run.tensors(step=epoch * per_epoch), strict=True)
         average.update_parameters(model)
     expected, found = average.module.state_dict(), run.tensors("swa")

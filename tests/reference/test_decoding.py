@@ -1,4 +1,5 @@
-"""Decoded and resized images against Pillow and torchvision, channel statistics and the packed file against numpy."""
+"""Decoded and resized images compared with Pillow and torchvision, channel statistics and the packed file with
+numpy."""
 
 import io
 import os
@@ -16,7 +17,7 @@ LOCKSTEP = Path(os.environ["LOCKSTEP_BIN"]) / "lockstep"
 
 
 def scene(number, height, width, grey=False):
-    """Sharp edges over a smooth ground."""
+    """An image with sharp edges on a smooth background."""
     image = picture(number, height, width, grey)
     draw, random = ImageDraw.Draw(image), np.random.default_rng(number + 1000)
     for _ in range(6):
@@ -27,7 +28,7 @@ def scene(number, height, width, grey=False):
 
 
 def packed(folder, contents, *settings):
-    """The pixels that lockstep makes of these files, in their order; each is of a class of its own."""
+    """The pixels that lockstep makes of these files, in their order; each file is its own class."""
     files = {
         f"{part}/{number:03}/0.jpg": content for number, content in enumerate(contents) for part in ("train", "test")
     }
@@ -43,7 +44,8 @@ def as_pillow(content, mode="RGB"):
 
 
 def resized(content, side, mode="RGB"):
-    """Columns before rows: Pillow alone chooses the order by the size, which now and then changes a level by one."""
+    """Resizes columns before rows: Pillow would choose the order by the size, which sometimes changes a level by
+    one."""
     image = Image.open(io.BytesIO(content)).convert(mode)
     height, width = F._compute_resized_output_size((image.height, image.width), [side])
     whole = F.resize(F.resize(image, [image.height, width]), [height, width])
@@ -83,14 +85,14 @@ def test_grey_jpegs_are_those_of_pillow(tmp_path, note):
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_jpegs_of_inks_are_those_of_pillow(tmp_path, note, progressive):
-    """CMYK and YCCK, with and without the mark of Adobe."""
+    """CMYK and YCCK, with and without the Adobe marker."""
     scenes = [
         Image.merge("CMYK", (*scene(number, 40, 33).split(), scene(9 + number, 40, 33, grey=True)))
         for number in range(4)
     ]
     contents = [encoded(image, quality=90, progressive=progressive) for image in scenes]
     adobe = contents[0].index(b"Adobe")
-    contents.append(contents[0][: adobe + 11] + b"\2" + contents[0][adobe + 12 :])  # the same bytes as YCCK
+    contents.append(contents[0][: adobe + 11] + b"\2" + contents[0][adobe + 12 :])  # the same bytes, marked as YCCK
     contents.append(contents[0][: adobe - 4] + contents[0][adobe + 12 :])
     found = differences(packed(tmp_path, contents), [as_pillow(content) for content in contents])
     note(f"{np.mean(found > 0):.1e} of the levels differ, by {found.max()} at most")

@@ -1,11 +1,11 @@
-"""When early stopping ends a run, and with which weights, against a re-reading of its own metrics."""
+"""When early stopping ends a run, and with which weights, compared with an evaluation of the run's own metrics."""
 
 import pytest
 import torch
 
 from tests.reference.runs import as_toml, call, configuration
 
-# Few samples and a high learning rate: the test loss turns up soon, and the accuracy wavers.
+# Few samples and a high learning rate: the test loss soon rises, and the accuracy fluctuates.
 OVERFITTING = {
     "data": {"train_samples": 130, "test_samples": 300},
     "training": {"epochs": 40, "early_stopping": True},
@@ -21,7 +21,7 @@ CASES = {
 
 
 def last_epoch(values, patience, min_delta):
-    """(epochs until the end, best epoch), counted from 1: EarlyStopping of Keras."""
+    """(epochs until the end, best epoch), counted from 1, by the rule of EarlyStopping in Keras."""
     best, best_epoch = values[0], 1
     for epoch, value in enumerate(values[1:], 2):
         if value > best + min_delta:

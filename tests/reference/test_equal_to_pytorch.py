@@ -1,9 +1,10 @@
-"""Ten steps of lockstep against PyTorch, from the same initial weights on the same batches.
+"""Ten steps of lockstep compared with PyTorch, from the same initial weights on the same batches.
 
-In float32 the networks with batch norm amplify a last bit some thirtyfold in each of the first steps (PyTorch itself,
-in float32 and in float64, is 6 % apart after eight steps of the case resnet20-sgd). So two comparisons say what one
-over ten steps cannot: each step by itself with torch.optim, from the state that lockstep saved before it; and all ten
-in a row with a program that rounds where docs/numerics.md says that lockstep does, to the last bit."""
+In float32 the networks with batch norm amplify a difference in the last bit about thirtyfold in each of the first steps
+(PyTorch itself in float32 and in float64 differs by 6 % after eight steps of the case resnet20-sgd). So two comparisons
+show what one comparison over ten steps cannot: each step alone with torch.optim, from the state that lockstep saved
+before it; and all ten steps with a program that rounds where docs/numerics.md says that lockstep rounds, to the last
+bit."""
 
 import pytest
 import torch
@@ -12,9 +13,9 @@ from tests.reference import plain_float32
 from tests.reference.pytorch_training import Training
 from tests.reference.runs import configuration
 
-# Relative; for a tensor the norm of the difference over the norm of the tensor. The optimiser's state and the running
-# statistics are nearer to a single gradient or a single micro-batch than weights are, and rounding shows more in them
-# (2e-5 measured); that they are right to the last bit is what the plain float32 program below is for.
+# Relative tolerances; for a tensor, the norm of the difference over the norm of the tensor. The optimiser's state and
+# the running statistics depend on a single gradient or micro-batch more than weights do, so rounding shows more in them
+# (2e-5 measured). The plain float32 program below checks them to the last bit.
 BOUND = {"loss": 1e-5, "gradient_norm": 1e-5, "weights": 1e-5}
 BOUND_OF_STATE = 1e-4
 MLP, RESNET20 = {"name": "mlp", "hidden_sizes": [64, 32]}, {"name": "resnet20"}
@@ -24,7 +25,7 @@ ADAMW = {"name": "adamw", "learning_rate": 2e-3, "weight_decay": 0.05}
 
 
 def batches(batch_size, micro_batch_size=None, accumulated=1):
-    """Ten saved steps that cross two epoch ends, with samples left over in each epoch."""
+    """Settings of ten saved steps that cross two epoch ends, with samples left over in each epoch."""
     training = {
         "batch_size": batch_size,
         "micro_batch_size": micro_batch_size or batch_size,
@@ -65,7 +66,7 @@ MORE_MICRO_BATCHES = {
     "resnet20-sgd-8": [batches(48, 6), {"model": RESNET20}, SMOOTHED_AND_CLIPPED],
     "resnet20-adamw-8-accumulated": [batches(16, 4, accumulated=2), {"model": RESNET20}, ADAMW_AND_COSINE],
 }
-# A step of ResNet-18 takes as long as forty of ResNet-20, and saving it writes 90 MB: it saves the end alone.
+# A step of ResNet-18 takes as long as forty of ResNet-20, and saving it writes 90 MB: only the final state is saved.
 RESNET18 = {
     "resnet18": [
         batches(6),
@@ -91,7 +92,7 @@ def relative(found, expected):
 
 
 class Worst:
-    """The largest relative difference of each kind of quantity."""
+    """Collects the largest relative difference of each kind of quantity."""
 
     def __init__(self):
         self.of_kind = {}
@@ -109,7 +110,7 @@ class Worst:
 
 
 def from_flat_buffer(config, model, flat):
-    """The parameters' parts of one array of optimizer.safetensors, by docs/checkpoint_format.md; the rest must be 0."""
+    """The parameters' parts of one array of optimizer.safetensors (docs/checkpoint_format.md); the rest must be 0."""
     values, rest, offset = {}, flat.clone(), 0
     last = config["model"].get("memory_format") != "contiguous" and config["model"]["name"] != "mlp"
     for name, parameter in model.named_parameters():
@@ -127,7 +128,7 @@ def from_flat_buffer(config, model, flat):
 
 
 def saved(run, training, step):
-    """Weights and optimiser state after so many steps, in the form of Training."""
+    """Weights and optimiser state after `step` steps, in the form of Training."""
     arrays = run.tensors("optimizer", step)
     return run.tensors(step=step), {
         name: from_flat_buffer(run.config, training.model, arrays[name]) for name in training.state_names()

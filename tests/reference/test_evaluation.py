@@ -1,4 +1,4 @@
-"""Checkpoints loaded into plain PyTorch modules, name by name, give the accuracy and loss that lockstep reports."""
+"""Checkpoints loaded into plain PyTorch modules by tensor name give the accuracy and loss that lockstep reports."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ CASES = [
 
 
 def measured_by_pytorch(config, tensors):
-    """(correct answers, mean loss) of the test set in chunks of a size of our own."""
+    """(correct answers, mean loss) on the test set, in chunks of a different size than lockstep's."""
     model = network(config)
     model.load_state_dict(tensors, strict=True)
     model.eval()

@@ -1,11 +1,11 @@
-"""The learning rate of every step of whole runs against torch.optim.lr_scheduler."""
+"""The learning rate of every step of whole runs, compared with torch.optim.lr_scheduler."""
 
 import json
 import random
 
 import pytest
 
-from tests.reference.pytorch_training import base_rate, learning_rates, warmup_steps
+from tests.reference.pytorch_schedules import base_rate, learning_rates, warmup_steps
 from tests.reference.runs import configuration, steps_per_epoch
 
 EPOCHS = {"training": {"epochs": 6}}  # of four steps each

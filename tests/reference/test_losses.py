@@ -1,4 +1,4 @@
-"""The losses of whole steps against PyTorch's, timm's or the papers' equations."""
+"""The losses of whole steps, compared with PyTorch, timm or the papers' equations."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def test_each_step_with_this_loss_is_that_of_pytorch(lockstep, note, loss):
 
 
 def test_a_step_whose_samples_do_not_count_changes_nothing_but_momentum(lockstep):
-    """Batches of one sample, of which the class 0 alone counts."""
+    """Batches of one sample, in which only class 0 has a weight."""
     only_first = {"class_weights": "explicit", "class_weight_values": [1.0] + [0.0] * 9}
     run = lockstep(
         configuration(

@@ -1,4 +1,4 @@
-"""Mixed precision against torch.autocast and the rule of torch.amp.GradScaler."""
+"""Mixed precision, compared with torch.autocast and the rule of torch.amp.GradScaler."""
 
 import itertools
 
@@ -15,7 +15,7 @@ TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def scaler_decisions(scale, overflows):
-    """The scale before each step, of a GradScaler that is told so."""
+    """The scale before each step, by a GradScaler that is given these overflows."""
     scaler, parameter = torch.amp.GradScaler("cpu", init_scale=scale), torch.nn.Parameter(torch.zeros(1))
     optimizer, scales = torch.optim.SGD([parameter], 0.1), []
     for overflow in overflows:
@@ -31,7 +31,8 @@ def scaler_decisions(scale, overflows):
 @pytest.mark.parametrize("model", [MLP, RESNET20], ids=["mlp", "resnet20"])
 @pytest.mark.parametrize("name", TYPES)
 def test_a_step_is_that_of_autocast(lockstep, note, name, model):
-    """From the same weights. Kernels of 16 bits may round in other places, so the bound is theirs and not float32's."""
+    """From the same weights. 16-bit kernels may round at other places, so the tolerance is that of 16 bits, not of
+    float32."""
     settings = {"precision": {"mixed_precision": name} | ({"loss_scale": 128} if name == "fp16" else {})}
     config = configuration(batches(16, 8), model, settings, {"training": {"max_steps": 2}})
     run, training = lockstep(config, 2), Training(config)

@@ -1,5 +1,5 @@
-"""Every model against torchvision, timm and plain PyTorch: steps of SGD from the same weights. The large ones start
-from a file of random weights that PyTorch wrote."""
+"""Every model compared with torchvision, timm and plain PyTorch: steps of SGD from the same weights. The large models
+start from a file of random weights written by PyTorch."""
 
 import gzip
 import struct
@@ -56,7 +56,7 @@ def test_a_step_from_pretrained_weights_is_that_of_torchvision_or_timm(lockstep,
 
 
 def test_the_loss_of_the_widest_model_is_that_of_torchvision(lockstep, note, tmp_path):
-    """Its step takes long, and saving it writes 500 MB."""
+    """Only the loss is compared: a step takes long, and saving it writes 500 MB."""
     small = {"training": {"batch_size": 2, "micro_batch_size": 2, "max_steps": 1}, "data": {"test_samples": 1}}
     config = from_file(configuration(FEW, FROZEN, small, {"model": {"name": "wide_resnet50_2"}}), tmp_path)
     run, training, worst = lockstep(config), Training(config), Worst()

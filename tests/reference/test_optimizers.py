@@ -1,5 +1,5 @@
-"""Every optimiser over many steps and random settings: each step against the optimiser of PyTorch or timm, or the
-paper's equations, from the state that lockstep saved before it."""
+"""Every optimiser over many steps with random settings: each step compared with the optimiser of PyTorch or timm, or
+with the paper's equations, from the state that lockstep saved before it."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Training with simulated int8 against PyTorch's observers and fake quantisation, and the exported scales."""
+"""Training with simulated int8 compared with PyTorch's observers and fake quantisation; and the exported scales."""
 
 import json
 import types
@@ -48,8 +48,8 @@ def rounded(layer, x, seen):
 
 
 def quantised(model):
-    """Rounds inputs and weights of the model's layers; returns
-    {layer: [(lowest, highest) input of each micro-batch]}."""
+    """Makes the model's layers round their inputs and weights; returns {layer: [(lowest, highest) input of each
+    micro-batch]}."""
     seen = {}
     for name, layer in model.named_modules():
         if isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d)):
@@ -95,6 +95,6 @@ def test_the_exported_scales_are_those_of_the_exported_weights(lockstep, model):
 
 
 def test_accuracy_is_that_of_the_rounded_network(lockstep):
-    """Which says less about 50 test images than about the rounding: the losses differ."""
+    """50 test images say little about the rounding: the losses show that it has an effect."""
     quantised_run, plain = (lockstep(configuration(*MODELS["mlp"], change), 2) for change in (QAT, {}))
     assert quantised_run.result["test_loss"] != plain.result["test_loss"]

@@ -1,7 +1,8 @@
-"""Philox, sample order, augmentation and initial weights: the reference against known answers, lockstep against it.
+"""Philox, sample order, augmentation and initial weights: the reference compared with known answers, and lockstep with
+the reference.
 
-With a learning rate of 1e-30 no weight of a step changes in float32, so each step's loss is that of its samples under
-the initial weights; with steps of one sample it tells which sample that was, and how it was cropped and mirrored."""
+With a learning rate of 1e-30 no weight changes in float32, so each step's loss is that of its samples with the initial
+weights. In steps of one sample the loss identifies the sample, and how it was cropped and mirrored."""
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_every_sample_comes_in_the_reference_order_with_its_crop_and_flip(lockst
     config = configuration(FROZEN, ONE_BY_ONE, {"run": {"seed": seed}, "augmentation": augmentation})
     expected = np.array(losses_one_by_one(config))
     found = np.array([step["loss"] for step in lockstep(config).steps])
-    assert len(set(expected.round(5))) > 90  # of 100 samples: so a loss does tell its sample
+    assert len(set(expected.round(5))) > 90  # of 100 samples: so a loss identifies its sample
     worst = np.abs(found / expected - 1).max()
     note(f"worst relative difference of {len(expected)} losses: {worst:.1e}")
     assert worst < 1e-5
@@ -97,7 +98,7 @@ def test_initial_weights_are_those_of_the_reference(lockstep, note, model):
     differing = total = 0
     for name, parameter in names:
         expected = parameter.detach()
-        # One unit in the last place, where the C library's and numpy's log or cos round to different float64.
+        # One unit in the last place, where the log or cos of the C library and of numpy round differently in float64.
         assert torch.allclose(found[name], expected, rtol=1.2e-7, atol=1e-25), name
         total += expected.numel()
         differing += int(((found[name] - expected).abs() > 1e-25).sum())

@@ -1,4 +1,4 @@
-"""No file or folder is named after nothing: no util, helper or manager."""
+"""No file or folder has a name that says nothing: no util, helper or manager."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""clang-format (with the .clang-format of the repository) would change no C++ or CUDA file."""
+"""clang-format, with the repository's .clang-format, would change no C++ or CUDA file."""
 
 import shutil
 import subprocess

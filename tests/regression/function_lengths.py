@@ -1,7 +1,7 @@
-"""No function of C++ or Python has more than 60 lines; a lambda counts to the function that it is in.
+"""No function of C++ or Python has more than 60 lines; a lambda counts as part of the function that contains it.
 
-What a declaration holds in braces without a semicolon is an initialiser, so that a table at namespace scope is none.
-The C++ is read as clang-format leaves it.
+Braces without a semicolon in them are an initialiser, so that a table at namespace scope is not a function.
+The script relies on the C++ being formatted by clang-format.
 """
 
 import ast
@@ -10,7 +10,7 @@ import re
 from sources import CPP, finish, tracked
 
 LONGEST = 60
-# Functions that are tables: one entry after another, to be read as a list.
+# Functions that are tables: a list of entries to read one after the other.
 TABLES = {
     ("configs/rules.cpp", "rules"): "the rules between parameters; a function, for other files' statics may read it",
 }
@@ -27,7 +27,7 @@ IGNORED = re.compile(
 
 
 def blanked(text):
-    """The text with strings emptied and comments and directives taken out, every line in its place."""
+    """The text with strings emptied and comments and directives removed; every line keeps its number."""
 
     def replacement(match):
         quotes = '""' if match.group().startswith(("R", '"', "'")) else ""
@@ -52,7 +52,7 @@ def opens_container(head):
 
 
 def cpp_declarations(text):
-    """Of each declaration at namespace or class scope that has statements in braces: head, first and last line."""
+    """For each declaration at namespace or class scope with statements in braces: its head, first and last line."""
     text = blanked(text)
     start, head_end, depth, line, first = 0, None, 0, 1, 1
     parentheses = 0
@@ -61,7 +61,7 @@ def cpp_declarations(text):
             start, first = place, line
         if character == "\n":
             line += 1
-        elif depth:  # within a declaration
+        elif depth:  # inside a declaration
             depth += {"{": 1, "}": -1}.get(character, 0)
             if depth == 0 and parentheses == 0 and not re.match(r"\s*[,;{]", text[place + 1 :]):
                 if ";" in text[head_end:place]:
@@ -85,7 +85,7 @@ def cpp_declarations(text):
 
 
 def name_of(head):
-    """The name before the parameters; of GoogleTest's macros, with the names in them."""
+    """The name before the parameters; for GoogleTest's macros, the whole macro with its arguments."""
     match = re.search(r"([\w:~]+|operator\W+)\s*\(", head)
     if not match:
         return head

@@ -1,11 +1,11 @@
-"""Each folder includes only itself and the folders before it, and torch and MPI are included only where they may be."""
+"""Each folder includes only itself and the folders below it, and torch and MPI are included only where allowed."""
 
 import re
 from pathlib import PurePath
 
 from sources import CPP, finish, tracked
 
-# From the ground up. A single file may be a layer of its own.
+# From the lowest layer up. A single file may be a layer of its own.
 LAYERS = [
     "common",
     "configs",
@@ -29,7 +29,7 @@ LAYERS = [
     "launcher/main.cpp",
 ]
 ROOTS = {layer.split("/")[0] for layer in LAYERS}
-# Of the folders before them, what these do not include all the same.
+# Folders below them that these must not include either.
 NOT_INCLUDED = {"collectives": {"configs"}, "launcher": {"collectives", "worker"}}
 TORCH = ("torch/", "ATen/", "c10/", "caffe2/")
 MPI = ("mpi.h", "mpi-ext.h")
@@ -43,7 +43,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
 def layer_of(path):
-    """The number of the layer, or None for a file that is in none."""
+    """The number of the path's layer, or None for a file in no layer."""
     names = (str(path), str(path.parent))
     return next((LAYERS.index(name) for name in names if name in LAYERS), None)
 

@@ -1,6 +1,6 @@
-"""The GPU computes as the host does: the kernels' PTX, compiled with the flags of the build, has no fused
-multiplication and addition, only exact divisions and square roots, keeps denormals, and loads nothing past the coherent
-caches, for a sum may take the place of what it adds."""
+"""The GPU computes as the host does: the kernels' PTX, compiled with the flags of the build, has no fused multiply-add,
+only exact divisions and square roots, keeps denormals, and has no loads through non-coherent caches, since a sum may
+overwrite what it adds."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import sys
 
 from sources import finish
 
-# What must be in the code of each, or the kernel has another form than this test believes.
+# What each kernel's code must contain; otherwise the kernel has another form than this test assumes.
 SOURCES = {
     "collectives/tree_sum_kernel.cu": [r"add(\.rn)?\.f32"],
     "worker/optim/update_kernels.cu": [

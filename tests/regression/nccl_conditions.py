@@ -1,4 +1,4 @@
-"""At most three places of the sources depend on whether NCCL is there: the rest asks an interface."""
+"""At most three places in the sources depend on whether NCCL is available: all others use an interface."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""ruff (with the pyproject.toml of the repository) would change no Python file, and finds nothing wrong in one."""
+"""ruff, with the repository's pyproject.toml, would change no Python file and finds nothing wrong in any."""
 
 import importlib.util
 import subprocess

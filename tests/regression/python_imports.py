@@ -1,4 +1,4 @@
-"""No Python file changes where Python looks for modules: all have names below the root of the repository."""
+"""No Python file changes where Python looks for modules: all modules have names below the root of the repository."""
 
 import ast
 
@@ -6,7 +6,7 @@ from sources import finish, tracked
 
 
 def is_path(node):
-    """`sys.path`, whatever is done with it; `from sys import path`; or what changes it unseen."""
+    """`sys.path` in any use; `from sys import path`; or a function that changes the path indirectly."""
     match node:
         case ast.Attribute(value=ast.Name("sys"), attr="path") | ast.Attribute(attr="addsitedir"):
             return True

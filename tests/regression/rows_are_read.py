@@ -1,7 +1,6 @@
-"""Every row of the table of parameters is read by code that acts on it: a setting that nothing reads is a lie.
+"""Every row of the table of parameters is read by code that acts on it: a setting that nothing reads misleads.
 
-Read counts as `config.SECTION.KEY` in the C++ of FOLDERS, or `NAME.KEY` where the file declares NAME to be
-that section.
+A read is `config.SECTION.KEY` in the C++ of FOLDERS, or `NAME.KEY` where the file declares NAME to be that section.
 What configs/ does with all rows alike, and the rules between values, do not count.
 """
 
@@ -16,11 +15,12 @@ ALSO = {Path("configs/derive.cpp")}
 ROW = re.compile(r"^PARAMETER\((\w+), \w+, (\w+),", re.MULTILINE)
 SECTION = re.compile(r"^BEGIN_SECTION\((\w+), (\w+),", re.MULTILINE)
 NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
-READ = re.compile(r"(\.|->)?\b(\w+)(?=(?:\.|->)(\w+)\b(?!\s*=[^=]))")  # an assignment reads nothing
+READ = re.compile(r"(\.|->)?\b(\w+)(?=(?:\.|->)(\w+)\b(?!\s*=[^=]))")  # an assignment is no read
 
 
 def names_of_sections(code, sections):
-    """{"settings": {"optimizer"}, ...}: what the code calls a section, by its type or as a reference to the member."""
+    """{"settings": {"optimizer"}, ...}: the code's names for each section, by its type or as a reference to the
+    member."""
     names = {}
     for struct, section in sections.items():
         for declared in re.findall(rf"\bConfig::{struct}\b[\s&*]*(\w+)", code):

@@ -41,7 +41,7 @@ IN_A_CLASS = (
     + "    list_.push_back('{');\n" * 60
     + "  }\n  std::vector<int> list_;\n};\n}  // namespace a\n"
 )
-# What is long, but no function; and a function of 60 lines.
+# What is long but not a function; and a function of 60 lines.
 LONG_ENOUGH = (
     "// clang-format off\n#include <vector>\n\nnamespace a {\n\nconst std::vector<const char*> table = {\n"
     + '    "a; {",\n' * 70

@@ -1,7 +1,7 @@
-"""Builds under sanitizers and runs tests in them, with asserts live: sanitized.py fast KIND BUILD | nightly [KIND...]
+"""Builds under sanitizers with asserts enabled, and runs tests: sanitized.py fast KIND BUILD | nightly [KIND...]
 
-`fast` (a part of `make test`) has what needs no LibTorch: the collectives, on every kind of transport that works
-without a GPU. `nightly` (`make test-sanitized`) takes the presets of CMakePresets.json and more tests.
+`fast` (part of `make test`) runs what needs no LibTorch: the collectives, on every transport that works without a GPU.
+`nightly` (`make test-sanitized`) uses the presets of CMakePresets.json and runs more tests.
 KIND: asan, tsan.
 """
 
@@ -17,32 +17,32 @@ MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np"]
 ENVIRONMENT = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    # Open MPI keeps memory to its end, and so does LibTorch, in whose containers memory is used that no header of ours
-    # has marked; it also takes memory with one allocator's function and gives it back with another's.
+    # Open MPI and LibTorch keep memory until they exit. LibTorch's containers also use memory that no instrumented
+    # header has marked, and memory from one allocation function is freed with another's counterpart.
     "ASAN_OPTIONS": "detect_leaks=0:detect_container_overflow=0:alloc_dealloc_mismatch=0:abort_on_error=0",
     "UBSAN_OPTIONS": "print_stacktrace=1",
-    # Open MPI and LibTorch are not built for ThreadSanitizer, which does not see how they order their own accesses.
+    # Open MPI and LibTorch are not built for ThreadSanitizer, which cannot see how they synchronise their own accesses.
     "TSAN_OPTIONS": f"ignore_noninstrumented_modules=1:halt_on_error=1:suppressions={ROOT}/tests/sanitized/tsan.supp",
 }
 CONTRACT = ["mpi_contract_test", "host_reduction_test", "nccl_contract_test", "staged_contract_test"]  # that are there
 # The one with threads of its own, and the one with most of the code.
 FAST = {"tsan": ["host_reduction_test"], "asan": ["host_reduction_test", "nccl_contract_test"]}
-# 2 GiB of messages are a test of MPI's counts, not of ours; faults end in threads that wait for ever.
+# 2 GiB of messages test MPI's counts, not ours; injected faults leave threads that wait for ever.
 NOT_HERE = "-*MovesMessagesThatAreLargerThanOneMpiCount*:NcclFaults.*"
 
-# Trainings from end to end, of which each takes seconds in a usual build.
+# Trainings from end to end, each of which takes seconds in an ordinary build.
 TRAININGS = [
     "tests/integration/test_invariance.py::test_the_mlp_gives_one_state",
     "tests/integration/test_saving.py",
     "tests/integration/test_run_folder.py",
 ]
-# In these, threads of ours work together. Those with LibTorch in them have most of their accesses in code that is not
-# instrumented: of these only the loader's, whose queue is ours.
+# Tests in which our own threads work together. With LibTorch most accesses are in code that is not instrumented, so of
+# those tests only the loader's is run, whose queue is ours.
 THREADED = ["tree_test", "interruption_test", "metrics_server_test", "loader_test", "task_test", "decoder_test"]
 
 
 def run(*command, **environment):
-    """Ends the script where `command` fails, with all that it said."""
+    """Runs `command`. If it fails, ends the script with all its output."""
     result = subprocess.run(
         [str(word) for word in command],
         cwd=ROOT,
@@ -62,7 +62,7 @@ def targets_of(build):
 
 
 def build_all(build, wanted):
-    """Those of `wanted` that the build has."""
+    """Builds those of `wanted` that this build has."""
     present = targets_of(build)
     targets = [target for target in wanted if target in present]
     run("ninja", "-C", build, "-j", os.cpu_count(), *targets)

@@ -1,4 +1,5 @@
-"""Which micro-batch an audit picks and who computes it again, written once more, and runs on hardware that errs."""
+"""Which micro-batch an audit picks and which rank recomputes it, written independently, and runs on hardware that
+errs."""
 
 import json
 
@@ -29,13 +30,13 @@ def train_on(program, output, ranks, settings, **environment):
 
 
 def go_on(output, ranks, settings):
-    """The same run on hardware that does not err."""
+    """Continues the run on hardware that does not err."""
     outcome = train_on(WORKER, output, ranks, settings)
     assert outcome.exit_code == 0, outcome.output
 
 
 def set_aside(output):
-    """[(host, rank, step)] that the run has left for the next start."""
+    """[(host, rank, step)] that the run has set aside for the next start."""
     path = output / "status" / "set_aside.json"
     if not path.exists():
         return []

@@ -1,4 +1,4 @@
-"""The hashes of a checkpoint as docs/checkpoint_format.md has them, to make a changed checkpoint look sound."""
+"""The hashes of a checkpoint as docs/checkpoint_format.md defines them, to make a modified checkpoint look valid."""
 
 import ctypes
 import json
@@ -25,19 +25,19 @@ def manifest_hash(manifest):
 
 
 def array_hash(tensors):
-    """Of numpy arrays in the order of the flat buffer."""
+    """The hash of numpy arrays, in the order of the flat buffer."""
     parts = [tensor.reshape(-1) for tensor in tensors]
     return xxh3(b"".join(xxh3(part[at : at + BLOCK].tobytes()) for part in parts for at in range(0, len(part), BLOCK)))
 
 
 def write_sealed(path, manifest):
-    """Writes the manifest with its own hash."""
+    """Writes the manifest with the hash of itself."""
     path.write_text(json.dumps(manifest | {"manifest_hash": manifest_hash(manifest)}, sort_keys=True, indent=2) + "\n")
 
 
 def reseal(path, names, **arrays):
-    """Gives the manifest new hashes of these arrays, and all that follow from them. `names`: all its arrays, in the
-    order of the state. For a run without decisions."""
+    """Puts new hashes of these arrays into the manifest, and all hashes that follow from them. `names`: all arrays of
+    the checkpoint, in the order of the state. Only for a run without decisions."""
     manifest = json.loads(path.read_text())
     assert "decisions" not in manifest and set(names) == set(manifest["arrays"])
     manifest["arrays"] |= {name: digest.hex() for name, digest in arrays.items()}

@@ -6,7 +6,6 @@ shared file system. rack.py is the part that runs inside.
 
 import json
 import os
-import secrets
 import select
 import shlex
 import shutil
@@ -17,72 +16,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.rack import HEAD_ADDRESS, NETWORK
+from tests.support.cluster_files import write_files
+from tests.support.rack_host import NETWORK
 
-ANSWER_SECONDS = 60  # longer than the rack gives Slurm to start, so that its own message is the one read
-
-# cred_expire is how long a requeued job waits, and 5 s is the least that Slurm takes.
-SLURM_CONF = """\
-ClusterName=rack
-SlurmctldHost=head({head})
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=cred_expire=5
-CredType=cred/munge
-StateSaveLocation={directory}/state
-SlurmctldPidFile={directory}/slurmctld.pid
-SlurmdSpoolDir={directory}/spool/%n
-SlurmdPidFile={directory}/spool/%n/slurmd.pid
-TmpFS={directory}/tmp/%n
-MailProg=/bin/true
-MpiDefault=none
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-SwitchType=switch/none
-JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-JobCompType=jobcomp/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
-SlurmdParameters=config_overrides
-ReturnToService=2
-SlurmdTimeout=10
-MessageTimeout=5
-KillWait=2
-PreemptType=preempt/partition_prio
-PreemptMode=REQUEUE
-SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1,sched_interval=2
-NodeName=DEFAULT CPUs=8 RealMemory=1000
-{nodes}
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-"""
-
-SSH_CONFIG = """\
-Host *
-  IdentityFile {directory}/ssh_key
-  StrictHostKeyChecking no
-  UserKnownHostsFile /dev/null
-  LogLevel ERROR
-"""
-
-SSHD_CONFIG = """\
-HostKey {directory}/ssh_host_key
-AuthorizedKeysFile {directory}/ssh_key.pub
-StrictModes no
-UsePAM no
-PermitRootLogin yes
-PidFile none
-"""
-
-# A remote shell for mpirun's plm_rsh_agent. Like a real one it hands over no environment of the caller.
-ENTER = """\
-#!/bin/sh
-host=$1
-shift
-exec nsenter --target "$(cat {directory}/pid/$host)" --net --uts --mount --pid --ipc -- \\
-  env -i HOME="$HOME" PATH="$PATH" TMPDIR={directory}/tmp/$host SLURM_CONF={directory}/slurm.conf /bin/sh -c "$*"
-"""
+REPOSITORY = Path(__file__).resolve().parents[2]
+ANSWER_SECONDS = 60  # longer than the rack allows Slurm for its start, so that the rack's own message is reported
 
 
 class Outcome(NamedTuple):
@@ -92,7 +30,7 @@ class Outcome(NamedTuple):
 
 
 def what_is_missing(slurm=False, ssh=False):
-    """Why a Cluster cannot be made here, in words; None when it can."""
+    """Why a Cluster cannot be made on this machine, as text; None if it can."""
     programs = {"ip": "iproute2", "nsenter": "util-linux", "mpirun": "openmpi-bin"}
     if slurm:
         programs |= {"slurmctld": "slurm-wlm", "slurmd": "slurm-wlm", "srun": "slurm-wlm", "munged": "munge"}
@@ -110,11 +48,11 @@ def what_is_missing(slurm=False, ssh=False):
 
 
 class Cluster:
-    """`hosts` hosts n1, n2, ... and a head, joined by a switch, for as long as the `with` block or the owner lives.
+    """`hosts` hosts n1, n2, ... and a head, joined by a switch, for as long as the `with` block or this process lives.
 
-    slurm: munge, slurmctld on the head and slurmd on each host, all idle when the block begins. ssh: an sshd on each
-    host, which lets root in from any of them. Several clusters can live side by side. Everything goes with the rack's
-    first process, which ends with this object, or with this process however it ends.
+    slurm: munge, slurmctld on the head and slurmd on each host; all hosts are idle when the block begins. ssh: an sshd
+    on each host, which accepts root from any host. Several clusters can exist at the same time. Everything ends with
+    the rack's first process, which ends with this object, or with this process however it ends.
     """
 
     def __init__(self, hosts=3, slurm=False, ssh=False):
@@ -126,11 +64,12 @@ class Cluster:
         self.directory = Path(tempfile.mkdtemp(prefix="rack-"))
         begin = time.monotonic()
         try:
-            self._write_files()
+            write_files(self.directory, self.host_names, self._services)
             self._rack = subprocess.Popen(
                 [
                     sys.executable,
-                    Path(__file__).with_name("rack.py"),
+                    "-m",
+                    "tests.support.rack",
                     self.directory,
                     str(len(self.host_names)),
                     *self._services,
@@ -138,6 +77,7 @@ class Cluster:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=self._environment("head", {}),
+                cwd=REPOSITORY,
                 start_new_session=True,
             )
             rack = self._read_reply()
@@ -154,7 +94,7 @@ class Cluster:
         self.close()
 
     def close(self):
-        """Returns when no process of the cluster is left and its files are gone."""
+        """Returns once no process of the cluster is left and its files are removed."""
         if self._rack:
             self._rack.stdin.close()
             self._rack.wait()
@@ -163,10 +103,10 @@ class Cluster:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self, host, argv, *, env=None, cwd=None, timeout=60, **popen):
-        """Starts a command on a host ("head", "n1", ...) and
-        returns its Popen, with stdout and stderr in one text pipe.
+        """Starts a command on a host ("head", "n1", ...) and returns its Popen, with stdout and stderr in one text
+        pipe.
 
-        After `timeout` seconds it is sent SIGTERM, two seconds later SIGKILL (exit code 124, 137).
+        After `timeout` seconds it gets SIGTERM, two seconds later SIGKILL (exit code 124 or 137).
         """
         entrance = ["nsenter", "--net", "--uts", "--mount", "--pid", "--ipc", "--target"]
         command = [*entrance, str(self.pid), "--"]
@@ -179,7 +119,7 @@ class Cluster:
         return subprocess.Popen(command, text=True, errors="replace", env=self._environment(host, env), **popen)
 
     def run(self, host, argv, *, timeout=60, **start):
-        """Like start(), and waits. TimeoutError, with the output so far, when the time is up."""
+        """Like start(), but waits for the end. Raises TimeoutError, with the output so far, when the time is up."""
         begin = time.monotonic()
         with self.start(host, argv, timeout=timeout, **start) as process:
             output, _ = process.communicate()
@@ -189,17 +129,17 @@ class Cluster:
         return Outcome(process.returncode, output, seconds)
 
     def mpirun_command(self, argv, ranks_per_host, *, ssh=False, flags=()):
-        """mpirun on the head, with ranks_per_host[i] ranks on host i+1; `ssh` takes a real sshd to get there."""
+        """mpirun on the head, with ranks_per_host[i] ranks on host i+1; `ssh` connects through the real sshd."""
         placed = [(name, ranks) for name, ranks in zip(self.host_names, ranks_per_host, strict=True) if ranks]
         settings = {
             "plm": "rsh",
             "plm_rsh_agent": "ssh" if ssh else self.directory / "enter",
             "plm_rsh_no_tree_spawn": 1,  # only the head can enter the other hosts
             "pml": "ob1",
-            "btl": "tcp,self",  # vader now and then fails as its ranks start on one simulated host
+            "btl": "tcp,self",  # vader sometimes fails while its ranks start on one simulated host
             "btl_tcp_if_include": f"{NETWORK}.0/24",
             "oob_tcp_if_include": f"{NETWORK}.0/24",
-            # A host that vanishes without a word is noticed in 4 s; by default mpirun would hang for minutes.
+            # Notices a host that vanishes silently within 4 s; by default mpirun would hang for minutes.
             "oob_tcp_keepalive_time": 1,
             "oob_tcp_keepalive_intvl": 1,
             "oob_tcp_keepalive_probes": 3,
@@ -217,15 +157,16 @@ class Cluster:
         return self.run("head", self.mpirun_command(argv, ranks_per_host, ssh=ssh, flags=flags), **run)
 
     def srun_command(self, argv, *, nodes, ntasks, flags=()):
-        fence = "SLURM_PMIX_FENCE=ring"  # the tree now and then lets ranks out of MPI_Init before all are in
+        fence = "SLURM_PMIX_FENCE=ring"  # the tree sometimes lets ranks out of MPI_Init before all are in
         command = ["env", fence, "srun", "--mpi=pmix", f"--nodes={nodes}", f"--ntasks={ntasks}", *flags, *argv]
         return [str(argument) for argument in command]
 
     def srun(self, argv, *, nodes, ntasks, flags=(), env=None, **run):
-        """srun on the head of a cluster made with slurm=True. Without mpirun, Open MPI is told of the network here."""
+        """srun on the head of a cluster made with slurm=True. Without mpirun, these variables tell Open MPI which
+        network to use."""
         network = {
             "OMPI_MCA_pml": "ob1",
-            "OMPI_MCA_btl": "tcp,self",  # vader crashed once as its ranks started (open of a segment: ENOENT)
+            "OMPI_MCA_btl": "tcp,self",  # vader crashed once while its ranks started (open of a segment: ENOENT)
             "OMPI_MCA_btl_tcp_if_include": f"{NETWORK}.0/24",
             "OMPI_MCA_mpi_yield_when_idle": "1",
         }
@@ -233,7 +174,7 @@ class Cluster:
         return self.run("head", command, env=network | (env or {}), **run)
 
     def crash(self, host):
-        """Power failure: every process of the host is killed at once, and its cable goes dead."""
+        """Power failure: kills every process of the host at once and disconnects its cable."""
         self._ask("crash", host)
         del self._hosts[host]
 
@@ -243,7 +184,7 @@ class Cluster:
         self._pid_namespaces.add(self._hosts[host]["pid_namespace"])
 
     def cut(self, host):
-        """Pulls the host's cable; what runs there goes on."""
+        """Unplugs the host's cable; its processes go on."""
         self._ask("cut", host)
 
     def mend(self, host):
@@ -251,7 +192,7 @@ class Cluster:
         self._ask("mend", host)
 
     def process_ids(self):
-        """The cluster's processes, as this process numbers them."""
+        """The ids of the cluster's processes, in this process's pid namespace."""
         found = []
         for entry in Path("/proc").iterdir():
             try:
@@ -260,33 +201,6 @@ class Cluster:
             except OSError:
                 pass  # ended meanwhile
         return found
-
-    def _write_files(self):
-        def write(name, text, mode=0o600):
-            path = self.directory / name
-            path.write_text(text)
-            path.chmod(mode)
-
-        addresses = {name: f"{NETWORK}.{i}" for i, name in enumerate(self.host_names, 1)}
-        for folder in ("log", "pid", "state", "munge"):
-            (self.directory / folder).mkdir()
-        for name in ("head", *self.host_names):
-            # Slurm's PMIx names its folders by job alone: hosts that share a folder would take each other's.
-            (self.directory / "tmp" / name).mkdir(parents=True)
-            (self.directory / "spool" / name).mkdir(parents=True)
-        lines = ["127.0.0.1 localhost", f"{HEAD_ADDRESS} head"] + [f"{a} {name}" for name, a in addresses.items()]
-        write("hosts", "\n".join(lines) + "\n", 0o644)
-        write("enter", ENTER.format(directory=self.directory), 0o755)
-        if "slurm" in self._services:
-            nodes = "\n".join(f"NodeName={name} NodeAddr={a}" for name, a in addresses.items())
-            text = SLURM_CONF.format(directory=self.directory, head=HEAD_ADDRESS, nodes=nodes)
-            write("slurm.conf", text, 0o644)
-            write("munge/key", secrets.token_hex(64))
-        if "ssh" in self._services:
-            write("ssh_config", SSH_CONFIG.format(directory=self.directory), 0o644)
-            write("sshd_config", SSHD_CONFIG.format(directory=self.directory), 0o644)
-            for key in ("ssh_key", "ssh_host_key"):
-                subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.directory / key], check=True)
 
     def _environment(self, host, env):
         own = {
@@ -304,7 +218,7 @@ class Cluster:
         return self._read_reply()
 
     def _read_reply(self):
-        # Unbuffered, so that select() sees all there is; replies are short and come one at a time.
+        # Read unbuffered, so that select() sees everything; replies are short and arrive one at a time.
         line, deadline = b"", time.monotonic() + ANSWER_SECONDS
         while not line.endswith(b"\n"):
             ready, _, _ = select.select([self._rack.stdout], [], [], max(0, deadline - time.monotonic()))
@@ -319,5 +233,5 @@ class Cluster:
 
 
 def _path():
-    """Debian keeps the daemons where an ordinary user's PATH does not look."""
+    """PATH with the folders where Debian keeps daemons, which an ordinary user's PATH lacks."""
     return os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin"

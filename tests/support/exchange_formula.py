@@ -1,18 +1,18 @@
-"""The counts of docs/collectives.md, derived a second time: what the exchange of a step sends.
+"""The counts of docs/collectives.md, derived independently: what the exchange of a step sends.
 
-Nothing here is shared with the programs: left-over nodes come from the definition of the tree (docs/numerics.md), not
-from the walk that the workers do, so that a mistake in either shows.
+Nothing here is shared with the programs. Left-over nodes are derived from the definition of the tree
+(docs/numerics.md), not from the workers' walk over it, so that a mistake in either shows.
 """
 
 import itertools
 from typing import NamedTuple
 
-BLOCK = 4096  # elements; shards end where a block does
-ALIGNMENT = 16  # elements; where each tensor of the flat buffer starts
-BUCKET = 2**18  # elements of a shard that go in one message
+BLOCK = 4096  # elements; shards end at block boundaries
+ALIGNMENT = 16  # elements; each tensor of the flat buffer starts at a multiple
+BUCKET = 2**18  # elements of a shard that are sent in one message
 METRICS = 3  # elements at the end of the flat buffer
-GPU_BUCKETS = 8  # of the flat buffer between GPUs, where none is then shorter than a bucket
-UNIT = 64  # elements; where a bucket and the part of it that a rank adds start
+GPU_BUCKETS = 8  # of the flat buffer between GPUs, unless they would then be shorter than a bucket
+UNIT = 64  # elements; a bucket, and the part of it that a rank adds, start at a multiple
 
 
 class Exchange(NamedTuple):
@@ -21,13 +21,13 @@ class Exchange(NamedTuple):
 
 
 def rank_range(count, rank, ranks):
-    """The part of range(count) that `rank` owns: contiguous, in rank order, sizes differing by one at most."""
+    """The part of range(count) that `rank` owns: contiguous, in rank order, with sizes that differ by at most one."""
     return range(count * rank // ranks, count * (rank + 1) // ranks)
 
 
 def cover(leaves, owned):
-    """The nodes (level, index) that are wholly in the range `owned`, but whose parents are not, from left to right.
-    Node (l, i) has the leaves from i 2^l to min((i + 1) 2^l, leaves) - 1."""
+    """The nodes (level, index) that lie wholly in the range `owned` but whose parents do not, from left to right. Node
+    (l, i) covers the leaves from i 2^l to min((i + 1) 2^l, leaves) - 1."""
 
     def within(level, index):
         begin, end = index << level, min((index + 1) << level, leaves)
@@ -41,12 +41,13 @@ def cover(leaves, owned):
 
 
 def pieces(leaves, ranks):
-    """Left-over nodes on each rank."""
+    """The number of left-over nodes on each rank."""
     return [len(cover(leaves, rank_range(leaves, rank, ranks))) for rank in range(ranks)]
 
 
 def flat_blocks(counts):
-    """Where the blocks of a flat buffer start, and its length. counts: elements of each tensor, in order."""
+    """Where the blocks of a flat buffer start, and its length in elements. counts: elements of each tensor, in
+    order."""
     starts, size = [], 0
     for count in [*counts, METRICS]:
         starts += range(size, size + count, BLOCK)
@@ -55,7 +56,8 @@ def flat_blocks(counts):
 
 
 def shards(counts, ranks):
-    """Elements of each rank's shard: whole blocks, from the first that starts at rank/ranks of the length or later."""
+    """Elements of each rank's shard: whole blocks, from the first block that starts at or after rank/ranks of the
+    length."""
     starts, size = flat_blocks(counts)
     borders = [next((start for start in starts if start >= size * rank // ranks), size) for rank in range(ranks)]
     borders.append(size)
@@ -67,13 +69,13 @@ def equal_shards(elements, ranks):
 
 
 def mlp_tensors(inputs, hidden, classes):
-    """Elements of the weights and biases of a perceptron, in the order of registration."""
+    """Elements of the weights and biases of an MLP, in the order of registration."""
     sizes = [inputs, *hidden, classes]
     return [count for before, after in itertools.pairwise(sizes) for count in (before * after, after)]
 
 
 def between_ranks(owned_pieces, shard_sizes):
-    """What each rank sends in reduce_scatter and all_gather when every rank sends for itself."""
+    """(messages, bytes) that each rank sends in reduce_scatter and all_gather when every rank sends for itself."""
 
     def of(rank):
         others = [size for peer, size in enumerate(shard_sizes) if peer != rank]
@@ -91,7 +93,7 @@ def overlap(a, b):
 
 
 def buckets(elements):
-    """The flat buffer between GPUs, from its end."""
+    """The buckets of the flat buffer between GPUs, from its end."""
     length = max(-(-elements // GPU_BUCKETS), BUCKET)
     found, end = [], elements
     while end > 0:
@@ -101,14 +103,14 @@ def buckets(elements):
 
 
 def part(bucket, rank, ranks):
-    """What `rank` adds of it: an even share in whole units."""
+    """The part of the bucket that `rank` adds: an even share in whole units."""
     units = rank_range(-(-len(bucket) // UNIT), rank, ranks)
     return range(*(min(bucket.start + UNIT * end, bucket.stop) for end in (units.start, units.stop)))
 
 
 def between_gpus(owned_pieces, shard_sizes):
-    """What each rank sends over NCCL in float32: its partial sums of every bucket to those who add a part of it,
-    its own parts of the sum to the owners, and its updated shard to all."""
+    """What each rank sends over NCCL in float32: its partial sums of every bucket to the ranks that add parts of it,
+    the sums that it added to their owners, and its updated shard to all ranks."""
     ranks = len(shard_sizes)
     ends = [sum(shard_sizes[: rank + 1]) for rank in range(ranks)]
     owned = [range(end - size, end) for end, size in zip(ends, shard_sizes, strict=True)]
@@ -128,14 +130,14 @@ def between_gpus(owned_pieces, shard_sizes):
 
 
 def on_hosts(ranks, ranks_of_host):
-    """The ranks of each host: contiguous, as mpirun places them. ranks_of_host: how many each host has."""
+    """The ranks of each host: contiguous, as mpirun places them. ranks_of_host: the number of ranks on each host."""
     assert sum(ranks_of_host) == ranks
     firsts = [sum(ranks_of_host[:host]) for host in range(len(ranks_of_host))]
     return [range(first, first + count) for first, count in zip(firsts, ranks_of_host, strict=True)]
 
 
 def host_pieces(leaves, ranks, ranks_of_host):
-    """Left-over nodes on each host, of its ranks' micro-batches taken together."""
+    """The number of left-over nodes on each host, for the micro-batches of its ranks taken together."""
 
     def of(members):
         first, last = rank_range(leaves, members[0], ranks), rank_range(leaves, members[-1], ranks)
@@ -145,9 +147,9 @@ def host_pieces(leaves, ranks, ranks_of_host):
 
 
 def between_hosts(leaves, shard_sizes, ranks_of_host):
-    """The bytes that each host sends when its ranks share their memory: host a has the left-over nodes p_a and the
-    elements S_a of its ranks' shards; of L elements on H hosts it sends 4 p_a (L - S_a) + 4 S_a (H - 1). Within a host
-    nothing is sent."""
+    """The bytes that each host sends when its ranks share memory. Host a has p_a left-over nodes and S_a elements in
+    its ranks' shards; of L elements on H hosts it sends 4 p_a (L - S_a) + 4 S_a (H - 1). Nothing is sent within a
+    host."""
     ranks, elements, peers = len(shard_sizes), sum(shard_sizes), len(ranks_of_host) - 1
     own = [sum(shard_sizes[rank] for rank in members) for members in on_hosts(ranks, ranks_of_host)]
     return [
@@ -157,5 +159,5 @@ def between_hosts(leaves, shard_sizes, ranks_of_host):
 
 
 def ring_bytes(elements, members):
-    """What each member of a ring all-reduce sends."""
+    """The bytes that each member of a ring all-reduce sends."""
     return 2 * (members - 1) * 4 * elements / members

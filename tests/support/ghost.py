@@ -1,5 +1,4 @@
-"""Programs on GPUs that are not there (tests/support/ghost_gpu):
-what goes in front of a command, and what it counted."""
+"""Programs on simulated GPUs (tests/support/ghost_gpu): what goes in front of a command, and what the ghost counted."""
 
 import json
 import os
@@ -28,7 +27,7 @@ WHY_NOT = "this build has no ghost of a GPU (no CUDA toolkit with NCCL, no cuDNN
 
 @pytest.fixture(autouse=True)
 def a_ghost_is_built():
-    """For every test of a file that imports this: skips it where there is none, which in CI is a failure."""
+    """A fixture for every test of a file that imports it: skips the test if no ghost is built, which fails in CI."""
     if not IS_BUILT:
         cannot_run(WHY_NOT)
 
@@ -36,10 +35,10 @@ def a_ghost_is_built():
 def ghost_environment(
     gpus=8, memory_bytes=None, fail=None, fail_rank=None, driver=None, plan_bytes=None, counts=None, seed=None
 ):
-    """For a program and all that it starts. `fail`: "FUNCTION:N:ERROR", the N-th call of that
-    function of the runtime in a process, and every call after it, returns this number;
-    `fail_rank`: there alone. `driver`: "missing" or "old". `plan_bytes`: what cuDNN's first plan
-    wants; its second wants 1 MiB. `counts`: see counts_of(). `seed`: of the random delays."""
+    """The environment for a program and all that it starts. `fail`: "FUNCTION:N:ERROR": in each process the N-th call
+    of that function of the runtime, and every call after it, returns this error number; `fail_rank`: only on that rank.
+    `driver`: "missing" or "old". `plan_bytes`: the workspace that cuDNN's first plan wants; its second plan wants 1
+    MiB. `counts`: see counts_of(). `seed`: of the random delays."""
     settings = {
         "GHOST_GPUS": gpus,
         "GHOST_BYTES": memory_bytes,
@@ -59,20 +58,20 @@ def ghost_environment(
 
 
 def on_ghost(program, **settings):
-    """The words that start this program, and not what starts it (mpirun), on a ghost."""
+    """The words that start this program on a ghost, and nothing else: mpirun goes in front of them."""
     return ["env", *(f"{name}={value}" for name, value in ghost_environment(**settings).items()), str(program)]
 
 
 def counts_of(prefix):
-    """What the processes of one start with counts=prefix did, one for each that used the GPU: {"calls": {name:
-    {"times", "bytes"}}, "kernels": ..., "steps": [the same, from one update of the weights to the next]}."""
+    """What the processes of one start with counts=prefix did, one entry for each process that used the GPU: {"calls":
+    {name: {"times", "bytes"}}, "kernels": ..., "steps": [the same, from one update of the weights to the next]}."""
     all_counts = [
         json.loads(path.read_text()) for path in sorted(Path(prefix).parent.glob(Path(prefix).name + ".*.json"))
     ]
     return [counts for counts in all_counts if counts["kernels"]]
 
 
-if __name__ == "__main__":  # WORD... ON_GHOST PROGRAM WORD...: runs the command, the program in it on a ghost
+if __name__ == "__main__":  # WORD... ON_GHOST PROGRAM WORD...: runs the command, with PROGRAM on a ghost
     at = sys.argv.index("ON_GHOST")
     command = [*sys.argv[1:at], *on_ghost(sys.argv[at + 1]), *sys.argv[at + 2 :]]
     os.execvp(command[0], command)

@@ -10,7 +10,7 @@ SIDE = 28
 
 
 class Part(NamedTuple):
-    pixels: bytes  # SIDE * SIDE for each image
+    pixels: bytes  # SIDE * SIDE bytes per image
     labels: bytes
 
 
@@ -28,7 +28,7 @@ def first_images(part, count):
 
 
 def idx(shape, data, magic=None):
-    """An IDX file of unsigned bytes, not compressed."""
+    """An uncompressed IDX file of unsigned bytes."""
     return (magic or bytes([0, 0, 8, len(shape)])) + struct.pack(f">{len(shape)}I", *shape) + data
 
 

@@ -12,7 +12,7 @@ RECORD = np.dtype([("hash", "V16"), ("label", "<i8"), ("sums", "<u8", 3), ("squa
 
 
 def picture(number, height=32, width=32, grey=False):
-    """A smooth coloured or grey picture with noise, another one for each number."""
+    """A smooth coloured or grey picture with noise, a different one for each number."""
     random = np.random.default_rng(number)
     y, x = np.mgrid[0:height, 0:width]
     waves = [
@@ -32,7 +32,7 @@ def encoded(image, ending="jpg", **options):
 
 
 def tree(train=320, test=60, classes=("bird", "cat", "dog"), ending="jpg", **options):
-    """{path: bytes} of train/CLASS/NNNN.jpg and test/CLASS/NNNN.jpg."""
+    """{path: bytes} of train/CLASS/NNNN.jpg and test/CLASS/NNNN.jpg (with another `ending`, in that format)."""
     files = {}
     for part, count, first in (("train", train, 0), ("test", test, 100000)):
         for number in range(count):

@@ -1,4 +1,4 @@
-"""Starts lockstep's programs for the tests, follows them, and sees to it that nothing of them is left."""
+"""Starts lockstep's programs for the tests, follows their output, and checks that no process is left."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ PROGRAMS = Path(os.environ.get("LOCKSTEP_BIN", REPOSITORY / "build" / "bin")).re
 LOCKSTEP = PROGRAMS / "lockstep"
 WORKER = PROGRAMS / "lockstep-worker"
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-# Open MPI gives its ranks a terminal of their own, whatever its own output is.
+# Open MPI gives its ranks a terminal, whatever its own output is.
 MPI_ENVIRONMENT = AS_ROOT | {"LOCKSTEP_PROGRESS": "json"}
 MARK = "LOCKSTEP_TEST_PROCESS"  # an environment variable that all processes of one start inherit
 RUN_SECONDS = 120
@@ -33,22 +33,22 @@ class Outcome(NamedTuple):
 
     @property
     def output(self):
-        """For messages of failed tests."""
+        """All output, for the messages of failed tests."""
         return f"exit code {self.exit_code}\n{last_lines(self.stdout)}\n{last_lines(self.stderr)}"
 
     @property
     def events(self):
-        """The lines of standard output, each of which must be a JSON object."""
+        """The JSON objects of standard output, one per line; every line must be one."""
         return [json.loads(line) for line in self.stdout.splitlines()]
 
     def event(self, name):
-        """The one event of this name."""
+        """The event of this name, of which there must be exactly one."""
         [event] = [event for event in self.events if event["event"] == name]
         return event
 
 
 class Started:
-    """A program and all that it starts in turn. Nothing of it outlives finish(), or the `with` block."""
+    """A program and all that it starts in turn. None of it outlives finish() or the `with` block."""
 
     def __init__(self, argv, cwd=None, environment=None):
         self._mark = f"{MARK}={uuid.uuid4()}"
@@ -77,13 +77,13 @@ class Started:
         self._stderr.close()
 
     def processes(self):
-        """{process id: its environment} of all that is alive of this start."""
+        """{process id: its environment} of all living processes of this start."""
         alive = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 words = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
             except OSError:
-                continue  # it has ended, or is somebody else's
+                continue  # it has ended, or belongs to another user
             if self._mark in words:
                 alive[int(folder.name)] = dict(word.split("=", 1) for word in words if "=" in word)
         return alive
@@ -119,7 +119,7 @@ class Started:
         raise AssertionError(f"no event {name} with {fields} came\n{self.finish().output}")
 
     def finish(self, seconds=RUN_SECONDS):
-        """Waits for the end of the program, and that nothing it started is left."""
+        """Waits for the end of the program, and checks that nothing it started is left."""
         deadline = time.monotonic() + seconds
         while self._read_more(deadline):
             pass
@@ -148,7 +148,7 @@ class Started:
         raise AssertionError(f"hung, with {left}\n{last_lines(self._stdout.decode())}\n{last_lines(self.stderr())}")
 
     def _left_after(self, seconds):
-        """Waits until all processes of this start are gone; the names of those that are not."""
+        """Waits until all processes of this start are gone; returns the names of those that are not."""
         deadline = time.monotonic() + seconds
         while alive := self.processes():
             for pid in alive:
@@ -170,7 +170,7 @@ class Started:
             self.process.poll()
 
     def stderr(self):
-        """What it has written so far."""
+        """What it has written to standard error so far."""
         self._stderr.seek(0)
         return self._stderr.read().decode(errors="replace")
 
@@ -197,7 +197,7 @@ def mpirun(ranks, argv):
 
 
 def set_options(settings):
-    """--set for each; strings as they are, all else as in TOML."""
+    """--set for each setting; strings as they are, all other values as in TOML."""
     words = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     return [option for key, word in words.items() for option in ("--set", f"{key}={word}")]
 
@@ -207,7 +207,7 @@ def train_command(output, ranks, settings, *options, config=QUICKSTART):
 
 
 def train(output, ranks, settings, *options, config=QUICKSTART):
-    """Trains to the end, and returns how."""
+    """Trains to the end; returns the Outcome."""
     outcome = run(train_command(output, ranks, settings, *options, config=config))
     assert outcome.exit_code == 0, outcome.output
     return outcome
@@ -228,5 +228,5 @@ def metrics_of(output):
 
 
 def checkpoints_of(output):
-    """The names of all that is in the checkpoint folder, oldest first."""
+    """The names of everything in the checkpoint folder, oldest first."""
     return sorted(path.name for path in (output / "checkpoint").iterdir())

@@ -9,7 +9,8 @@ LOCKSTEP = str(Path(os.environ["LOCKSTEP_BIN"], "lockstep"))
 
 
 def lockstep(*arguments, cwd=None, timeout=60):
-    """Runs `lockstep ARGUMENTS`; the result has returncode, stdout and stderr, and raises when it takes too long."""
+    """Runs `lockstep ARGUMENTS`; the result has returncode, stdout and stderr. Raises if it takes longer than `timeout`
+    s."""
     return subprocess.run(
         [LOCKSTEP, *map(os.fspath, arguments)],
         cwd=cwd,

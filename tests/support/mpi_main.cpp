@@ -1,6 +1,6 @@
 // main() of the tests that run under mpirun. All ranks run the same tests in the same order. A fatal failure
-// on one rank ends all of them at once, for the others would wait for it; a run without any test is a
-// failure; only rank 0 prints passes.
+// on one rank ends all ranks at once, since the others would wait for it. A run without any test is a
+// failure. Only rank 0 prints the tests that pass.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -17,7 +17,7 @@ class RankListener : public testing::EmptyTestEventListener {
  private:
   void OnTestStart(const testing::TestInfo& test) override { test_ = test.name(); }
   void OnTestEnd(const testing::TestInfo&) override { test_ = "outside of a test"; }
-  // GoogleTest holds its lock here: to ask it for the current test would wait for ever.
+  // GoogleTest holds its lock here: asking it for the current test would deadlock.
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (!result.failed()) return;
     std::fprintf(stderr, "rank %d, %s: %s:%d\n%s\n", rank_, test_,

@@ -1,4 +1,5 @@
-// A program for the tests of the simulated hosts: says who each rank is, and that all can reach each other.
+// A program for the tests of the simulated hosts: prints where each rank is, and checks that all can reach
+// each other.
 //   mpi_probe            every rank sends 1 MiB to every other and checks what it got; one line per rank
 //   mpi_probe wait       says "waiting" once all are there, then waits for a message that never comes
 #include <unistd.h>
@@ -13,7 +14,7 @@ namespace {
 
 constexpr int kBytes = 1 << 20;
 
-/// Collective: true when this rank got from every other exactly what that one sent.
+/// Collective: true if this rank received from every other exactly what that rank sent.
 bool exchange_with_all(int rank, int size) {
   bool right = true;
   for (int distance = 1; distance < size; ++distance) {

@@ -6,9 +6,9 @@ import socket
 
 @contextlib.contextmanager
 def reserved_port():
-    """A port of this machine that the system gives to nobody else meanwhile.
+    """A port of this machine that the system gives to no other program in the meantime.
 
-    It is bound, and not listened on: who sets SO_REUSEADDR, as the metrics server does, can listen on it."""
+    The port is bound, but nobody listens on it: a program that sets SO_REUSEADDR, as the metrics server does, can."""
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What a run draws and feeds to its model, written once more in numpy from docs/numerics.md and the papers."""
+"""What a run draws and feeds to its model, written independently in numpy from docs/numerics.md and the papers."""
 
 import functools
 import gzip
@@ -15,8 +15,8 @@ def uint64s(*values):
 
 
 def philox(counter, key):
-    """Philox4x32-10 (Salmon et al. 2011, section 3.3): four and
-    two numbers or arrays to four arrays, all of 32 bits."""
+    """Philox4x32-10 (Salmon et al. 2011, section 3.3): from a counter of four and a key of two 32-bit numbers or arrays
+    to four arrays of 32 bits."""
     multiplier_0, multiplier_1, weyl_0, weyl_1, half = uint64s(0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85, 32)
     c0, c1, c2, c3, k0, k1 = uint64s(*counter, *key)
     for _ in range(10):
@@ -27,7 +27,7 @@ def philox(counter, key):
 
 
 def words(seed, purpose, when, index, blocks, first_block=0):
-    """The 32-bit draws of one stream, or of as many as there are indices: uint32 [..., 4 * blocks]."""
+    """The 32-bit draws of one stream, or of one per index: uint32 [..., 4 * blocks]."""
     index = np.asarray(index, dtype=np.uint64)[..., None]
     block = np.arange(first_block, first_block + blocks, dtype=np.uint64)
     key = (seed & 0xFFFFFFFF, seed >> 32 ^ purpose << 24)
@@ -36,15 +36,15 @@ def words(seed, purpose, when, index, blocks, first_block=0):
 
 
 def uniforms(drawn):
-    """Two words to one float64 in [0, 1) with 53 bits, as genrand_res53 of Matsumoto and Nishimura."""
+    """From two words to one float64 in [0, 1) with 53 bits, as genrand_res53 of Matsumoto and Nishimura."""
     high, low = (drawn[..., 0::2] >> 5).astype(np.float64), (drawn[..., 1::2] >> 6).astype(np.float64)
     return (high * 2**26 + low) / 2**53
 
 
 @functools.cache
 def sample_order(seed, epoch, count):
-    """The samples 0 .. count - 1 in the order of the epoch: a Feistel network of six rounds over the next power of
-    four, walked until it falls inside (Black and Rogaway 2002)."""
+    """The samples 0 .. count - 1 in the order of the epoch: a Feistel network of six rounds on the next power of four,
+    applied until the result is below `count` (cycle walking, Black and Rogaway 2002)."""
     half = next(bits for bits in range(1, 32) if 4**bits >= count)
     six, bits, mask = uint64s(6, half, 2**half - 1)
 
@@ -62,7 +62,7 @@ def sample_order(seed, epoch, count):
 
 
 def crops_and_flips(seed, epoch, samples, padding, probability):
-    """For each sample where its crop begins in the padded image, and whether it is mirrored: (top, left, flip)."""
+    """For each sample (top, left, flip): where its crop begins in the padded image, and whether it is mirrored."""
     drawn = words(seed, AUGMENTATION, epoch, samples, 1)
     places = drawn[:, :2].astype(np.uint64) * np.uint64(2 * padding + 1) >> np.uint64(32)
     flips = uniforms(drawn[:, 2:])[:, 0] < probability
@@ -70,18 +70,19 @@ def crops_and_flips(seed, epoch, samples, padding, probability):
 
 
 def normals(seed, index, count):
-    """Standard normal float64 by the cosine of Box and Muller 1958: two uniforms, or one Philox block, for each."""
+    """Standard normal float64 by the cosine of Box and Muller 1958: each takes two uniforms, or one Philox block."""
     parts = []
-    for first in range(0, count, 1 << 16):  # pieces that fit a cache
+    for first in range(0, count, 1 << 16):  # pieces that fit in a cache
         u = uniforms(words(seed, INITIALISATION, 0, index, min(count - first, 1 << 16), first)).reshape(-1, 2)
         parts.append(np.sqrt(-2 * np.log(1 - u[:, 0])) * np.cos(2 * math.pi * u[:, 1]))
     return np.concatenate(parts)
 
 
 def initial_weights(shapes, seed, deviation=None):
-    """Initial values, float32, of those parameters with these names and shapes (in the order of the modules) that are
-    drawn: convolutions normal by fan out (He et al. 2015), linear layers uniform within 1 / sqrt(fan in); or, with a
-    deviation, all that has more than one dimension normal with it, but the class token with 1e-6."""
+    """Initial values, float32, of the parameters with these names and shapes (in the order of the modules) that are
+    drawn: convolutions normal by fan out (He et al. 2015), linear layers uniform within 1 / sqrt(fan in). With a
+    deviation: all parameters of more than one dimension are normal with it, except for the class token, whose deviation
+    is 1e-6."""
     weights, index, bound = {}, 0, None
     for name, shape in shapes.items():
         count = math.prod(shape)
@@ -91,7 +92,7 @@ def initial_weights(shapes, seed, deviation=None):
             values = (1e-6 if name == "cls_token" else deviation) * normals(seed, index, count)
         elif len(shape) == 4:
             values = math.sqrt(2 / (shape[0] * shape[2] * shape[3])) * normals(seed, index, count)
-        elif len(shape) == 2 or bound is not None:  # a linear layer's weight, or its bias right behind it
+        elif len(shape) == 2 or bound is not None:  # a linear layer's weight, or the bias right after it
             bound = 1 / math.sqrt(shape[1]) if len(shape) == 2 else bound
             drawn = words(seed, INITIALISATION, 0, index, -(-count // 2))
             values = bound * (2 * uniforms(drawn)[:count] - 1)
@@ -104,8 +105,7 @@ def initial_weights(shapes, seed, deviation=None):
 
 
 def drop_mask(seed, purpose, step, micro_batch, layer, rate, count):
-    """What multiplies each of so many elements (or samples),
-    float32: 0 with probability `rate`, else 1 / (1 - rate)."""
+    """The factors of `count` elements (or samples), float32: 0 with probability `rate`, else 1 / (1 - rate)."""
     drawn = words(seed, purpose, step, layer << 32 | micro_batch, -(-count // 4))[:count]
     return np.where(drawn < math.floor(rate * 2**32), 0, 1 / (1 - rate)).astype(np.float32)
 
@@ -120,7 +120,8 @@ def read_idx(path, samples=0):
 
 
 def mean_and_std(images):
-    """Of all pixels, in units in which white is 1; integer sums, so without rounding before the last operations."""
+    """Mean and standard deviation of all pixels, in units in which white is 1. The sums are of integers, so nothing is
+    rounded before the last operations."""
     pixels = images.astype(np.int64)
     mean = int(pixels.sum()) / pixels.size
     return mean / 255, math.sqrt(int((pixels * pixels).sum()) / pixels.size - mean * mean) / 255
@@ -131,8 +132,8 @@ def normalised(images, mean, std):
 
 
 def micro_batches(step, seed, train_samples, samples_per_step, micro_batch_size):
-    """(epoch, samples of each micro-batch) of a step, counted from
-    0. What does not fill an epoch's last step is left out."""
+    """(epoch, samples of each micro-batch) of a step, counted from 0. Samples that do not fill the last step of an
+    epoch are left out."""
     epoch, position = divmod(step, train_samples // samples_per_step)
     order = sample_order(seed, epoch, train_samples)
     samples = order[position * samples_per_step : (position + 1) * samples_per_step]
@@ -140,8 +141,8 @@ def micro_batches(step, seed, train_samples, samples_per_step, micro_batch_size)
 
 
 def tree_sum(leaves):
-    """The sum of arrays along the tree of docs/numerics.md:
-    neighbours in pairs, level by level, the odd one as it is."""
+    """The sum of arrays along the tree of docs/numerics.md: neighbours in pairs, level by level; an odd last one moves
+    up unchanged."""
     while len(leaves) > 1:
         pairs = [leaves[i : i + 2] for i in range(0, len(leaves), 2)]
         leaves = [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
@@ -149,7 +150,8 @@ def tree_sum(leaves):
 
 
 def sgd(settings, rate, decay, weights, gradient, momentum):
-    """Momentum of Sutskever et al. 2013 in PyTorch's form, L2 decay; float32, each operation rounded once, in place."""
+    """Momentum of Sutskever et al. 2013 in PyTorch's form, with L2 decay; float32, each operation rounded once, in
+    place."""
     rate, decay, keep = np.float32(rate), np.float32(decay), np.float32(settings["momentum"])
     gradient = gradient + decay * weights
     momentum[...] = keep * momentum + gradient
@@ -157,7 +159,7 @@ def sgd(settings, rate, decay, weights, gradient, momentum):
 
 
 def adamw(settings, rate, decay, weights, gradient, first, second, step):
-    """Algorithm 2 of Loshchilov and Hutter 2019 in `step` (from 1); the scalars in float64, the rest as in sgd."""
+    """Algorithm 2 of Loshchilov and Hutter 2019 in `step` (from 1); scalars in float64, the rest as in sgd()."""
     beta1, beta2, f = settings["beta1"], settings["beta2"], np.float32
     first[...] = f(beta1) * first + f(1 - beta1) * gradient
     second[...] = f(beta2) * second + f(1 - beta2) * (gradient * gradient)

@@ -1,4 +1,4 @@
-"""What a test says that cannot run here."""
+"""What a test reports that cannot run on this machine."""
 
 import os
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def cannot_run(reason):
-    """Skips the test with the reason; where CI=true that is a failure."""
+    """Skips the test with this reason; if CI=true, fails it."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason}; CI must be able to run this test", pytrace=False)
     pytest.skip(reason)

@@ -1,8 +1,8 @@
-"""What a launch leaves on the machine, files in /dev/shm and open ports, whatever else runs there at the same time.
+"""What a launch leaves on the machine: files in /dev/shm and open ports, whatever else runs at the same time.
 
-A launch is looked at in namespaces of its own, where all that is there is its. Where the system lets nobody make any,
-only what its processes had is looked for again: that overlooks what they had closed before, but takes nothing for
-theirs that others open."""
+A launch is observed in its own namespaces, where everything belongs to it. If the system lets nobody create namespaces,
+only what its processes were seen to hold is looked for: that misses what they had closed before, but never takes other
+programs' files and ports for theirs."""
 
 import functools
 import os
@@ -11,14 +11,14 @@ import subprocess
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
-# Says that it is ready, and keeps the namespaces until its standard input ends.
+# Reports that it is ready, and keeps the namespaces until its standard input ends.
 HOLDER = "ip link set lo up && mount -t tmpfs tmpfs /dev/shm && echo ready && exec cat"
 AS_USER = [] if os.geteuid() == 0 else ["--user"]
 UNSHARE = ["unshare", *AS_USER, *(["--map-root-user"] if AS_USER else []), "--net", "--mount"]
 
 
 class OwnNamespaces:
-    """A network and a /dev/shm for what command() starts; nobody else sees them."""
+    """A network and a /dev/shm only for what command() starts."""
 
     def __enter__(self):
         self._holder = subprocess.Popen(
@@ -33,22 +33,22 @@ class OwnNamespaces:
         self._holder.stdout.close()
 
     def command(self, argv):
-        """The command in the namespaces, as one and the same process."""
+        """The command, to run in the namespaces without an extra process."""
         keeps = ["--preserve-credentials"] if AS_USER else []
         return ["nsenter", "--target", str(self._holder.pid), *AS_USER, *keeps, "--net", "--mount", *argv]
 
     def note(self, processes):
-        """All that is there is theirs."""
+        """Nothing to note: everything that is there belongs to the launch."""
 
     def left(self):
-        """Names of the files and ports that are there."""
+        """Names of the files and ports that are left."""
         root = Path(f"/proc/{self._holder.pid}/root")
         files = {str(SHARED_MEMORY / path.name) for path in (root / "dev/shm").iterdir()}
         return files | {f"port {port}" for port in listening(self._holder.pid).values()}
 
 
 class SharedMachine:
-    """The machine as it is: knows only what noted processes had."""
+    """The machine itself: knows only what the noted processes held."""
 
     is_there = True
 
@@ -63,7 +63,7 @@ class SharedMachine:
         return list(argv)
 
     def note(self, processes):
-        """What these have open, or in their memory."""
+        """Notes what these processes have open or mapped."""
         for pid in processes:
             for name in names_held_by(pid):
                 if name.startswith("socket:"):
@@ -72,13 +72,13 @@ class SharedMachine:
                     self._files.add(name)
 
     def left(self):
-        """Names of those that are still there: the files, and the very sockets, as another may take the port."""
+        """Names of what is still there: the files, and the same sockets, since another program may take the port."""
         ports = {f"port {port}" for socket, port in listening("self").items() if socket in self._sockets}
         return {name for name in self._files if Path(name).exists()} | ports
 
 
 def names_held_by(pid):
-    """Of all that the process has open or mapped; none of one that has ended."""
+    """Everything that the process has open or mapped; nothing if it has ended."""
     folder, names = Path(f"/proc/{pid}"), set()
     try:
         names |= set(re.findall(r"^\S+ \S+ \S+ \S+ \d+ +(/.*)$", (folder / "maps").read_text(), re.MULTILINE))
@@ -88,13 +88,13 @@ def names_held_by(pid):
     for descriptor in descriptors:
         try:
             names.add(os.readlink(descriptor))
-        except OSError:  # it is closed meanwhile
+        except OSError:  # closed in the meantime
             continue
     return names
 
 
 def listening(pid):
-    """{name of the socket: port} of all that is listened on in the network of this process."""
+    """{name of the socket: port} of all listening sockets in this process's network namespace."""
     sockets = {}
     for name in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
@@ -105,7 +105,7 @@ def listening(pid):
 
 
 def ports_of(pid):
-    """The ports on which the process itself waits for connections."""
+    """The ports on which the process itself listens."""
     held = names_held_by(pid)
     assert held, f"process {pid} is not there"
     return [port for socket, port in listening(pid).items() if socket in held]
@@ -118,5 +118,5 @@ def namespaces_can_be_made():
 
 
 def looked_at():
-    """Where to start what is looked at: a context with command(), note() and left()."""
+    """Where to start what is observed: a context with command(), note() and left()."""
     return OwnNamespaces() if namespaces_can_be_made() else SharedMachine()

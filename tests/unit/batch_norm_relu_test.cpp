@@ -1,4 +1,4 @@
-// Batch norm, addition and ReLU in one pass, beside LibTorch's one after the other.
+// Batch norm, addition and ReLU in one pass, compared with LibTorch's separate operations.
 #include "worker/models/batch_norm_relu.hpp"
 
 #include <ATen/ATen.h>
@@ -23,7 +23,7 @@ at::Tensor picture(std::int64_t samples, std::int64_t channels, std::int64_t sid
   return (at::randn({samples, channels, side, side}) * spread + middle).to(at::MemoryFormat::ChannelsLast);
 }
 
-/// Not at::equal(), to which 0 and -0 are the same and NaN differs from itself.
+/// Compares bits. at::equal() would not do: it takes 0 and -0 for equal, and NaN for different from itself.
 bool same_bits(const at::Tensor& a, const at::Tensor& b) {
   const auto x = a.contiguous(), y = b.contiguous();
   return x.sizes() == y.sizes() && std::memcmp(x.data_ptr(), y.data_ptr(), x.nbytes()) == 0;
@@ -43,7 +43,7 @@ Inputs inputs(std::int64_t samples, std::int64_t channels, std::int64_t side, bo
   return {picture(samples, channels, side, 3, 1), at::randn({channels}), at::randn({channels}), skipped};
 }
 
-/// Result, gradients of all inputs, mean and variance.
+/// Returns the result, the gradients of all inputs, the mean and the variance.
 std::vector<at::Tensor> computed(const Inputs& given, const at::Tensor& gradient, bool fused) {
   const auto in = given.copy();
   const auto channels = in.x.size(1);

@@ -1,4 +1,4 @@
-// The batch scripts that are submitted.
+// The batch scripts that `lockstep submit` writes.
 #include "launcher/batch_script.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What a configuration breaks of the rules between parameters.
+// Which rules between parameters a configuration breaks.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ inline std::string said(const Config& config) {
   return text;
 }
 
-/// The one rule that is broken.
+/// The broken rule, of which there must be exactly one.
 inline BrokenRule only_broken_rule(const Config& config) {
   const std::vector<BrokenRule> broken = broken_rules(config);
   EXPECT_EQ(broken.size(), 1) << said(config);

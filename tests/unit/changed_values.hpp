@@ -1,4 +1,4 @@
-// Valid values other than the default, for any row of the table: what round trips are tried on.
+// Valid values other than the default, for any row of the table of parameters: the round-trip tests use them.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-/// Values of the row's type, not all within its bounds.
+/// Values of the row's type, not all of them within its bounds.
 struct Candidates {
   const Bounds& bounds;
 
@@ -41,8 +41,8 @@ struct Candidates {
   }
 };
 
-/// Different values within the bounds of the row and other than its default; empty only for a choice of one
-/// word.
+/// Different values within the bounds of the row, none of them its default; empty only for a choice with a
+/// single word.
 inline std::vector<Value> changed_values(const Parameter& row) {
   std::vector<Value> values;
   for (const Value& value : std::visit(Candidates{row.bounds}, row.default_value)) {
@@ -52,7 +52,8 @@ inline std::vector<Value> changed_values(const Parameter& row) {
   return values;
 }
 
-/// Changes `row` in `config`, and other parameters as far as a rule asks for it, so that no rule is broken.
+/// Changes `row` in `config`, and other parameters as far as needed so that no rule is broken. Returns
+/// whether that was possible.
 /// Returns whether it could.
 inline bool change(Config& config, const Parameter& row, int depth = 3) {
   for (const Value& value : changed_values(row)) {

@@ -28,7 +28,7 @@ TEST(Tournament, EveryPairMeetsOnceAndNobodyIsInTwoPairsAtOnce) {
 /// "n1", "n2", ...
 std::string nth_host(std::size_t i) { return std::string("n").append(std::to_string(i + 1)); }
 
-/// All links of `hosts` hosts at 1 GB/s, but those that `slow` picks at a share of it.
+/// All links of `hosts` hosts run at 1 GB/s, but those that `slow` picks at `share` of that.
 CheckResult judged(int hosts, double share, const std::function<bool(int, int)>& slow,
                    double latency = 1e-4) {
   std::vector<std::string> names;
@@ -77,7 +77,7 @@ TEST(Network, ALinkThatAnswersLateIsNamed) {
   EXPECT_NE(finding.problems[0].find("from n1 to n3 is slow to answer"), std::string::npos);
 }
 
-/// Hosts with so many ranks each; `bits` by rank.
+/// One host for each entry of `ranks_on`, with that many ranks; `bits` by rank.
 CheckResult voted(const std::vector<int>& ranks_on, const std::vector<RankBits>& bits) {
   std::vector<CheckedHost> hosts;
   std::vector<std::string> names;

@@ -1,4 +1,4 @@
-// A TOML file of its own for the test that runs.
+// Writes a TOML file for the current test.
 #pragma once
 
 #include <gtest/gtest.h>

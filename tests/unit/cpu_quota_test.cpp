@@ -7,7 +7,7 @@
 namespace lockstep {
 namespace {
 
-/// A folder as / is on a machine whose control groups are these.
+/// A folder that looks like / on a machine with these control groups.
 struct Machine : ScratchFolder {
   explicit Machine(const std::string& groups) { write("proc/self/cgroup", groups); }
   void group(const std::string& file, const std::string& text) const { write("sys/fs/cgroup/" + file, text); }

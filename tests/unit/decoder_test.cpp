@@ -1,4 +1,5 @@
-// Images that are small as files and large to decode, and those whose levels are as they are stored.
+// Images that are small as files and large when decoded, and images whose stored values must come back
+// exactly.
 #include "worker/data/decoder.hpp"
 
 #include <gtest/gtest.h>
@@ -75,7 +76,7 @@ std::string progressive_jpeg(const Picture& picture) {
   return file;
 }
 
-/// The last scan so many times more.
+/// The JPEG with its last scan repeated `more` times.
 std::string with_more_scans(const std::string& jpeg, int more) {
   const auto last = jpeg.rfind("\xff\xda");
   const auto end = jpeg.size() - 2;
@@ -150,7 +151,7 @@ TEST(Decoder, DoesNotTakeTheScansOfAThumbnailForThoseOfTheImage) {
   EXPECT_EQ(scans_in(bytes_of(file)), scans_in(bytes_of(jpeg)));
 }
 
-/// Flat areas of 16 x 16 pixels, of cyan, magenta, yellow and black as they are stored.
+/// Flat areas of 16 x 16 pixels, of cyan, magenta, yellow and black as stored in the file.
 std::string jpeg_of_inks(const std::vector<std::array<std::uint8_t, 4>>& areas, int subsampling) {
   const auto width = static_cast<int>(16 * areas.size());
   std::vector<std::uint8_t> inks;

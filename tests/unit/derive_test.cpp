@@ -10,8 +10,8 @@ struct Case {
   std::int64_t batch_size, accumulation, micro_batch_size, per_step;
 };
 
-// From 8 to 32 and at least 8 in a step: the largest divisor; without such: the smallest from 8 to 32;
-// without such: the largest under 8.
+// The largest divisor from 8 to 32 that leaves at least 8 micro-batches in a step; if there is none, the
+// smallest divisor from 8 to 32; if there is none either, the largest divisor under 8.
 constexpr Case kCases[] = {
     {1, 1, 1, 1},             // under 8: the batch itself
     {7, 1, 7, 1},             //

@@ -1,4 +1,4 @@
-// Which variables of the environment are part of what a GPU's bits depend on.
+// Which environment variables count among what a GPU's bits depend on.
 #include "worker/ranks/device_details.hpp"
 
 #include <gtest/gtest.h>

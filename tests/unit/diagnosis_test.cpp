@@ -1,4 +1,4 @@
-// Who has failed, or is stuck.
+// Which rank has failed, or is stuck.
 #include "common/diagnosis.hpp"
 
 #include <gtest/gtest.h>
@@ -56,7 +56,7 @@ TEST(Diagnosis, TellsMemoryFromOtherKills) {
   expect_one(diagnose_now(now), Trouble::out_of_memory, {1}, "n2");
 }
 
-/// Rank 1, on a GPU that throttles.
+/// Puts rank 1 on a GPU that throttles for `reasons`.
 void heat(std::vector<RankStatus>& statuses, std::vector<std::string> reasons = {"thermal"}) {
   statuses[1].gpu = {1, "GPU-b", "0000:18:00", {}, "", {}};
   statuses[1].gpu.health.told = true;

@@ -1,4 +1,4 @@
-// Which GPUs the next start does without, and what that leaves of each host.
+// Which GPUs the next start leaves out, and what that leaves of each host.
 #include "launcher/failed_gpus.hpp"
 
 #include <gtest/gtest.h>

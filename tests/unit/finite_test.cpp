@@ -1,4 +1,4 @@
-// Numbers that are not finite, or degenerate, do not end as success.
+// Non-finite or degenerate numbers must not end as success.
 #include "worker/models/finite.hpp"
 
 #include <gtest/gtest.h>
@@ -58,11 +58,11 @@ TEST(Finite, NamesTheFirstTensorOfAModelAndTheElement) {
   const auto flat = at::zeros({layout.size()});
   store(*model, layout, flat);
   EXPECT_EQ(trouble_in_weights(layout, flat), "");
-  for (const char* name : {"fc.bias", "bn2.running_var", "bn2.weight"}) {  // each in front of those before it
+  for (const char* name : {"fc.bias", "bn2.running_var", "bn2.weight"}) {  // each precedes the former ones
     const auto entry = std::ranges::find(layout.entries(), name, &Entry::name);
     flat[entry->offset + entry->count - 1] = nan;
     const auto found = trouble_in_weights(layout, flat);
-    if (std::string(name) == "bn2.running_var") continue;  // behind fc.bias, which stays the first
+    if (std::string(name) == "bn2.running_var") continue;  // comes after fc.bias, which stays the first
     EXPECT_TRUE(found.starts_with(name)) << found;
     EXPECT_NE(found.find("element " + std::to_string(entry->count - 1)), std::string::npos) << found;
   }
@@ -105,7 +105,7 @@ TEST(LossScale, ThatSkipsEveryStepIsNoSuccess) {
     for (int i = 0; i < 20; ++i) EXPECT_FALSE(judge_gradients(decisions, config, /*finite=*/false));
     expect_refused(ExitCode::diverged, [&] { require_steps_that_count(decisions, config, 20); },
                    {"every step", "20 of 20", dynamic ? "training.max_steps" : "precision.loss_scale"});
-    EXPECT_NO_THROW(require_steps_that_count(decisions, config, 21));  // of most it warns
+    EXPECT_NO_THROW(require_steps_that_count(decisions, config, 21));  // not all steps: a warning
     decisions.skipped_steps = 3;
     if (dynamic) {
       EXPECT_NO_THROW(require_steps_that_count(decisions, config, 3)) << "it is on its way down";
@@ -147,7 +147,7 @@ TEST(ChannelStatistics, TakeOneForAChannelThatNeverChanges) {
   EXPECT_DOUBLE_EQ(statistics.std[0], 10 / 255.0);
   EXPECT_EQ(statistics.std[1], 1.0);
   EXPECT_DOUBLE_EQ(statistics.mean[1], 100 / 255.0);
-  EXPECT_DOUBLE_EQ(statistics.std[2], 0.5);  // the largest that can be
+  EXPECT_DOUBLE_EQ(statistics.std[2], 0.5);  // the largest that is possible
   EXPECT_NE(note_on_constant_channels(statistics).find("in channel 1 ("), std::string::npos);
 }
 

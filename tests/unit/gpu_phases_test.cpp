@@ -1,4 +1,4 @@
-// Phases on a GPU, whose events come when the test says.
+// Phases on a GPU whose events complete when the test says so.
 #include <gtest/gtest.h>
 
 #include "tests/support/nccl_double/faults.hpp"
@@ -34,7 +34,7 @@ class GpuPhases : public testing::Test {
  protected:
   void TearDown() override { faults() = {}; }
 
-  /// The host queues the begin of `phase`, to which the GPU comes at `milliseconds`.
+  /// The host queues the beginning of `phase`, which the GPU reaches at `milliseconds`.
   void enter(Phase phase, double milliseconds) {
     faults().gpu_milliseconds = milliseconds;
     clock.enter(phase);
@@ -47,7 +47,7 @@ class GpuPhases : public testing::Test {
     faults().gpu_milliseconds = milliseconds;
     clock.end_step(step);
   }
-  /// Two micro-batches, of 2 + 10 + 20 ms each, then 5 and 3 ms.
+  /// Two micro-batches of 2 + 10 + 20 ms each, then 5 and 3 ms.
   void step(std::int64_t number, double at) {
     begin_step(at);
     for (const double begin : {at + 1, at + 33}) {
@@ -101,7 +101,7 @@ TEST_F(GpuPhases, WaitingForPeersIsExchangeButNoMoreOfItThanThePhaseTakesOnTheGp
   begin_step(0);
   transport.wait(7);
   enter(Phase::update, 10);
-  transport.wait(50);  // while the GPU still does what was queued before
+  transport.wait(50);  // while the GPU still works on what was queued before
   enter(Phase::checkpoint, 14);
   transport.wait(6);
   end_step(1, 30);

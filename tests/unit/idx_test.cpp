@@ -1,4 +1,4 @@
-// IDX files whose headers lie.
+// IDX files with wrong headers.
 #include "worker/data/idx.hpp"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ std::string idx(const std::vector<std::uint32_t>& sizes, std::size_t content) {
   return bytes + std::string(content, '\0');
 }
 
-/// Four files of 12 images of 3 x 2 pixels, one of which may be another.
+/// Four files of 12 images of 3 x 2 pixels; a test may replace one of them.
 struct Folder : ScratchFolder {
   Folder() {
     for (const std::string part : {"train", "t10k"}) {
@@ -82,7 +82,7 @@ std::string gzipped(const std::string& bytes) {
   return {std::istreambuf_iterator<char>(back), {}};
 }
 
-/// Reads the training images out of these bytes.
+/// Reads training images from these bytes.
 void read_images(const std::string& compressed) {
   const Folder folder;
   std::filesystem::remove(folder.path() + "/train-images-idx3-ubyte");

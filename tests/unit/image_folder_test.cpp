@@ -1,4 +1,4 @@
-// What lies in a folder of images and is none.
+// Files in a folder of images that are not images.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -66,7 +66,7 @@ TEST(FolderOfImages, IsRefusedWhereALinkLeadsBack) {
     std::filesystem::create_directory_symlink(target, folder.path() + "/" + name);
     expect_refused(ExitCode::io, [&] { folder.find(); }, {name, "a link leads back", "remove the link"});
   }
-  const Folder folder;  // to one another
+  const Folder folder;  // with links to one another
   folder.write("a/1.png", "");
   folder.write("b/1.png", "");
   std::filesystem::create_directory_symlink("../b", folder.path() + "/a/b");

@@ -1,4 +1,4 @@
-// Hyper-parameters in JSON become the configuration that they mean, or all that is wrong with them.
+// Hyper-parameters in JSON become the configuration that they mean, or are refused with all that is wrong.
 #include "configs/import.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Keys and words of other programs, and what they are here.
+// Keys and words of other programs, and their counterparts here.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -30,7 +30,7 @@ TEST(Import, KnowsTheKeysOfOtherPrograms) {
       contains(refusal(R"({"augmentation": true})"), "give an object with the keys of [augmentation]"));
 }
 
-/// What timm's train.py writes to args.yaml, in part, as JSON: most of it is off.
+/// Part of what timm's train.py writes to args.yaml, as JSON; most of it is switched off.
 constexpr const char* timm_arguments = R"({"aa": null, "amp": true, "batch_size": 128, "bce_loss": false,
     "checkpoint_hist": 10, "clip_grad": null, "cooldown_epochs": 0, "decay_epochs": 90, "decay_rate": 0.1, "drop": 0.0,
     "drop_path": 0.1, "epochs": 300, "grad_accum_steps": 1, "hflip": 0.5, "lr": 0.005, "lr_cycle_mul": 1.0, "min_lr": 0,
@@ -101,7 +101,7 @@ TEST(Import, UnderstandsTheClassNamesOfPyTorch) {
   EXPECT_EQ(std::ranges::count(result.notes, note), 1);
 }
 
-/// What `key` of the plan's flat form becomes.
+/// What `key` in the plan's flat form is imported as.
 std::string imported_word(const std::string& key, const std::string& word, const std::string& name) {
   const Config config = imported("{\"" + key + "\": " + word + ", \"epochs\": 200}");
   return std::get<Text>(parameters_named(name).front()->get(config));

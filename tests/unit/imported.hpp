@@ -15,10 +15,10 @@ inline Import read(const std::string& content, bool skip_unknown = false) {
   return import_json(file.path(), skip_unknown);
 }
 
-/// The configuration that the printed TOML loads to.
+/// The configuration that the printed TOML loads as.
 inline Config imported(const std::string& content) { return load(read(content).toml).config; }
 
-/// The problems, one a line, each without the path of the file in front.
+/// The problems, one per line, each without the path of the file.
 inline std::string refusal(const std::string& content, bool skip_unknown = false) {
   const std::string path = ConfigFile("").path();
   try {

@@ -1,4 +1,4 @@
-// What becomes of a process that is asked to end.
+// What happens to a process that is asked to end.
 #include "worker/ranks/interruption.hpp"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ TEST(Interruption, EndsAProcessThatDoesNotLookAndSaysWhatItIsAt) {
     const BusyWith other("train/dog/2.png");
     { const BusyWith before("train/cat/1.png"); }
     raise(SIGTERM);
-    raise(SIGINT);  // which counts as asked for too
+    raise(SIGINT);  // which counts as a request as well
     wait_for_ever();
   };
   EXPECT_EXIT(hang(), testing::ExitedWithCode(128 + SIGINT), "anything to save, while at train/dog/2.png");
@@ -32,7 +32,7 @@ TEST(Interruption, LeavesAProcessAloneThatHasSomethingToSave) {
     catch_ending_signals();
     raise(SIGTERM);
     leave_in_order_only();
-    raise(SIGALRM);  // as if the time was over
+    raise(SIGALRM);  // as if the time were up
     try {
       stop_if_asked();
     } catch (const Interrupted& interrupted) {

@@ -1,4 +1,4 @@
-// All that is wrong with a configuration, and where.
+// All that is wrong with a configuration, with the place of each problem.
 #include <gtest/gtest.h>
 
 #include "configs/load.hpp"
@@ -124,7 +124,7 @@ TEST(Values, MustBeFiniteAndWithinTheirRange) {
       contains(problems("[optimizer]\nname = \"xyzzy\""), "is not one of the choices (sgd, adam, adamw"));
 }
 
-/// The loss scale of fp16 that is read, with the option first or in the file.
+/// The loss scale of fp16 that is loaded when `value` comes from the option or from the file.
 std::string loss_scale(const std::string& value) {
   const std::string in_file =
       load("[precision]\nmixed_precision = 'fp16'\nloss_scale = " + value).config.precision.loss_scale;

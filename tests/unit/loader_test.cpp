@@ -101,7 +101,7 @@ TEST(Loader, EndsWithTheCallUnderWayAndBeginsNoOther) {
     loader.get(0);
     begun.wait();
     releasing = std::thread([&] { release.count_down(); });
-  }  // here the loader is destroyed, at any time around the release
+  }  // the loader is destroyed here, at any moment around the release
   releasing.join();
   EXPECT_GE(calls, 2);
 }

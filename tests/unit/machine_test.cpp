@@ -1,4 +1,4 @@
-// What the launcher asks the machine it runs on.
+// What the launcher finds out about its machine.
 #include "launcher/machine.hpp"
 
 #include <gtest/gtest.h>

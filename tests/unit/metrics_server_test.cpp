@@ -1,4 +1,4 @@
-// The server that Prometheus reads, and readers that say nothing, too much, or never read.
+// The server that Prometheus reads, and clients that send nothing, send too much, or never read.
 #include "worker/controller/metrics_server.hpp"
 
 #include <arpa/inet.h>
@@ -37,7 +37,7 @@ std::uint16_t free_port() {
   return ntohs(address.sin_port);
 }
 
-/// A connection of a reader, who waits for an answer for 5 s at most.
+/// A client's connection, which waits at most 5 s for an answer.
 class Reader {
  public:
   explicit Reader(std::uint16_t port) : file_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -51,7 +51,7 @@ class Reader {
 
   bool connected() const { return connected_; }
   void say(const std::string& text) { send(file_, text.data(), text.size(), MSG_NOSIGNAL); }
-  /// Until the server closes; what came in time.
+  /// Reads until the server closes; returns what arrived in time.
   std::string answer() {
     std::string text;
     char bytes[4096];
@@ -146,7 +146,7 @@ TEST_F(Metrics, DoNotTakeTheDescriptorsOfTheRun) {
 }
 
 TEST_F(Metrics, DoNotWaitForOneWhoNeverReadsHis) {
-  const auto server = serve("", 64 << 20);  // more than the system keeps for him
+  const auto server = serve("", 64 << 20);  // more than the system buffers for this client
   Reader lazy(port);
   lazy.say(get);
   EXPECT_EQ(head_of(answer(port, "GET / HTTP/1.1\r\n\r\n")), "HTTP/1.1 404 Not Found");

@@ -1,4 +1,4 @@
-// Open MPI's mpirun: whose it is, what it says itself, and what it leaves to programs below it.
+// Open MPI's mpirun: which one it is, what it prints itself, and what it passes on to the programs it starts.
 #include "launcher/mpirun.hpp"
 
 #include <gtest/gtest.h>
@@ -155,9 +155,9 @@ TEST(ARelay, DropsWhatNobodyReadsAnyLonger) {
   ASSERT_EQ(read(ends[0], text, sizeof text), 4);
   EXPECT_STREQ(text, "one\n");
   close(ends[0]);
-  const std::string much(1 << 20, 'x');  // more than pipes hold
+  const std::string much(1 << 20, 'x');  // more than a pipe holds
   EXPECT_EQ(write(writer, much.data(), much.size()), ssize_t(much.size()));
-  relay.finish();  // though the writer is still there
+  relay.finish();  // although the writer is still running
   close(writer);
   close(ends[1]);
 }

@@ -14,7 +14,7 @@ TEST(EditDistance, CountsInsertionsDeletionsReplacementsAndSwaps) {
   EXPECT_EQ(edit_distance("", "ab"), 2);
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3);  // the textbook's example
   EXPECT_EQ(edit_distance("epohcs", "epochs"), 1);
-  EXPECT_EQ(edit_distance("ca", "abc"), 3);  // 2 were letters moved freely: the optimal string alignment
+  EXPECT_EQ(edit_distance("ca", "abc"), 3);  // unrestricted: 2; this is optimal string alignment
 }
 
 TEST(NearestName, IsTheOneWithTheFewestChangesAndTheFirstOfEquals) {

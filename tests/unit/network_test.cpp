@@ -1,4 +1,4 @@
-// Which interfaces are in a network; every machine has the loopback one.
+// Which interfaces are in a network; every machine has the loopback interface.
 #include "collectives/network.hpp"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ TEST(InterfacesInANetwork, AreAllThatHaveAnAddressInTheNetworkOfEverything) {
 }
 
 TEST(InterfacesInANetwork, AreNeededByEveryHost) {
-  const auto why = refusal_of("203.0.113.0/24");  // an address for documents
+  const auto why = refusal_of("203.0.113.0/24");  // an address reserved for documentation
   EXPECT_NE(why.find("has no address in --network 203.0.113.0/24"), std::string::npos) << why;
   EXPECT_NE(why.find("lo 127.0.0.1"), std::string::npos) << "what the host has: " << why;
 }

@@ -1,5 +1,5 @@
-// On the ghost's NVML (tests/support/ghost_gpu/nvml.cpp), which this program is linked to, so that it is the
-// one that dlopen() finds.
+// On the ghost's NVML (tests/support/ghost_gpu/nvml.cpp). This program is linked to it, so that dlopen()
+// finds this one.
 #include "common/nvml.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What a packed file must be before any of its numbers is used.
+// What is checked of a packed file before any of its numbers is used.
 #include "worker/data/packed_file.hpp"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr PixelShape shape{4, 3, 1};
 
-/// A packed file of 4 training and 2 test images of 2 classes, some of whose numbers are others.
+/// A packed file of 4 training and 2 test images of 2 classes, in which a test may change some numbers.
 struct Forgery {
   PixelShape shape = lockstep::shape;
   std::int64_t train = 4, classes = 2;

@@ -1,4 +1,4 @@
-// Why a run ended: whose failure it was, or an orderly stop.
+// Why a run ended: which rank failed, or that it stopped in order.
 #include "launcher/post_mortem.hpp"
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ std::vector<RankStatus> ended_with(const std::vector<int>& exit_codes) {
   return statuses;
 }
 
-constexpr int of_open_mpi = 195;  // in a rank whose mpirun or daemon has gone
+constexpr int of_open_mpi = 195;  // the exit code of a rank whose mpirun or daemon is gone
 
 Ending mpirun_lost_by(int signal) {
   return {.status = 128 + signal, .own_signal = signal, .program = "mpirun"};

@@ -1,1 +1,1 @@
-// Compiled so that there is a target that the precompiled headers of the tests belong to.
+// Compiled only so that the precompiled headers of the tests belong to a target.

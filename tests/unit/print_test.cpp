@@ -1,4 +1,4 @@
-// Whatever is written is read back as it was.
+// Whatever is written is read back unchanged.
 #include "configs/print.hpp"
 
 #include <gtest/gtest.h>
@@ -55,7 +55,7 @@ TEST(Toml, SaysWhereEachValueIsFromOnOneLineWhateverTheName) {
 
 TEST(Json, ReadsBackToTheSameConfigurationWithEveryValueChanged) {
   std::vector<Config> configs = valid_configs();
-  Config all;  // whatever the rules between values say
+  Config all;  // whatever the rules between values would say
   for (const Parameter& row : parameters()) {
     for (const Value& value : changed_values(row)) {
       row.set(all, value);

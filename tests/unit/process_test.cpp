@@ -1,4 +1,4 @@
-// A program that the launcher runs to its end.
+// A program that the launcher runs until it ends.
 #include "launcher/process.hpp"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ TEST(RunToEnd, SaysWhatCannotBeStarted) {
 }
 
 TEST(RunToEnd, PassesATerminationOnAndNamesIt) {
-  // The program asks this process to end, as a batch system would, and waits to be told itself.
+  // The program asks this process to end, as a batch system would, and waits until it is asked to end itself.
   const Ending ending =
       run_to_end(shell("trap 'exit 7' TERM; kill -INT $PPID; while :; do sleep 0.01; done"));
   EXPECT_EQ(ending.status, 7);

@@ -1,4 +1,4 @@
-// What people and machines read of where the ranks run.
+// How the placement of the ranks is shown to people and written for programs.
 #include "worker/ranks/rank_map.hpp"
 
 #include <gtest/gtest.h>

@@ -9,7 +9,7 @@
 namespace lockstep {
 namespace {
 
-/// Alone; time passes where the test says so.
+/// A transport of a single rank; time passes when the test says so.
 struct WaitingTransport final : Transport {
   int rank() const override { return 0; }
   int world_size() const override { return 1; }
@@ -85,7 +85,7 @@ TEST(Phases, ALapIsTheMeanOfTheStepsSinceTheOneBefore) {
   EXPECT_GE(clock.total().exposed_ms, 10);
 }
 
-/// A rank that computes for so long in each phase of computing, and waits for so long.
+/// The report of a rank that spends `computing_ms` in each computing phase, and `waiting_ms` waiting.
 RankReport report(double computing_ms, double waiting_ms) {
   PhaseTimes times;
   for (const auto phase : {Phase::data, Phase::forward, Phase::backward, Phase::update})

@@ -13,7 +13,8 @@ namespace lockstep {
 using State = RankStatus::State;
 inline constexpr double seconds = 3;
 
-/// Rank r of a run in step 10, forward, whose beat moves; one rank on each of n1, n2, ...
+/// Ranks 0 to count - 1 of a run, in step 10, phase forward, with moving heartbeats; one rank on each of n1,
+/// n2, ...
 inline std::vector<RankStatus> ranks(int count, std::int64_t beat = 2) {
   std::vector<RankStatus> all(count);
   for (int r = 0; r < count; ++r) {

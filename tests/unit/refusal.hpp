@@ -1,4 +1,4 @@
-// What a function refuses.
+// The errors with which functions refuse their input.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ void expect_refused(ExitCode code, const Function& function, std::initializer_li
   }
 }
 
-/// The message of the Error (config) that `action` throws.
+/// The message of the Error with code `config` that `action` throws.
 inline std::string refusal(const std::function<void()>& action) {
   try {
     action();

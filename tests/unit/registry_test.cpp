@@ -1,4 +1,4 @@
-// What every row of parameters.def must be, whatever rows there are.
+// What must hold for every row of parameters.def.
 #include "configs/registry.hpp"
 
 #include <gtest/gtest.h>
@@ -204,7 +204,7 @@ TEST(Bounds, AdmitTheirEndsUnlessExcluded) {
 TEST(Bounds, CompareWholeNumbersWithoutRounding) {
   const auto row = row_with(Integer{0}, {.low = 0, .high = 9007199254740992});
   EXPECT_FALSE(check_bounds(row, Integer{9007199254740992}));
-  EXPECT_TRUE(check_bounds(row, Integer{9007199254740993}));  // as a double it would be the limit itself
+  EXPECT_TRUE(check_bounds(row, Integer{9007199254740993}));  // as a double it equals the limit
 }
 
 TEST(Bounds, RefuseWhatIsNotFinite) {
@@ -231,7 +231,7 @@ TEST(Bounds, TellTheScaleOnWhichANumberWasMeant) {
             "it looks like degrees: divide them by 360, which gives 0.05");
   EXPECT_EQ(remedy("reliability.collective_timeout_seconds", Integer{600000}),
             "it looks like milliseconds: divide them by 1000, which gives 600");
-  for (const Parameter& row : parameters()) {  // whatever is a share
+  for (const Parameter& row : parameters()) {  // every parameter that is a share
     if (!std::holds_alternative<Real>(row.default_value) || row.bounds.high > 1 ||
         row.tuning.scale == Scale::logarithmic || row.key == "hue")
       continue;

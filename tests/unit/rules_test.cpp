@@ -1,4 +1,4 @@
-// Each rule between values: what breaks it, what only just keeps it, and the remedy it names.
+// Each rule between values: what breaks it, what just satisfies it, and the remedy that its message names.
 #include "configs/rules.hpp"
 
 #include <gtest/gtest.h>
@@ -34,12 +34,12 @@ TEST(Rules, MicroBatchesDivideTheBatch) {
   config.training.micro_batch_size = 30;
   expect_kept(config);
   config.training.micro_batch_size = 25;
-  expect_broken(config, names, "take 20 or \"auto\"");  // 20 and 30 are equally near: the smaller
+  expect_broken(config, names, "take 20 or \"auto\"");  // 20 and 30 are equally near: the smaller is named
   config.training.micro_batch_size = 64;
   expect_broken(config, names, "take 60 or");
   config.training.batch_size = 140000;
   config.training.micro_batch_size = 65536;
-  expect_broken(config, names, "take 35000 or");  // 70000 is nearer and above what a micro-batch may be
+  expect_broken(config, names, "take 35000 or");  // 70000 is nearer, but above the largest micro-batch
 }
 
 TEST(Rules, TheTrainingSetHoldsAStep) {
@@ -109,7 +109,7 @@ TEST(Rules, GradientsAreClippedOneWay) {
 TEST(Rules, TheAverageIsWatchedOnlyWhereItIsKept) {
   Config config;
   config.training.early_stopping_metric = "ema_loss";
-  expect_kept(config);  // nothing watches it
+  expect_kept(config);  // no averaged weights are kept, and nothing watches the metric
   config.training.early_stopping = true;
   expect_broken(config, {"training.early_stopping_metric", "averaging.model_ema"},
                 "turn it on, or watch \"loss\"");

@@ -1,4 +1,4 @@
-// Likewise the rules on learning rates over the run.
+// The rules on learning rates over the run, tested in the same way as in rules_test.cpp.
 #include <gtest/gtest.h>
 
 #include "configs/rules.hpp"
@@ -67,7 +67,7 @@ TEST(Rules, MilestonesRiseAndAreReached) {
   config.schedule.name = "multistep";
   expect_broken(config, names, "do not rise");
   config.schedule.milestones = {19, 30};
-  expect_kept(config);  // the first alone must be reached
+  expect_kept(config);  // only the first one must be reached
   config.training.epochs = 19;
   expect_broken(config, names, "are never reached (training.epochs = 19");
   config.training.epochs = 1;
@@ -134,7 +134,7 @@ TEST(Rules, TheLowestRateIsComparedWithTheScaledOne) {
   Config config;
   config.schedule.min_lr = 0.001;
   config.optimizer.learning_rate = 0.002;
-  config.optimizer.lr_scaling = "linear";  // to an eighth, as a batch of 32 is of 256
+  config.optimizer.lr_scaling = "linear";  // scales to an eighth, as 32 is an eighth of 256
   expect_broken(config,
                 {"schedule.min_lr", "optimizer.learning_rate", "optimizer.lr_scaling", "schedule.name"},
                 "lower min_lr");

@@ -1,4 +1,4 @@
-// Who is slow, and why.
+// Which rank is slow, and why.
 #include <gtest/gtest.h>
 
 #include "common/diagnosis.hpp"
@@ -82,7 +82,7 @@ TEST(Diagnosis, NamesTheRankThatIsSlowerThanTheOthersInStepsOneAfterTheOther) {
   EXPECT_TRUE(diagnose(before, now, seconds).empty()) << "it is the same step";
   for (auto& status : now) status.step = 12;
   expect_one(diagnose(before, now, seconds), Trouble::slow_compute, {1}, "n2");
-  now[1].phase = "exchange", now[1].awaits = {0};  // it has its turn to wait
+  now[1].phase = "exchange", now[1].awaits = {0};  // now rank 1 waits in turn
   expect_one(diagnose(before, now, seconds), Trouble::slow_compute, {1}, "n2");
   before[1].usual_step_ms = 0;
   EXPECT_TRUE(diagnose(before, now, seconds).empty()) << "first steps may be slow";
@@ -151,7 +151,7 @@ TEST(Diagnosis, TellsARankThatStandsStillWhereItWaitedFromASlowLink) {
   auto now = ranks(3);
   for (auto& status : now) status.step_ms = 6000, status.phase = "exchange", status.phase_seconds = 1.5;
   now[0].awaits = now[1].awaits = {2};
-  now[2].awaits = {0};  // what it said before it was held
+  now[2].awaits = {0};  // what it reported before it was stopped
   now[2].idle_seconds = 1.5;
   EXPECT_TRUE(diagnose_now(now).empty()) << "too early to tell";
   now[2].idle_seconds = now[2].phase_seconds = 2.5;

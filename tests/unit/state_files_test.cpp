@@ -1,4 +1,4 @@
-// What a run keeps about itself in files, and how it is read back when anything may have happened to it.
+// The files in which a run keeps its state, and how they are read back whatever has happened to them.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>

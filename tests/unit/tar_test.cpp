@@ -1,4 +1,4 @@
-// Tar files that are not whole, or more than one.
+// Tar files that are cut short, or several in one.
 #include <archive.h>
 #include <archive_entry.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ constexpr std::size_t block = 512;
 const std::vector<std::string> names{"train/cat/1.png", "train/dog/1.png", "test/cat/1.png",
                                      "test/dog/1.png"};
 
-/// Of 700 bytes each: a header and two blocks.
+/// A tar file with members of 700 bytes each: a header and two blocks.
 std::string tar_of(const std::vector<std::string>& members) {
   std::string bytes(members.size() * 4096 + 20480, '\0');
   std::size_t used = 0;
@@ -99,7 +99,7 @@ std::string member(const std::string& name, char type, const std::string& conten
 TEST(Tar, HasNamesBeyondAsciiInPaxHeaders) {
   std::string bytes;
   for (const std::string name : {"train/cat/1.png", "train/\u732b/1.png", "test/cat/1.png"}) {
-    const auto length = name.size() + 9;  // "NN path=" and the line feed
+    const auto length = name.size() + 9;  // "NN path=" and the newline
     bytes += member("header", 'x', std::to_string(length) + " path=" + name + "\n") + member("?", '0', "x");
   }
   bytes += std::string(2 * block, '\0');

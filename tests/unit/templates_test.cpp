@@ -1,4 +1,4 @@
-// The templates that are compiled in.
+// The templates that are compiled into the program.
 #include "configs/templates.hpp"
 
 #include <gtest/gtest.h>

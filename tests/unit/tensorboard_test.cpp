@@ -1,4 +1,4 @@
-// Names of files of events.
+// Names of TensorBoard's event files.
 #include "worker/controller/tensorboard.hpp"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ std::set<std::string> names_in(const ScratchFolder& folder) {
   return names;
 }
 
-/// The name of a file that is opened in a folder with those.
+/// The name that a new file gets in a folder with these files.
 std::string next_to(const ScratchFolder& folder) {
   const auto before = names_in(folder);
   const EventFile file(folder.path(), 0);

@@ -1,5 +1,5 @@
-// The tree is compared with its recursive definition as an expression, so that not only the value but the
-// order is checked.
+// The tree is compared with its recursive definition as an expression, so that the order is checked as well
+// as the value.
 #include "collectives/tree.hpp"
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ std::string leaf(std::int64_t i) { return std::to_string(i); }
 
 std::string sum(const std::string& left, const std::string& right) { return "(" + left + "+" + right + ")"; }
 
-// The left child of a node takes the largest power of two of leaves that leaves something to the right child.
+// The left child of a node takes the largest power of two that is smaller than the number of leaves.
 std::string reference(std::int64_t begin, std::int64_t end) {
   if (end - begin == 1) return leaf(begin);
   const auto half = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(end - begin)) / 2);
@@ -34,7 +34,7 @@ std::int64_t left_over_max(std::int64_t leaves) {
   return leaves < 2 ? 1 : static_cast<std::int64_t>(std::floor(2 * std::log2(static_cast<double>(leaves))));
 }
 
-// What a rank does: adds its leaves as they come. Returns what is left over, from left to right.
+// What a rank does: adds its leaves as they arrive. Returns the left-over nodes from left to right.
 std::vector<std::string> add_own_leaves(std::int64_t leaves, Range range) {
   TreeWalk walk(leaves);
   std::vector<std::string> slots(range.size());
@@ -143,7 +143,7 @@ TEST(TreeSum, IsBitEqualToTheTreeForAnyNumberAndSizeOfPartialSums) {
         }
       }
       EXPECT_EQ(values, before);
-      for (auto& place : values) {  // in the place of any partial sum
+      for (auto& place : values) {  // the result may overwrite any of the partial sums
         auto copies = before;
         for (std::int64_t leaf = 0; leaf < leaves; ++leaf) partial_sums[leaf] = copies[leaf].data();
         float* const there = copies[&place - values.data()].data();

@@ -1,5 +1,5 @@
-// The kernels, thread by thread on the double of a GPU, give every element the bits of the host's loops and
-// touch no other. Whether the arithmetic itself is right, tests/reference shows.
+// The kernels, run thread by thread on the GPU double, give every element the bits of the host's loops and
+// touch no other element. That the arithmetic itself is right is tested in tests/reference.
 #include "worker/optim/update_kernels.hpp"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace {
 constexpr std::int64_t shard_size = 12000;
 constexpr int arrays_of_a_shard = 7;
 
-/// Seven arrays of a shard, with numbers from about -1 to 1.
+/// Seven arrays of a shard, with values from about -1 to 1.
 struct Shard {
   std::vector<float> values;
 
@@ -38,7 +38,7 @@ struct Shard {
   }
 };
 
-/// Around a block of threads and its lanes, and between them elements that belong to nobody.
+/// Pieces with sizes around those of a thread block and its lanes, with gaps that belong to no piece.
 std::vector<Piece> pieces_with_gaps() {
   std::vector<Piece> pieces;
   std::int64_t offset = 3;

@@ -1,4 +1,4 @@
-// Warnings of learning rates that are far from what an optimiser usually needs.
+// Warnings about learning rates far from what an optimiser usually needs.
 #include "configs/usual_rates.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// Values as TOML, and texts fit for messages. What is written is read back by toml++, which is not ours.
+// Values as TOML, and texts made fit for messages. What is written is read back by toml++, which is
+// independent code.
 #include "configs/value.hpp"
 
 #include <gtest/gtest.h>
@@ -27,7 +28,7 @@ TEST(RealText, IsTheShortestThatReadsBackExactly) {
 
 TEST(RealText, IsAFloatOfTomlAndReadsBackExactly) {
   double value = 1.0;
-  for (int i = 0; i < 2000; ++i) {  // a multiplicative walk over the exponents, with changing digits
+  for (int i = 0; i < 2000; ++i) {  // walks over the exponents by multiplication, with changing digits
     value *= i % 2 == 0 ? 1.9173 : -0.4391;
     EXPECT_EQ(read_back<double>(real_text(value)), value);
     EXPECT_EQ(read_back<double>(real_text(1 / value)), 1 / value);
@@ -71,7 +72,7 @@ TEST(Shortened, CutsLongTextsBetweenCharacters) {
   EXPECT_EQ(shortened(std::string(61, 'a')), std::string(57, 'a') + "...");
   EXPECT_EQ(shortened("abcdef", 5), "ab...");
   std::string text = "ab";
-  for (int i = 0; i < 40; ++i) text += "\xc3\xbc";  // the 57th byte is the first half of a character
+  for (int i = 0; i < 40; ++i) text += "\xc3\xbc";  // byte 57 is the first half of a character
   EXPECT_EQ(shortened(text), text.substr(0, 56) + "...");
 }
 

@@ -1,4 +1,4 @@
-// Files of weights as people have them, and as nobody should.
+// Weights files as users have them, and malformed ones.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -96,7 +96,7 @@ TEST(SafetensorsHeader, IsRefusedWhereItIsSomethingElse) {
   expect_header_refused(R"({"a": {"dtype": "F32", "shape": []}})", 0, "\"a\" lacks");
   expect_header_refused(R"({"a": {"b": 1}})", 0, "\"a\" has an unknown entry \"b\"");
   expect_header_refused("{" + entry("a", 0, 8, "[2]", "F33") + "}", 8, "\"a\" has the unknown type \"F33\"");
-  expect_header_refused("{\"\\u001b[2J\\n\": 1}", 0, "in \"?[2J?\"");  // and never as it is to a terminal
+  expect_header_refused("{\"\\u001b[2J\\n\": 1}", 0, "in \"?[2J?\"");  // and never printed raw to a terminal
 }
 
 TEST(SafetensorsHeader, TakesNoMemoryForNests) {
@@ -112,7 +112,7 @@ TEST(Safetensors, AreRefusedWithAHeaderOfMoreThanTheFormatAllowsBeforeItIsRead) 
   const ScratchFolder folder;
   for (const std::uint64_t claimed : {std::uint64_t{300} << 20, std::uint64_t{40} << 30, ~std::uint64_t{0}}) {
     const auto path = folder.write("long", std::string(reinterpret_cast<const char*>(&claimed), 8) + "{");
-    if (claimed < std::uint64_t{1} << 40) std::filesystem::resize_file(path, claimed + 8);  // with a hole
+    if (claimed < std::uint64_t{1} << 40) std::filesystem::resize_file(path, claimed + 8);  // sparse file
     expect_refused(
         ExitCode::io, [&] { tensors_in(path); },
         {path, claimed < std::uint64_t{1} << 40 ? "100000000 are the most" : "longer than the file"});
@@ -175,7 +175,7 @@ TEST(ForeignFiles, AreNamedByTheirFirstBytesWithTheLineThatConvertsThem) {
 
 TEST(ForeignFiles, AreNoSafetensorsFilesAndNothingUnknown) {
   const ScratchFolder folder;
-  // Lengths of headers that begin like other files.
+  // Header lengths that look like the beginnings of other file formats.
   for (const auto& begin :
        {"\x80\x02\0\0\0\0\0\0{"s, "\x1f\x8b\0\0\0\0\0\0{"s, "{\x01\0\0\0\0\0\0{"s, ""s, "abc"s})
     EXPECT_NO_THROW(refuse_foreign_file(folder.write("file", begin))) << begin;
@@ -191,7 +191,7 @@ std::shared_ptr<Model> small_cnn() {
   return model;
 }
 
-/// A file of small_cnn's tensors, under each of the prefixes, all ones but for what `change` makes of them.
+/// A file of small_cnn's tensors, under each of the prefixes, all ones except for what `change` modifies.
 std::string file_of(
     const ScratchFolder& folder, const std::vector<std::string>& prefixes,
     const std::function<void(const std::string&, std::vector<float>&)>& change = [](auto&, auto&) {}) {

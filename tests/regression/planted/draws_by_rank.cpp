@@ -1,5 +1,5 @@
-// A planted mistake, for a test of the tests: takes the place of worker/data/augmentation.cpp and draws from
-// one stream a rank, as a program would that seeds a generator with its rank.
+// A planted mistake, to test the tests: replaces worker/data/augmentation.cpp and draws from one stream per
+// rank, like a program that seeds a generator with its rank.
 #include <cstdlib>
 
 #include "common/random.hpp"

@@ -1,8 +1,8 @@
-// A planted mistake, for the tests of the audit: takes the place of worker/step/gradient_hooks.cpp, and hands
-// over gradients with a bit flipped, as a processor does that computes wrong in silence. LOCKSTEP_FLIP is
-// "RANK STEP MICRO_BATCH PLACE": on that rank, in the step after STEP steps, the first time that it computes
-// that micro-batch; with MICRO_BATCH -1 from that step on and in all that it computes. PLACE counts the bits
-// of all parameters.
+// A planted mistake, for the tests of the audit: replaces worker/step/gradient_hooks.cpp and hands over
+// gradients with one bit flipped, like a processor with silent errors. LOCKSTEP_FLIP is "RANK STEP
+// MICRO_BATCH PLACE": on that rank, in the step after STEP steps, the first time that it computes that
+// micro-batch; with MICRO_BATCH -1, from that step on and in every micro-batch that the rank computes. PLACE
+// counts the bits of all parameters.
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/utils/lambda_post_hook.h>
 #include <torch/csrc/autograd/variable.h>

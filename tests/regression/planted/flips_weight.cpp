@@ -1,6 +1,6 @@
-// A planted mistake, for the tests of the audit: takes the place of collectives/host_all_gather.cpp, for
-// ranks that share no memory, and flips a bit of what the rank LOCKSTEP_FLIP_WEIGHT has received of the rank
-// before it, as memory does that wears out.
+// A planted mistake, for the tests of the audit: replaces collectives/host_all_gather.cpp, for ranks that
+// share no memory, and flips a bit of what the rank LOCKSTEP_FLIP_WEIGHT has received from the rank before
+// it, like failing memory.
 #include <cstdlib>
 #include <string>
 

@@ -1,6 +1,6 @@
-// A planted fault, for tests of the check: takes the place of worker/check/leaf_bits.cpp and gives one rank,
-// or all ranks of one host, other bits than the rest, as a faulty processor would. MISCALCULATES_ON names it,
-// the host or the rank, and "now and then" behind it lets all but the first of its results be right.
+// A planted fault, for the tests of `lockstep check`: replaces worker/check/leaf_bits.cpp and gives one rank,
+// or all ranks of one host, other bits than the rest, like a faulty processor. MISCALCULATES_ON names the
+// host or the rank; with "now and then" after it, the first result is the only wrong one.
 #include <cstdlib>
 #include <string>
 

@@ -1,6 +1,6 @@
-"""plant.py SOURCE OUT LINE [NEW]: writes SOURCE to OUT with one line changed: the
-only one that reads LINE becomes NEW, or goes. Fails when there is none, or more
-than one, so that a planted mistake cannot get lost when the source changes."""
+"""plant.py SOURCE OUT LINE [NEW]: writes SOURCE to OUT with one line changed: the only line that reads LINE becomes
+NEW, or is removed. Fails if there is no such line, or more than one, so that a planted mistake cannot get lost when the
+source changes."""
 
 import sys
 from pathlib import Path

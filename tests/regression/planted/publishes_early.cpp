@@ -1,6 +1,6 @@
-// A planted mistake, for a test of the tests: takes the place of worker/checkpoint/background.cpp and says
-// that the part of a rank other than the first is on disk when it is not begun, as a program would that
-// publishes a checkpoint before it has heard from all ranks.
+// A planted mistake, to test the tests: replaces worker/checkpoint/background.cpp and reports that the parts
+// of all ranks but the first are on disk before they are begun, like a program that publishes a checkpoint
+// before it has heard from all ranks.
 #include <cstdlib>
 #include <string>
 #include <utility>

@@ -1,5 +1,5 @@
-// A planted mistake, for a test of the tests: takes the place of worker/files/checkpoint_folder.cpp and
-// removes the newest checkpoint before it publishes the next one, not after.
+// A planted mistake, to test the tests: replaces worker/files/checkpoint_folder.cpp and removes the newest
+// checkpoint before it publishes the next one, not after.
 #define publish_checkpoint publish_in_order
 #include "worker/files/checkpoint_folder.cpp"
 #undef publish_checkpoint

@@ -1,4 +1,4 @@
-// In front of libc: the operations on files, each a point if the file lies in the run folder.
+// Wrappers of libc's file operations: each is a point if the file lies in the run folder.
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -20,8 +20,8 @@ namespace {
 using lockstep::faults::die;
 using lockstep::faults::reach;
 
-/// Where `path` lies in the run folder; "" for any other path. Allocates nothing for those: they may be
-/// opened by an allocator that is not ready yet.
+/// The path relative to the run folder; "" for any path outside it. Allocates nothing for those: an allocator
+/// that is not ready yet may be opening them.
 std::string place(const char* path) {
   static const char* const folder = std::getenv("FAULT_UNDER");
   const auto length = folder ? std::strlen(folder) : 0;
@@ -48,7 +48,7 @@ const char* opening(int flags) {
   return (flags & (O_WRONLY | O_RDWR | O_CREAT)) != 0 ? "open" : "open-to-read";
 }
 
-/// The result of `call`, or `failed` with errno where a test wants that.
+/// Returns the result of `call`, or `failed` with errno set if a test wants that.
 template <class Result, class Call>
 Result guarded(const char* operation, const std::string& what, Result failed, Call call) {
   if (what.empty()) return call();
@@ -58,7 +58,7 @@ Result guarded(const char* operation, const std::string& what, Result failed, Ca
   return failed;
 }
 
-/// `call` writes so many of the `size` bytes, or elements.
+/// `call` writes the given number of the `size` bytes or elements.
 template <class Size, class Call>
 Size guarded_write(const char* operation, int file, std::size_t size, Size failed, Call call) {
   const auto what = place(file);
@@ -181,7 +181,7 @@ size_t fwrite(const void* data, size_t size, size_t count, FILE* file) {
   NEXT(fwrite);
   return guarded_write("write", fileno(file), size * count, size_t{0}, [&](size_t bytes) {
     const auto written = bytes == size * count ? next(data, size, count, file) : next(data, 1, bytes, file);
-    if (bytes != size * count) std::fflush(file);  // half of it is to be in the file
+    if (bytes != size * count) std::fflush(file);  // half of the data must be in the file
     return written;
   });
 }

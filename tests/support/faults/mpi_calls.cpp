@@ -1,5 +1,5 @@
-// In front of MPI, by its profiling interface: each message is a point, and so is the first look at messages
-// after some were posted. Every collective operation of lockstep is made of these.
+// Wrappers of MPI by its profiling interface: each message is a point, and so is the first test for
+// completion after messages were posted. Every collective of lockstep is made of these calls.
 
 #include "collectives/mpi.hpp"
 #include "tests/support/faults/points.hpp"
@@ -9,11 +9,11 @@ namespace {
 using lockstep::faults::is_cut;
 using lockstep::faults::reach;
 
-thread_local bool posted = false;  // messages that nobody has looked at yet
+thread_local bool posted = false;  // messages whose completion nobody has tested yet
 
 std::string rank_name(int rank) { return "rank " + std::to_string(rank); }
 
-/// A message over a link that is cut: posted, and never heard of again (see `nothing`).
+/// A message over a link that is cut: posted, and never completed (see `nothing`).
 int lost(MPI_Comm communicator, MPI_Request* request) {
   return PMPI_Isend(nullptr, 0, MPI_BYTE, MPI_PROC_NULL, 0, communicator, request);
 }

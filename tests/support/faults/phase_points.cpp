@@ -1,5 +1,5 @@
-// Linked into a worker with --wrap: the beginning of each phase of a step is a point, if points.hpp's library
-// is preloaded.
+// Linked into a worker with --wrap: the beginning of each phase of a step is a point, if the library of
+// points.hpp is preloaded.
 #include "tests/support/faults/points.hpp"
 #include "worker/watch/phase_clock.hpp"
 
@@ -13,7 +13,8 @@ constexpr std::array<const char*, phase_count> names = {"data",   "forward",    
 
 }  // namespace
 
-// The linker gives calls of PhaseClock::enter to the second, and calls of the first to PhaseClock::enter.
+// The linker redirects calls of PhaseClock::enter to the second function, and calls of the first function to
+// PhaseClock::enter.
 void really_enter(PhaseClock* clock, Phase phase) asm("__real__ZN8lockstep10PhaseClock5enterENS_5PhaseE");
 void enter(PhaseClock* clock, Phase phase) asm("__wrap__ZN8lockstep10PhaseClock5enterENS_5PhaseE");
 

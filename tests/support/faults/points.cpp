@@ -25,7 +25,7 @@ struct Settings {
                                        (lists || rank == environment("FAULT_RANK"));
 };
 
-// Neither is ever destroyed: files are closed, and so points reached, until the process has ended.
+// Neither object is ever destroyed: until the process has ended, files are closed and so points are reached.
 const Settings& settings() {
   static const auto& read = *new Settings;
   return read;

@@ -1,7 +1,7 @@
-// LibTorch's caching allocator hands out memory that other tensors have had. Here each allocation is a write
-// to all of the block, in the block's stream: it puts there what kernels that do nothing would have written,
-// so that all numbers are the same on any number of ranks; and a use of the block by another stream that
-// nothing orders before is a race, though the first kernel of the new owner does nothing.
+// LibTorch's caching allocator hands out memory that other tensors used before. Here each allocation counts
+// as a write to the whole block, in the block's stream. It writes what the kernels that do nothing would have
+// written, so that all numbers are the same on any number of ranks. And a use of the block by another stream
+// that is not ordered before it is a race, even if the new owner's first kernel does nothing.
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <dlfcn.h>
 

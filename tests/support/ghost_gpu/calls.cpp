@@ -1,4 +1,4 @@
-// Counts of calls and kernels, and failures on demand.
+// Counts calls and kernels, and injects failures.
 #include <cxxabi.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -21,21 +21,21 @@ struct Count {
 };
 using Counts = std::map<std::string, Count>;
 
-/// LibTorch names the thread that runs backward: pt_autograd_0.
+/// LibTorch names the thread that runs the backward pass: pt_autograd_0.
 std::string name_of_thread() {
   char name[16] = "";
   pthread_getname_np(pthread_self(), name, sizeof name);
   return name;
 }
 
-/// What GHOST_FAIL="FUNCTION:N:ERROR" asks for.
+/// The failure that GHOST_FAIL="FUNCTION:N:ERROR" asks for.
 struct Failing {
   std::string function;
   long long at = 0;
   int error = 0;
 };
 
-/// The rank that a launcher gave this process; 0 without one.
+/// The rank that a launcher gave this process; 0 if there was no launcher.
 int rank_of_process() {
   for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
     if (std::getenv(name) != nullptr) return static_cast<int>(number_from(name, 0));
@@ -55,7 +55,7 @@ Failing failing_asked_for() {
   return failing;
 }
 
-/// All that is counted, written when the process ends: to GHOST_COUNTS.PROCESS.json.
+/// All counts, written to GHOST_COUNTS.PROCESS.json when the process ends.
 struct Record {
   Counts calls, kernels, calls_before_update, kernels_before_update;
   std::map<std::string, Counts> threads, threads_before_update;  ///< calls and kernels by the thread's name
@@ -79,7 +79,7 @@ struct Record {
     return all;
   }
 
-  /// From one first update after other work to the next is one step of the training loop.
+  /// A step of the training loop lasts from the first update after other work to the next such update.
   void note_update(bool is_update) {
     if (is_update && !step_is_open) {
       auto by_thread = nlohmann::json::object();
@@ -160,5 +160,5 @@ void count_kernel(const std::string& name) {
 
 }  // namespace lockstep::ghost
 
-/// For the stubs, which are C.
+/// Called by the stubs, which are in C.
 extern "C" void ghost_count(const char* what) { lockstep::ghost::count(what); }

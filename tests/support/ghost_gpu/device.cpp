@@ -1,4 +1,4 @@
-// The GPUs that are not there: eight of an NVIDIA H100's properties, or as GHOST_GPUS and GHOST_DRIVER say.
+// The simulated GPUs: eight with the properties of an NVIDIA H100, or as GHOST_GPUS and GHOST_DRIVER say.
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -16,7 +16,7 @@ thread_local int device_of_thread = 0;
 
 int gpus() { return static_cast<int>(number_from("GHOST_GPUS", 8)); }
 
-/// "", "missing" or "old".
+/// The value of GHOST_DRIVER: "", "missing" or "old".
 std::string_view driver() {
   const char* const text = std::getenv("GHOST_DRIVER");
   return text != nullptr ? text : "";

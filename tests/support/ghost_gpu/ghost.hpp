@@ -1,6 +1,6 @@
-// A GPU that is not there: the CUDA runtime, cuBLAS, cuDNN and the driver on host memory, preloaded under the
-// unmodified lockstep-worker and the unmodified libtorch_cuda.so (README.md). This header is what its parts
-// know of one another.
+// A simulated GPU: the CUDA runtime, cuBLAS, cuDNN and the driver on host memory, preloaded under the
+// unmodified lockstep-worker and the unmodified libtorch_cuda.so (README.md). This header declares what the
+// parts of the ghost use of one another.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -13,26 +13,26 @@
 
 namespace lockstep::ghost {
 
-/// Held during every call of the runtime, by whichever thread. Recursive, because an operation may call back.
+/// Held during every call of the runtime, by any thread. Recursive, because an operation may call back.
 std::recursive_mutex& lock();
 
 // --- calls: counted, and made to fail ---
 
-/// Begins every function of the runtime: counts the call, and says what it is to return. Not cudaSuccess
-/// where GHOST_FAIL has made the GPU fail: from then on all calls of the process return that error.
+/// Must begin every function of the runtime: counts the call and returns its status. That is not cudaSuccess
+/// once GHOST_FAIL has made the GPU fail: from then on all calls of the process return that error.
 cudaError_t begin_call(const char* function);
 /// The error that the GPU has failed with, or cudaSuccess.
 cudaError_t failure();
-/// Counts something that is no call of the runtime: a kernel, a copy of a kind, a library's function.
+/// Counts something that is not a call of the runtime: a kernel, a kind of copy, a library's function.
 void count(const std::string& what, double bytes = 0);
 /// As count(), under the heading of kernels.
 void count_kernel(const std::string& name);
-/// A function's or a kernel's name for people; as it is where it is no mangled one.
+/// A readable name of a function or kernel; unchanged if it is not a mangled name.
 std::string demangled(const std::string& name);
-/// An environment variable as a number; `otherwise` where it is not set.
+/// The value of an environment variable as a number; `otherwise` if it is not set.
 long long number_from(const char* variable, long long otherwise);
 
-// --- streams: operations stay there until something waits for them ---
+// --- streams: operations stay queued until something waits for them ---
 
 /// Memory that an operation touches.
 struct Access {
@@ -41,15 +41,15 @@ struct Access {
   bool writes;
 };
 
-/// Gives `stream` an operation: `work` is called, perhaps much later and by another thread, until it returns
-/// true. `what` names it where a race is told. An empty `work` is done at once when its turn comes.
+/// Queues an operation on `stream`. `work` is called, perhaps much later and by another thread, until it
+/// returns true. `what` names it in reports of races. An empty `work` is done as soon as its turn comes.
 enum class Progress { at_random, when_waited_for };
 void give(cudaStream_t stream, const std::string& what, const std::vector<Access>& accesses,
           std::function<bool()> work, Progress progress = Progress::at_random);
-/// Carries out what `stream` has been given, as far as no peer is missed. Orders nothing.
+/// Runs the operations that are queued on `stream`, as far as that needs no missing peer. Orders nothing.
 void bring_on(cudaStream_t stream);
-/// Carries out all that `stream` has been given, and what that waits for. The calling thread is then behind
-/// it.
+/// Runs all operations that are queued on `stream`, and those that they wait for. They are then ordered
+/// before whatever the calling thread does next.
 void wait_for(cudaStream_t stream);
 /// wait_for() every stream.
 void wait_for_all();
@@ -60,48 +60,49 @@ enum class MemoryKind { pageable, pinned, device };
 
 /// Where `data` lies.
 MemoryKind kind_of(const void* data);
-/// Small positive numbers, finite as float, double and any 16-bit number, which depend on `bytes` and the
-/// place alone: what LibTorch's kernels, which do nothing here, seem to have written.
+/// Writes small positive numbers, finite as float, double and any 16-bit format, which depend only on `bytes`
+/// and the position. They stand for the results of LibTorch's kernels, which do nothing here.
 void fill(void* data, std::size_t bytes);
-/// In every cudaMalloc(): once `caller` is LibTorch's caching allocator, what that hands out is followed.
+/// Called in every cudaMalloc(): once `caller` is LibTorch's caching allocator, the blocks that it hands out
+/// are tracked.
 void follow_allocations(const void* caller);
 
 // --- kernels ---
 
-/// What a launch does to the memory, where that is known: lockstep's own kernels, and LibTorch's simplest.
+/// What a launch does to memory, if that is known: for lockstep's own kernels, and LibTorch's simplest.
 struct Work {
   std::vector<Access> accesses;
-  std::function<void()> run;  ///< empty: it does nothing here, but its accesses are known
+  std::function<void()> run;  ///< empty: does nothing here, but its accesses are known
 };
 
-/// By the mangled name; `arguments` as of cudaLaunchKernel(), copied here. An empty Work for what is not
-/// known.
+/// Looks `kernel` up by its mangled name; `arguments` are those of cudaLaunchKernel(), copied here. Returns
+/// an empty Work for an unknown kernel.
 Work work_of(const std::string& kernel, void** arguments);
 
 // --- races ---
 
-/// Logical time of every stream and thread: an access is ordered before another if the other's clock has
-/// reached its own. Its places are numbered by agent (stream or thread).
+/// Logical times, indexed by agent (a stream or a thread): an access is ordered before another if the other's
+/// clock has reached the time of the first.
 using Times = std::vector<unsigned long long>;
 
 struct Clock {
   Times times;
   void join(const Clock& other);
-  /// The next moment of `agent`, which is then part of this clock.
+  /// Advances `agent` to its next time, which this clock then includes.
   void tick(int agent);
   bool has_reached(int agent, unsigned long long time) const;
 };
 
 int new_agent();
-/// The clock of the calling thread, which is an agent too.
+/// The clock of the calling thread, which is an agent itself.
 Clock& clock_of_thread();
 int agent_of_thread();
 
-/// Compares the accesses of `agent` at `clock` with all before. The first pair that nothing orders, one of
-/// them a write, is told with both places, and the process ends with code 97.
+/// Compares the accesses of `agent` at `clock` with all earlier ones. Reports the first pair that nothing
+/// orders and that has a write in it, with both places, and ends the process with code 97.
 void check_accesses(const std::string& what, int agent, const Clock& clock,
                     const std::vector<Access>& accesses);
-/// The memory is given back: what comes to lie there later has no past.
+/// The memory was freed: a later allocation there has no earlier accesses.
 void forget_accesses(const void* begin, std::size_t bytes);
 
 }  // namespace lockstep::ghost

@@ -1,5 +1,5 @@
-// What launches do to the memory. lockstep's own kernels run, thread by thread, as do the additions, fillings
-// and conversions of LibTorch that sums of gradients consist of; of others at most the accesses are known.
+// What launches do to memory. lockstep's own kernels run thread by thread, as do LibTorch's additions,
+// fillings and conversions that make up sums of gradients. Of other kernels at most the accesses are known.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -58,7 +58,7 @@ Work encode(const float* values, std::uint16_t* codes, GradientFormat format, st
           }};
 }
 
-/// Every array of the shard that the job has: which of them a rule reads and writes is its own business.
+/// Touches every array of the shard that the job has, whichever of them the update rule reads and writes.
 Work update(const UpdateJob& job, const std::function<void(std::int64_t, int)>& thread_of) {
   Work work{{{job.pieces, sizeof(Piece) * job.count, false}}, nullptr};
   const auto& arrays = job.arrays;
@@ -111,7 +111,7 @@ Work fold_of(const SquaresJob& job) {
           }};
 }
 
-// --- LibTorch's, of which the names say enough: (int n, functor, array<char*, N>) ---
+// --- LibTorch's kernels whose names say enough: (int n, functor, array<char*, N>) ---
 
 template <std::size_t count>
 std::array<char*, count> pointers(Arguments arguments) {
@@ -151,8 +151,8 @@ Work narrow_of_torch(Arguments arguments, GradientFormat format) {
           }};
 }
 
-/// A 16-bit format to float32. The argument behind the two calculators of offsets says what is read:
-/// LibTorch's number of the type is its first byte.
+/// Widens a 16-bit format to float32. The first byte of the argument behind the two offset calculators is
+/// LibTorch's number of the type that is read.
 Work widen_of_torch(Arguments arguments) {
   constexpr char half = 5, bfloat16 = 15;
   const char type = *static_cast<const char*>(arguments[5]);
@@ -167,7 +167,7 @@ Work widen_of_torch(Arguments arguments) {
           }};
 }
 
-/// Others of this form: at least a byte of each element is read or written.
+/// Other kernels of this form: at least one byte of each element is read or written.
 Work touch_of_torch(const std::string& kernel, Arguments arguments) {
   const auto form = kernel.find("St5arrayIPcLm");
   if (form == std::string::npos) return {};

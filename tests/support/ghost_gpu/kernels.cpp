@@ -1,4 +1,4 @@
-// Launches: each kernel is counted, and given to its stream where it is known what it does (kernel_work.cpp).
+// Launches: each kernel is counted, and queued on its stream if its work is known (kernel_work.cpp).
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -20,7 +20,8 @@ cudaError_t launch(const void* function, void** arguments, cudaStream_t stream) 
   const std::lock_guard guard(lock());
   const auto& kernel = registered()[function];
   count_kernel(kernel);
-  // What these touch is written in the memory of the GPU, by an operation that may not have run yet.
+  // These kernels read from GPU memory which arrays to touch; a queued operation may not have written that
+  // yet.
   if (names(kernel, "13update_kernelI") || names(kernel, "11lane_kernelE")) bring_on(stream);
   const auto work = work_of(kernel, arguments);
   if (work.accesses.empty()) return cudaSuccess;

@@ -1,5 +1,5 @@
-// cuBLAS, cuDNN and the driver where LibTorch reads an answer; all else are stubs (make_stubs.py).
-// Multiplications and convolutions do nothing.
+// The functions of cuBLAS, cuDNN and the driver whose answers LibTorch reads; all others are stubs
+// (make_stubs.py). Multiplications and convolutions do nothing.
 #include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda.h>
@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t workspace_bytes = 1 << 20;
 constexpr std::size_t reserve_bytes = 1 << 16;  // of batch normalisation
 
-/// A descriptor of cuDNN's backend keeps what it is given.
+/// A descriptor of cuDNN's backend, which stores what it is given.
 struct Descriptor {
   std::map<int, std::vector<char>> attributes;
   std::map<int, std::int64_t> counts;
@@ -43,7 +43,7 @@ std::size_t size_of(cudnnBackendAttributeType_t type) {
 
 Descriptor& descriptor(const void* handle) { return *static_cast<Descriptor*>(const_cast<void*>(handle)); }
 
-/// The first plan may want more memory than there is; the second is the one that is taken then.
+/// The first plan may want more memory than there is; LibTorch then takes the second.
 std::int64_t workspace_of_plan(int choice) {
   return choice == 0 ? number_from("GHOST_PLAN_BYTES", workspace_bytes) : workspace_bytes;
 }

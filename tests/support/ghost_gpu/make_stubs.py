@@ -1,7 +1,7 @@
-"""make_stubs.py OUT LIBRARY...: writes C functions for all that these libraries of LibTorch
-want of CUDA, cuBLAS, cuDNN, NCCL and the driver. Each counts its call; those that make
-something hand out a block of zeros; those of the runtime that nothing here answers say that
-they are not supported. All are weak: what the ghost has itself takes their place."""
+"""make_stubs.py OUT LIBRARY...: writes C functions for everything that these libraries of LibTorch need from CUDA,
+cuBLAS, cuDNN, NCCL and the driver. Each stub counts its call. Those that create something return a block of zeros;
+those of the runtime that the ghost does not implement return "not supported". All are weak: the ghost's own functions
+replace them."""
 
 import re
 import subprocess

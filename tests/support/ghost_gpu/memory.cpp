@@ -18,7 +18,7 @@ constexpr int unset_byte = 0xff;
 struct Block {
   std::size_t bytes;
   MemoryKind kind;
-  bool registered = false;  ///< the caller's own, made pinned
+  bool registered = false;  ///< the caller's own memory, made pinned
 };
 
 std::map<std::uintptr_t, Block>& blocks() {
@@ -49,7 +49,7 @@ cudaError_t allocate(void** data, std::size_t bytes, MemoryKind kind) {
   return cudaSuccess;
 }
 
-/// The block that `data` begins, taken out of the list; nothing where none does.
+/// Removes the block that begins at `data` from the list and returns it; an empty block if there is none.
 Block take_out(void* data, MemoryKind kind) {
   const auto found = blocks().find(reinterpret_cast<std::uintptr_t>(data));
   if (found == blocks().end() || found->second.kind != kind) return {0, MemoryKind::pageable};
@@ -77,7 +77,8 @@ std::uint64_t sum_of(const void* data, std::size_t bytes) {
   _Exit(97);
 }
 
-/// As the original: from pageable memory the bytes are taken at once, to pageable memory the call waits.
+/// As in CUDA: from pageable memory the bytes are taken at once; a copy to pageable memory waits until it is
+/// done.
 cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaStream_t stream) {
   if (bytes == 0) return cudaSuccess;
   const auto source = kind_of(from), target = kind_of(to);
@@ -102,7 +103,7 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaStream_t str
         },
         Progress::when_waited_for);
   } else {
-    if (target == MemoryKind::pinned) std::memset(to, unset_byte, bytes);  // who does not wait sees this
+    if (target == MemoryKind::pinned) std::memset(to, unset_byte, bytes);  // an early reader sees this
     give(
         stream, words, accesses,
         [=] {
@@ -119,7 +120,7 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaStream_t str
 
 void fill(void* data, std::size_t bytes) {
   constexpr std::size_t scalar_bytes = 8;
-  if (bytes <= scalar_bytes) {  // what the host reads and decides by
+  if (bytes <= scalar_bytes) {  // values that the host reads to decide
     std::memset(data, 0, bytes);
     return;
   }
@@ -174,7 +175,8 @@ cudaError_t cudaMallocHost(void** data, std::size_t bytes) {
   return cudaHostAlloc(data, bytes, cudaHostAllocDefault);
 }
 
-/// Not waiting for the GPU, as the original may: who frees what a copy still reads is told so.
+/// Does not wait for the GPU, as CUDA may not either: freeing memory that a queued copy still reads is
+/// reported.
 cudaError_t cudaFreeHost(void* data) {
   if (const auto error = begin_call("cudaFreeHost")) return error;
   if (data == nullptr) return cudaSuccess;
@@ -230,7 +232,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   return copy(to, from, bytes, stream);
 }
 
-/// Between two places on the GPU it returns before it is done, as the original.
+/// Between two places on the GPU it returns before the copy is done, as in CUDA.
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind) {
   if (const auto error = begin_call("cudaMemcpy")) return error;
   const auto result = copy(to, from, bytes, cudaStreamLegacy);

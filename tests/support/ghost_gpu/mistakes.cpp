@@ -1,5 +1,6 @@
-// Mistakes that a program on a GPU can make, each beside the right way: `ghost_mistakes NAME wrong|right`.
-// The race detector must end the one and pass the other (tests/integration/test_ghost_races.py).
+// Mistakes that a program on a GPU can make, each with its correct version: `ghost_mistakes NAME
+// wrong|right`. The race detector must end the wrong version and accept the right one
+// (tests/integration/test_ghost_races.py).
 #include <cuda_runtime_api.h>
 
 #include <atomic>
@@ -55,7 +56,7 @@ float* pinned_memory() {
   return static_cast<float*>(data);
 }
 
-/// A kernel of lockstep's that reads `from` and writes `to`.
+/// A kernel of lockstep that reads `from` and writes `to`.
 void add_up(const float* from, float* to, cudaStream_t stream) {
   TreeSum launch;
   launch.size = 1;
@@ -99,7 +100,7 @@ void event_of_another_stream(bool wrong) {
   check(cudaDeviceSynchronize());
 }
 
-/// The next step fills the buffer while the side stream still reads that of the step before.
+/// The next step fills the buffer while the side stream still reads the buffer of the step before.
 void buffer_reused_across_streams(bool wrong) {
   Stream computing, sending;
   Event computed, sent;
@@ -144,7 +145,7 @@ void host_memory_changed_under_a_copy(bool wrong) {
   check(cudaDeviceSynchronize());
 }
 
-/// Ends by itself: what is not there yet is NaN.
+/// Detected without the race detector: a result that is not written yet is NaN.
 void result_read_before_it_is_there(bool wrong) {
   Stream stream;
   float *here = pinned_memory(), *there = device_memory();
@@ -154,7 +155,7 @@ void result_read_before_it_is_there(bool wrong) {
   if (std::isnan(here[0])) std::exit(97);
 }
 
-/// A thread starts a copy and ends; that it has ended does not mean that the copy has.
+/// A thread starts a copy and ends; the end of the thread does not mean that the copy is done.
 void another_thread_started_it(bool wrong) {
   Stream uploading, computing;
   float *there = device_memory(), *sum = device_memory(), *here = pinned_memory();
@@ -167,7 +168,7 @@ void another_thread_started_it(bool wrong) {
   check(cudaDeviceSynchronize());
 }
 
-/// A thread waits for its copy, and tells another one by a flag that orders nothing.
+/// A thread waits for its copy, and signals another thread with a flag that orders nothing.
 void flag_instead_of_a_mutex(bool wrong) {
   Stream uploading, computing;
   float *there = device_memory(), *sum = device_memory(), *here = pinned_memory();
@@ -189,7 +190,7 @@ void flag_instead_of_a_mutex(bool wrong) {
   uploader.join();
 }
 
-/// Overlapping by some elements only, as shards with a wrong offset do.
+/// Ranges that overlap by a few elements, as with a shard's offset that is wrong.
 void ranges_that_overlap_by_a_little(bool wrong) {
   Stream left, right;
   float *from = device_memory(), *sum = nullptr;

@@ -1,4 +1,4 @@
-// What the double of NCCL asks of the GPU, on the ghost.
+// What the NCCL double needs from the GPU, implemented on the ghost.
 
 #include "collectives/mpi.hpp"
 #include "tests/support/ghost_gpu/ghost.hpp"
@@ -30,7 +30,7 @@ void give(cudaStream_t stream, const std::vector<Touched>& memory, std::function
   ghost::count("messages over NCCL", bytes);
   ghost::give(stream, "messages over NCCL", accesses, [work = std::move(work)] {
     int is_main = 0;
-    MPI_Is_thread_main(&is_main);  // the one that may call MPI
+    MPI_Is_thread_main(&is_main);  // only that thread may call MPI
     return is_main != 0 && work();
   });
 }

@@ -1,11 +1,11 @@
-// NVIDIA's management library (libnvidia-ml.so.1) for tests on machines without a GPU. What it tells stands
-// in the file that the environment variable GHOST_NVML names, as lines "KEY GPU VALUE"; it is read at every
-// call, so that a test can change it while a run goes on, by renaming another file to its name. Without the
-// file there are healthy GPUs. Keys: temperature, power (mW), clock (MHz), memory_used, memory, reasons (the
-// bits of nvmlDeviceGetCurrentClocksEventReasons), corrected, uncorrected, lifetime_uncorrected,
-// repair_pending, repair_failed, persistence, processes, lost and reset_required (not even a handle is given
-// then), xid (an event for whoever watches), address, uuid; and "gpus" with any GPU, how many there are.
-// Addresses and UUIDs are by default those of the process's CUDA.
+// NVIDIA's management library (libnvidia-ml.so.1) for tests on machines without a GPU. What it reports is in
+// the file that the environment variable GHOST_NVML names, as lines "KEY GPU VALUE". It is read at every
+// call, so that a test can change it during a run by renaming another file to its name. Without the file all
+// GPUs are healthy. Keys: temperature (degrees Celsius), power (mW), clock (MHz), memory_used, memory,
+// reasons (the bits of nvmlDeviceGetCurrentClocksEventReasons), corrected, uncorrected, lifetime_uncorrected,
+// repair_pending, repair_failed, persistence, processes, lost and reset_required (then not even a handle is
+// returned), xid (an event for every watcher), address, uuid; and "gpus" with any GPU: the number of GPUs. By
+// default the addresses and UUIDs are those of the process's CUDA.
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
@@ -40,7 +40,7 @@ unsigned long long number_of(const std::string& key, int gpu, const char* otherw
   return std::strtoull(value_of(key, gpu, otherwise).c_str(), nullptr, 0);
 }
 
-/// "0000:18:00" and "00000000:18:00.0" name one place.
+/// "0000:18:00" and "00000000:18:00.0" name the same place.
 std::array<unsigned int, 3> bus_and_device(const char* address) {
   std::array<unsigned int, 3> numbers{};
   std::sscanf(address, "%x:%x:%x", &numbers[0], &numbers[1], &numbers[2]);
@@ -78,7 +78,7 @@ std::string uuid_of(int gpu) {
   return value_of("uuid", gpu, text);
 }
 
-// A handle is the number of the GPU, and 1.
+// A handle is the index of the GPU plus 1.
 void* handle_of(int gpu) { return reinterpret_cast<void*>(static_cast<std::size_t>(gpu) + 1); }
 int gpu_of(void* handle) { return static_cast<int>(reinterpret_cast<std::size_t>(handle)) - 1; }
 
@@ -88,7 +88,7 @@ int copy(const std::string& text, char* to, unsigned int size) {
   return success;
 }
 
-/// What the driver says of a GPU that does not answer, to whoever asks for its handle too.
+/// What the driver returns for a GPU that does not answer, even when asked for its handle.
 int state_of(int gpu) {
   if (number_of("lost", gpu) != 0) return is_lost;
   return number_of("reset_required", gpu) != 0 ? reset_required : success;
@@ -247,7 +247,7 @@ int nvmlEventSetWait_v2(void* events, EventData* data, unsigned int milliseconds
   }
 }
 
-// LibTorch looks for these too; it asks them where memory is refused, and between GPUs.
+// LibTorch looks for these functions too: it calls them when an allocation fails, and for links between GPUs.
 
 int nvmlSystemGetCudaDriverVersion_v2(int* version) {
   *version = 13000;

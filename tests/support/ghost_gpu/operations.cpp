@@ -1,4 +1,4 @@
-// The order in which operations are carried out.
+// The order in which operations run.
 #include "tests/support/ghost_gpu/operations.hpp"
 
 #include <sched.h>
@@ -8,7 +8,7 @@
 namespace lockstep::ghost {
 namespace {
 
-/// The streams, and the dice that say when they go on.
+/// The streams, and the random generator that decides when they go on.
 struct Streams {
   CUstream_st legacy{.ordinary = false};
   std::set<CUstream_st*> others;
@@ -121,7 +121,7 @@ void bring_on(cudaStream_t stream) {
 
 void wait_for(cudaStream_t stream) {
   std::unique_lock guard(lock());
-  // The legacy default stream waits for the ordinary ones: an operation of its own does so.
+  // The legacy default stream waits for the ordinary streams: an operation of its own does that waiting.
   const auto last = stream_of(stream) == &streams().legacy ? add(stream, nullptr, {}, nullptr) : stream->last;
   const auto clock = stream_of(stream)->clock;
   guard.unlock();

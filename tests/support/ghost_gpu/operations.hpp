@@ -1,5 +1,5 @@
-// What streams and events consist of: operations, each of which runs when something waits for it, or at a
-// random moment before.
+// Streams and events consist of operations. An operation runs when something waits for it, or at a random
+// moment before.
 #pragma once
 
 #include <deque>
@@ -15,7 +15,7 @@ struct Operation;
 }  // namespace lockstep::ghost
 
 struct CUstream_st {
-  bool ordinary = true;  ///< it waits for the legacy default stream, which waits for it
+  bool ordinary = true;  ///< waits for the legacy default stream, which waits for it
   int agent = lockstep::ghost::new_agent();
   lockstep::ghost::Clock clock = {};
   std::deque<std::shared_ptr<lockstep::ghost::Operation>> pending = {};
@@ -38,21 +38,22 @@ struct Operation {
   bool done = false;
 };
 
-/// All functions from here on: with lock() held, unless they say otherwise.
+/// All functions below must be called with lock() held, unless they say otherwise.
 
 CUstream_st* stream_of(cudaStream_t stream);
-/// Those that the program has made, beside the legacy default stream.
+/// The streams that the program has created, without the legacy default stream.
 std::set<CUstream_st*>& made_streams();
-/// Carries out `stream` up to `until`. False where something in the way takes a peer that has not come yet.
+/// Runs the operations of `stream` up to `until`. False if one of them needs a peer that has not arrived yet.
 bool bring_on(CUstream_st* stream, const Operation* until);
-/// Now and then a stream goes on by itself.
+/// At random, lets a stream go on by itself.
 void go_on_at_random();
-/// Gives `to` an operation, behind `after` and at the earliest at the time `also`.
+/// Queues an operation on `to`, behind `after` and not before the time `also`.
 std::shared_ptr<Operation> add(cudaStream_t to, std::function<bool()> work,
                                std::vector<std::shared_ptr<Operation>> after, const Clock* also);
-/// Until the operation is done; to be called without the lock, for the threads that bring it about.
+/// Waits until the operation is done. Must be called without the lock, which the threads that complete it
+/// need.
 void wait_until_done(const std::shared_ptr<Operation>& operation);
-/// Whether the operation is done; asked for long enough, it will be.
+/// Whether the operation is done; if asked often enough, it becomes done.
 bool is_done_by_now(const std::shared_ptr<Operation>& operation, const Clock& clock);
 
 }  // namespace lockstep::ghost

@@ -1,6 +1,6 @@
 // The race detector: happens-before by vector clocks (Lamport 1978; Fidge 1988; Flanagan and Freund,
-// FastTrack, 2009), per stream, event and thread, over ranges of memory. It does not depend on what ran when:
-// an order that nothing guarantees is found though the accesses happened in the right one.
+// FastTrack, 2009), per stream, event and thread, over ranges of memory. It does not depend on the actual
+// timing: it also finds accesses that happened in the right order without anything that guarantees it.
 #include <dlfcn.h>
 #include <elf.h>
 #include <execinfo.h>
@@ -26,7 +26,7 @@ constexpr int race_exit_code = 97;
 constexpr std::size_t frames_told = 6;
 constexpr std::size_t longest_name = 160;
 
-/// Who did something, and from where it was asked for.
+/// Which operation, and the code that queued it.
 struct Place {
   std::string what;
   int agent = 0;
@@ -41,7 +41,7 @@ struct Moment {
   std::shared_ptr<const Place> place;
 };
 
-/// A range of memory whose elements have the same past.
+/// A range of memory whose elements have the same history of accesses.
 struct Segment {
   std::uintptr_t end = 0;
   std::vector<Moment> writes;  ///< the last one, or none
@@ -53,7 +53,7 @@ std::map<std::uintptr_t, Segment>& segments() {
   return segments;
 }
 
-/// The names of the functions of this program, which dladdr() knows only where they are exported.
+/// The names of this program's functions; dladdr() knows only those that are exported.
 class OwnSymbols {
  public:
   OwnSymbols() {
@@ -120,7 +120,7 @@ void tell(const char* heading, const Place& place) {
   _exit(race_exit_code);
 }
 
-/// A segment begins at `address`, if any lies there.
+/// Splits the segment that contains `address`, if any, so that one begins there.
 void split_at(std::uintptr_t address) {
   auto& all = segments();
   const auto after = all.upper_bound(address);
@@ -159,7 +159,7 @@ void check_accesses(const std::string& what, int agent, const Clock& clock,
   auto& all = segments();
   Place place{.what = what, .agent = agent};
   place.frame_count = backtrace(place.frames.data(), static_cast<int>(place.frames.size()));
-  for (const bool writes : {false, true}) {  // what an operation reads itself it may write
+  for (const bool writes : {false, true}) {  // an operation may write what it reads itself
     place.writes = writes;
     const auto shared = std::make_shared<const Place>(place);
     for (const auto& part : accesses) {

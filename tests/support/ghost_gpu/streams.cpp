@@ -64,7 +64,7 @@ cudaError_t cudaDeviceSynchronize() {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
   if (const auto error = begin_call("cudaStreamWaitEvent")) return error;
   const std::lock_guard guard(lock());
-  if (!event->record) return cudaSuccess;  // as the original: there is nothing to wait for
+  if (!event->record) return cudaSuccess;  // as in CUDA: there is nothing to wait for
   add(stream, nullptr, {event->record}, &event->clock);
   return cudaSuccess;
 }

@@ -1,6 +1,5 @@
-// What one thread knows of the streams, another knows once it has taken a mutex that the first has left, or
-// has waited for the first to end: the clocks of threads follow pthread's calls, of which these take the
-// place.
+// These wrappers of pthread's functions carry the clocks of threads. What one thread knows of the streams,
+// another thread knows once it has locked a mutex that the first unlocked, or has joined the first.
 #include <dlfcn.h>
 #include <link.h>
 #include <pthread.h>
@@ -22,7 +21,8 @@ Function original(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 
-/// Only threads that use the GPU tell; before, and within the detector itself, mutexes are just mutexes.
+/// Only threads that use the GPU pass on clocks. Before that, and within the detector itself, mutexes are
+/// just mutexes.
 thread_local bool uses_the_gpu = false;
 thread_local bool within = false;
 std::atomic<bool> in_use = false;
@@ -37,7 +37,7 @@ Own& own() {
   return own;
 }
 
-/// What was known when a mutex was last left, or a thread began or ended.
+/// The clock at which a mutex was last unlocked, or a thread began or ended.
 class Messages {
  public:
   void leave(const void* at, const Clock& clock) {
@@ -51,7 +51,7 @@ class Messages {
   }
 
  private:
-  struct Guard {  // no mutex: this is called from within those
+  struct Guard {  // no mutex: this runs inside the mutex functions
     explicit Guard(Messages& messages) : messages(messages) {
       while (messages.busy_.test_and_set(std::memory_order_acquire)) {
       }
@@ -80,12 +80,12 @@ void take(const void* at) {
   if (!in_use.load(std::memory_order_relaxed) || within) return;
   within = true;
   messages().take(at, own().clock);
-  uses_the_gpu = true;  // from now on it may pass on what it has learnt
+  uses_the_gpu = true;  // from now on it may pass on what it knows
   within = false;
 }
 
-/// Where the code of jemalloc lies. Its mutexes order nothing that a program may rely on, and to allocate
-/// while it holds them would wait for ever.
+/// The address range of jemalloc's code. No program may rely on the order of its mutexes, and allocating
+/// while holding one would deadlock.
 struct Allocator {
   std::uintptr_t begin = 0, end = 0;
 
@@ -109,8 +109,8 @@ struct Allocator {
   }
 };
 
-/// A mutex that orders nothing between a program's threads: jemalloc's, or the ghost's own, which all calls
-/// take.
+/// Whether the mutex orders nothing between a program's threads: jemalloc's mutexes, and the ghost's own,
+/// which every call locks.
 bool orders_nothing(const pthread_mutex_t* mutex, const void* caller) {
   static const Allocator allocator;
   return mutex == lock().native_handle() || allocator.contains(caller);

@@ -1,4 +1,4 @@
-// A communicator of the double: how it connects, and how what it has been asked for goes on.
+// A communicator of the double: how it connects, and how the calls that it was given progress.
 #pragma once
 
 #include <nccl.h>
@@ -25,8 +25,8 @@ ncclResult_t refuse(ncclResult_t result, const std::string& why);
 
 }  // namespace lockstep::nccl_double
 
-/// What an asynchronous call has started goes on in ncclCommGetAsyncError(): first `request` completes, then
-/// the steps follow, one a call.
+/// ncclCommGetAsyncError() brings on what an asynchronous call has started: first `request` completes, then
+/// the steps follow, one per call.
 struct ncclComm {
   int rank = 0;
   int world_size = 1;
@@ -44,7 +44,7 @@ namespace lockstep::nccl_double {
 /// Steps of ncclCommInitRankConfig().
 ncclResult_t introduce(ncclComm* communicator);
 ncclResult_t check_introductions(ncclComm* communicator);
-/// As far as no peer is missed.
+/// Advances the communicator's work, as far as that needs no missing peer.
 ncclResult_t bring_on(ncclComm* communicator);
 
 }  // namespace lockstep::nccl_double

@@ -14,7 +14,7 @@ namespace lockstep::nccl_double {
 namespace {
 
 constexpr int default_gpus = 8;
-constexpr int unset_byte = 0xff;  // new memory holds NaN, so that what nobody has written shows
+constexpr int unset_byte = 0xff;  // new memory holds NaN, so that reads of unwritten memory show
 
 thread_local int device_of_thread = 0;
 
@@ -33,15 +33,14 @@ int gpus() {
   return text != nullptr ? std::atoi(text) : default_gpus;
 }
 
-/// Of the GPUs that this process is shown, by NCCL_DOUBLE_FIRST and NCCL_DOUBLE_GPUS: the first one's number
-/// among those of the host.
+/// The index on the host of the first GPU that this process is shown (NCCL_DOUBLE_FIRST, NCCL_DOUBLE_GPUS).
 int first_gpu() {
   static const char* const text = std::getenv("NCCL_DOUBLE_FIRST");
   return text ? std::atoi(text) : 0;
 }
 
-/// What NCCL_DOUBLE_FAIL says, "FUNCTION:CALL:ERROR:GPU": from that call of the function on, every call of
-/// any function here fails with the error on that GPU, as CUDA's faults stay with a process.
+/// The fault that NCCL_DOUBLE_FAIL="FUNCTION:CALL:ERROR:GPU" asks for: from that call of the function on,
+/// every call of any function here fails with the error on that GPU, as CUDA errors persist in a process.
 cudaError_t fault_in(const char* function) {
   static const char* const text = std::getenv("NCCL_DOUBLE_FAIL");
   static char name[64] = "";
@@ -62,7 +61,7 @@ bool bring_on(cudaStream_t stream) {
 
 enum class Follow { ordinary_streams, all_streams };  // the legacy default stream does the first
 
-// A message under way would make the original wait without a deadline, which lockstep never may.
+// With a message in flight, CUDA would wait without a deadline, which lockstep must never do.
 cudaError_t follow(Follow which) {
   for (const auto stream : streams()) {
     const bool followed = stream->ordinary || which == Follow::all_streams;
@@ -181,7 +180,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEve
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
   if (event->timed) return cudaErrorNotSupported;
-  if (!event->recorded) return cudaErrorInvalidValue;  // the original would wait for nothing
+  if (!event->recorded) return cudaErrorInvalidValue;  // CUDA would not wait at all
   event->recorded = false;
   return stream->ordinary ? cudaErrorNotSupported : cudaSuccess;
 }

@@ -9,16 +9,16 @@
 
 #include "tests/support/nccl_double/operations.hpp"
 
-/// What a stream has to do, in order. An operation is called again and again until it returns true: it is
-/// done.
+/// The queued operations of a stream, in order. An operation is called again and again until it returns true:
+/// then it is done.
 struct CUstream_st {
-  bool ordinary = true;  ///< follows the legacy default stream, which follows it
+  bool ordinary = true;  ///< waits for the legacy default stream, which waits for it
   std::deque<std::function<bool()>> operations;
 };
 
-/// The legacy default stream does at once what it is given, so that there is nothing to wait for.
+/// An event. The legacy default stream runs its operations at once, so that there is nothing to wait for.
 struct CUevent_st {
   bool recorded = false;    ///< and not yet waited for
-  bool timed = false;       ///< recorded as often as one likes, and never waited for by a stream
+  bool timed = false;       ///< may be recorded any number of times; no stream ever waits for it
   double milliseconds = 0;  ///< when
 };

@@ -23,8 +23,8 @@ struct Message {
   void* data;
   int bytes;
   int peer;
-  // What MPI sends or writes into: after an abort, messages may still be under way when the caller's memory
-  // is gone.
+  // The buffer that MPI reads from or receives into: after an abort, messages may still be in flight when the
+  // caller's memory is gone.
   std::vector<std::byte> wire;
 };
 
@@ -67,7 +67,7 @@ ncclResult_t deliver(Group& group, const std::vector<MPI_Status>& statuses) {
   return ncclSuccess;
 }
 
-// True when the stream may go on: all messages have arrived, or the communicator was aborted.
+// True if the stream may go on: all messages have arrived, or the communicator was aborted.
 bool bring_on(ncclComm* communicator, Group& group) {
   if (communicator->aborted) return true;
   if (faults().silent_peers || communicator->error != ncclSuccess) return false;
@@ -191,7 +191,7 @@ ncclResult_t ncclGroupEnd() {
   if (error != ncclSuccess || messages.empty()) return error;
   auto* const group = new Group{std::move(messages), {}, open_group.stream};
   auto* const communicator = open_communicator;
-  const auto connect = [] { return ncclSuccess; };  // takes a poll, so that nothing is on the stream at first
+  const auto connect = [] { return ncclSuccess; };  // takes a poll, so that the stream is empty at first
   communicator->steps = {connect, [=] {
                            launch(communicator, group);
                            return ncclSuccess;

@@ -1,4 +1,4 @@
-// What the double of NCCL asks of the device: of the double of the CUDA runtime beside it, or of the ghost.
+// What the NCCL double needs from the device: from the CUDA runtime's double beside it, or from the ghost.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -16,13 +16,13 @@ struct Touched {
   bool writes;
 };
 
-/// Gives `stream` an operation, which is called again and again until it returns true: it is done.
+/// Queues an operation on `stream`. `work` is called again and again until it returns true: then it is done.
 void give(cudaStream_t stream, const std::vector<Touched>& memory, std::function<bool()> work);
 
-/// The calling thread's GPU.
+/// The index of the calling thread's GPU.
 int current_device();
 
-/// True when the test allows any memory, or all `bytes` from `data` lie in one block that cudaMalloc()
+/// True if the test allows any memory, or if all `bytes` from `data` on lie in one block that cudaMalloc()
 /// returned.
 bool is_usable(const void* data, std::size_t bytes);
 

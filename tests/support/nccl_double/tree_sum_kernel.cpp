@@ -27,7 +27,7 @@ bool is_usable(const TreeSum& launch, std::int64_t count) {
 
 cudaError_t launch_tree_sum(const TreeSum& launch, std::int64_t count, cudaStream_t stream) {
   if (!is_usable(launch, count)) return cudaErrorIllegalAddress;
-  // Memory that is not from cudaMalloc() is LibTorch's, which on the host does not wait for streams.
+  // Memory that does not come from cudaMalloc() is LibTorch's, which does not wait for streams on the host.
   if (!nccl_double::faults().only_device_memory && stream->operations.empty()) {
     run(launch, count);
     return cudaSuccess;

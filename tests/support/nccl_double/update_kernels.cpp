@@ -1,5 +1,5 @@
-// The kernels on the host: every thread of every block, one after the other, after all that other streams
-// have to do.
+// The kernels on the host: every thread of every block, one after the other, once the operations of all other
+// streams are done.
 #include "worker/optim/update_kernels.hpp"
 
 #include <cuda_runtime_api.h>
