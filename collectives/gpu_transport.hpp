@@ -47,7 +47,8 @@ class GpuTransport : public Transport {
 
   void* at_least(std::size_t bytes, Memory& memory);
   void reserve_rest(std::int64_t partial_sums, std::int64_t count);
-  /// Pieces are stored as `stored`; every sum is rounded to `format`. reserve_rest() must have been called.
+  /// Partial sums are stored as `stored`; every sum is rounded to `format`. reserve_rest() must have been
+  /// called.
   void start_tree_sum(std::span<const void* const> partial_sums, GradientFormat stored,
                       std::span<const Merge> merges, float* sum, std::int64_t count, GradientFormat format,
                       CUstream_st* stream);

@@ -9,7 +9,7 @@
 namespace lockstep {
 namespace {
 
-struct Job {
+struct Scatter {
   Transport& transport;
   std::span<float* const> own_partial_sums;
   std::span<const Range> shards;
@@ -23,7 +23,7 @@ Range bucket_of(Range shard, std::int64_t round) {
   return {begin, std::min(begin + reduce_scatter_bucket, shard.end)};
 }
 
-std::vector<Outgoing> outgoing_of(const Job& job, std::int64_t round) {
+std::vector<Outgoing> outgoing_of(const Scatter& job, std::int64_t round) {
   std::vector<Outgoing> outgoing;
   const int rank = job.transport.rank();
   const int world_size = job.transport.world_size();
@@ -40,7 +40,7 @@ std::vector<Outgoing> outgoing_of(const Job& job, std::int64_t round) {
 }
 
 // One round: every partial sum's part of my bucket comes here, and is added.
-void reduce_bucket(const Job& job, std::int64_t round, float* scratch, float* sum) {
+void reduce_bucket(const Scatter& job, std::int64_t round, float* scratch, float* sum) {
   const int rank = job.transport.rank();
   const auto bucket = bucket_of(job.shards[rank], round);
   const auto bytes = sizeof(float) * bucket.size();
@@ -70,12 +70,12 @@ void reduce_bucket(const Job& job, std::int64_t round, float* scratch, float* su
 void reduce_scatter(Transport& transport, std::int64_t leaves, std::span<float* const> own_partial_sums,
                     std::span<const Range> shards, float* sum, Rounding rounding) {
   const int rank = transport.rank();
-  const Job job{transport,
-                own_partial_sums,
-                shards,
-                ranks_of_partial_sums(leaves, transport.world_size()),
-                merge_schedule(leaves, transport.world_size()),
-                rounding};
+  const Scatter job{transport,
+                    own_partial_sums,
+                    shards,
+                    ranks_of_partial_sums(leaves, transport.world_size()),
+                    merge_schedule(leaves, transport.world_size()),
+                    rounding};
   const auto own = std::count(job.partial_sum_ranks.begin(), job.partial_sum_ranks.end(), rank);
   if (own != std::ssize(own_partial_sums) || std::ssize(shards) != transport.world_size()) {
     throw Error(ExitCode::bug,

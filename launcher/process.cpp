@@ -55,7 +55,7 @@ std::set<pid_t> children_of_this_process() {
 }
 
 /// Ranks notice that their mpirun was killed, and then remove their shared memory themselves.
-void let_orphans_leave(const std::set<pid_t>& not_ours) {
+void wait_for_orphans(const std::set<pid_t>& not_ours) {
   sigset_t one_ends;
   sigemptyset(&one_ends);
   sigaddset(&one_ends, SIGCHLD);
@@ -179,7 +179,7 @@ Ending run_to_end(const Command& command) {
     if (*relay) (*relay)->start();
   }
   Ending ending = wait_for(pid, command, waited, streams);
-  let_orphans_leave(not_ours);
+  wait_for_orphans(not_ours);
   kill_orphans(not_ours);
   // The relays may wait for the reader of our output: from here on, a signal ends this process again.
   sigprocmask(SIG_SETMASK, &mask, nullptr);

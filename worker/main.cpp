@@ -129,18 +129,18 @@ void let_the_missed_rank_exit_first() {
 }
 
 int rank_of_process = 0;
-std::terminate_handler usual_end = nullptr;
+std::terminate_handler previous_terminate_handler = nullptr;
 
 /// Handles std::terminate(): destructors of LibTorch call CUDA too, and throw while a CUDA error already
 /// unwinds the stack.
-[[noreturn]] void end_of_terminate() {
+[[noreturn]] void terminate_handler() {
   try {
     if (const auto error = std::current_exception()) std::rethrow_exception(error);
   } catch (const std::exception& error) {
     leave_for(rank_of_process, error);
   } catch (...) {  // not thrown by lockstep or LibTorch
   }
-  usual_end();
+  previous_terminate_handler();
   std::abort();
 }
 
@@ -149,7 +149,7 @@ int run_ranks(const Request& request) {
   const int rank = transport.rank();
   start_log(rank, /*to_terminal=*/rank == 0);
   rank_of_process = rank;
-  usual_end = std::set_terminate(end_of_terminate);
+  previous_terminate_handler = std::set_terminate(terminate_handler);
   if (rank == 0 && std::getenv("LOCKSTEP_TELL_START"))
     std::cerr << "lockstep: the ranks are there\n" << std::flush;
   if (!started_by_mpi()) log_warning("started without mpirun or srun: running as one rank");
@@ -270,7 +270,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
   }
   if (!request.pack.empty()) return run_pack(request);
-  become_watched();
+  fork_sentinel();
   catch_ending_signals();
   // Without mpirun, Open MPI would start a daemon of its own, which nothing here needs.
   if (!started_by_mpi()) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "common/log.hpp"
+#include "worker/checkpoint/background.hpp"
 #include "worker/controller/conditions.hpp"
 #include "worker/evaluation/outcome.hpp"
 #include "worker/models/finite.hpp"
@@ -59,12 +60,12 @@ Run::Run(Job& job_, RunReport& report_, Plan plan_, Loaded loaded, const Hash128
       state(std::move(loaded.state)),
       first_step(state.step),
       last_step(last_step_),
+      gradients(job, *workload, last_step),
+      update(state, *workload),
       trace(trace_of(job, plan)),
       gpu_clock(job.compute.gpu() ? std::make_unique<GpuClock>() : nullptr),
       clock(job.mpi, job.transport(), trace.get(), gpu_clock.get()),
-      gradients(job, *workload, clock, last_step),
       audit(job.mpi, *workload, gradients.hooks(), clock),
-      update(state, *workload),
       saving(saving_of(job, report, plan, *workload, bits, trace.get())),
       saved_step(state.step) {}
 
@@ -90,15 +91,17 @@ double loss_scale(const Run& run) {
 
 at::Tensor sum_of_gradients(Run& run) {
   const auto scale = loss_scale(run);
-  return run.gradients.sum(run.state.step, [&run, scale](std::int64_t micro_batch, const MicroBatch& batch,
-                                                         const GradientSink& sink) {
-    run.audit.compute(run.state.step, micro_batch, batch, scale, sink);
-  });
+  return run.gradients.sum(
+      run.state.step, run.clock,
+      [&run, scale](std::int64_t micro_batch, const MicroBatch& batch, const GradientSink& sink) {
+        run.audit.compute(run.state.step, micro_batch, batch, scale, sink);
+      });
 }
 
 at::Tensor sum_of_sampled_gradients(Run& run) {
   return run.gradients.sum(
-      run.state.step, [&run](std::int64_t micro_batch, const MicroBatch& batch, const GradientSink& sink) {
+      run.state.step, run.clock,
+      [&run](std::int64_t micro_batch, const MicroBatch& batch, const GradientSink& sink) {
         sampled_backward(*run.workload, run.gradients.hooks(), batch, run.state.step, micro_batch, sink,
                          run.clock);
       });
@@ -109,17 +112,18 @@ RankReport own_report(Run& run) {
   const bool logs = logs_after(*run.workload, run.state.step + 1);
   const bool saves = run.saving && run.saving->under_way();
   if (saves || logs)
-    report.details = {run.saving ? run.saving->status() : 0, logs ? run.clock.lap() : PhaseTimes{}};
+    report.details = {run.saving ? run.saving->status() : Background::done,
+                      logs ? run.clock.lap() : PhaseTimes{}};
   return report;
 }
 
-void heed(Run& run, std::span<const RankReport> reports) {
+void act_on(Run& run, std::span<const RankReport> reports) {
   ask_to_end(signal_in(reports));
   run.clock.enter(Phase::checkpoint);
   if (run.saving) run.saving->advance(saving_statuses(reports));
 }
 
-bool counts(Run& run, const StepSums& sums) {
+bool step_counts(Run& run, const StepSums& sums) {
   const bool finite = std::isfinite(sums.loss) && std::isfinite(sums.gradient_norm);
   if (run.workload->precision.scales_loss())
     return judge_gradients(run.state.decisions, run.plan.config, finite);
@@ -165,7 +169,7 @@ void save(Run& run, bool wait) {
   if (!run.saving) return;
   run.clock.enter(Phase::checkpoint);
   if (const auto corruption = compare_copies(run.job.memory, run.state))
-    leave(run, *corruption, /*save=*/false);
+    leave(run, *corruption, /*save_first=*/false);
   run.saving->begin(run.state);
   run.saved_step = run.state.step;
   if (wait) run.saving->finish();
@@ -182,9 +186,9 @@ int stop(Run& run, int signal) {
   return 128 + signal;
 }
 
-void leave(Run& run, const Corruption& corruption, bool save) {
+void leave(Run& run, const Corruption& corruption, bool save_first) {
   finish_save_before_leaving(run);
-  if (save && run.saving && !compare_copies(run.job.memory, run.state)) {
+  if (save_first && run.saving && !compare_copies(run.job.memory, run.state)) {
     run.saving->begin(run.state);
     finish_save_before_leaving(run);
   }

@@ -33,12 +33,12 @@ struct Run {
   const std::unique_ptr<Workload> workload;
   TrainingState state;
   const std::int64_t first_step, last_step;  ///< steps done before and after the run
-  const std::unique_ptr<Trace> trace;        ///< with run.trace
+  GradientPass gradients;
+  ShardUpdate update;
+  const std::unique_ptr<Trace> trace;  ///< with run.trace
   const std::unique_ptr<GpuClock> gpu_clock;
   PhaseClock clock;
-  GradientPass gradients;
   Audit audit;
-  ShardUpdate update;
   const std::unique_ptr<Saving> saving;
   std::int64_t saved_step;            ///< the step of the newest checkpoint that was begun
   std::optional<Accuracy> accuracy;   ///< of the last evaluation; the last step always has one
@@ -64,12 +64,12 @@ at::Tensor sum_of_sampled_gradients(Run& run);
 RankReport own_report(Run& run);
 /// Acts on the reports of all ranks: a signal to any rank ends the run, and a save that can go on does, which
 /// is collective. Throws Error (io, diverged), CollectiveError.
-void heed(Run& run, std::span<const RankReport> reports);
+void act_on(Run& run, std::span<const RankReport> reports);
 
 /// Whether the step changes the weights: not if fp16 gradients overflow. Throws Error (diverged), the same on
 /// all ranks, if the loss or a gradient is not finite and no loss scale can fix that. Collective only if it
 /// throws.
-bool counts(Run& run, const StepSums& sums);
+bool step_counts(Run& run, const StepSums& sums);
 /// Collective: updates this rank's shard, and all-gathers the new weights. Throws CollectiveError.
 void update_weights(Run& run, const Orders& orders, const at::Tensor& gradients, const StepSums& sums);
 
@@ -83,8 +83,8 @@ void save(Run& run, bool wait);
 /// Collective: stops the run in an orderly way, with its state saved. Returns 128 + `signal`. Throws Error
 /// (io, diverged, corrupt), CollectiveError.
 int stop(Run& run, int signal);
-/// Collective: ends the run on all ranks by Error (corrupt). With `save`, first saves the state before the
-/// step, unless the ranks' copies of it differ. Throws CollectiveError.
-[[noreturn]] void leave(Run& run, const Corruption& corruption, bool save);
+/// Collective: ends the run on all ranks by Error (corrupt). With `save_first`, first saves the state before
+/// the step, unless the ranks' copies of it differ. Throws CollectiveError.
+[[noreturn]] void leave(Run& run, const Corruption& corruption, bool save_first);
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "worker/checkpoint/background.hpp"
 #include "worker/evaluation/outcome.hpp"
 #include "worker/models/model.hpp"
 #include "worker/ranks/agreement.hpp"
@@ -29,7 +30,7 @@ Exchanged most_exchanged(const Run& run) {
 
 /// Collective: phase_columns() of the whole run.
 nlohmann::ordered_json phases_of(Run& run) {
-  const auto own = numbers_of({0, RankReport::Details{0, run.clock.total()}});
+  const auto own = numbers_of({0, RankReport::Details{Background::done, run.clock.total()}});
   std::vector<RankReport> reports;
   for (const auto& numbers : gather_numbers_by_rank(run.job.mpi, own)) reports.push_back(report_of(numbers));
   return phase_columns(reports);
@@ -40,14 +41,15 @@ void finish(Run& run) {
   const auto& job = run.job;
   const auto& workload = *run.workload;
   const auto& state = run.state;
-  require_steps_that_count(state.decisions, run.plan.config, state.step);
+  require_effective_steps(state.decisions, run.plan.config, state.step);
   stamp_ending();
   const auto phases = phases_of(run);
   const auto outcome = outcome_of(job, workload, state, run.accuracy);
   if (run.trace) run.trace->finish();
   export_outcome(job, workload, run.plan.output, state, outcome);
-  run.report.finish(workload, run.plan, state.step, hash_state(job.mpi, state), outcome.accuracy,
-                    most_exchanged(run), phases);
+  const auto exchanged = most_exchanged(run);
+  const auto hashes = hash_state(job.mpi, state);
+  run.report.finish(workload, run.plan, state.step, hashes, outcome.accuracy, exchanged, phases);
 }
 
 }  // namespace
@@ -71,15 +73,16 @@ int train(Run& run) {
       // Forward and backward of this rank's micro-batches, overlapped with the reduce-scatter over all ranks.
       const auto gradients = sum_of_gradients(run);
       if (const auto corruption = run.audit.check(state.step, loss_scale(run)))
-        leave(run, *corruption, /*save=*/!orders.estimate_curvature);  // which has changed the state already
+        leave(run, *corruption,
+              /*save_first=*/!orders.estimate_curvature);  // which has changed the state already
 
       // Loss, weight and norm of the step, and what every rank reports of signals, saves and times.
       const auto sums =
           gather_sums(run.job.mpi, state, run.update, gradients, loss_scale(run), own_report(run));
-      heed(run, sums.reports);
+      act_on(run, sums.reports);
 
       run.clock.enter(Phase::update);
-      if (counts(run, sums)) update_weights(run, orders, gradients, sums);
+      if (step_counts(run, sums)) update_weights(run, orders, gradients, sums);
       if (orders.add_to_mean) run.update.add_to_mean(++state.decisions.swa_members);  // SWA
       ++state.step;
       run.clock.enter(Phase::other);

@@ -103,18 +103,18 @@ TEST(LossScale, ThatSkipsEveryStepIsNoSuccess) {
     auto decisions = first_decisions(config, /*scales_loss=*/true);
     const bool dynamic = scale[0] == 'd';
     for (int i = 0; i < 20; ++i) EXPECT_FALSE(judge_gradients(decisions, config, /*finite=*/false));
-    expect_refused(ExitCode::diverged, [&] { require_steps_that_count(decisions, config, 20); },
+    expect_refused(ExitCode::diverged, [&] { require_effective_steps(decisions, config, 20); },
                    {"every step", "20 of 20", dynamic ? "training.max_steps" : "precision.loss_scale"});
-    EXPECT_NO_THROW(require_steps_that_count(decisions, config, 21));  // not all steps: a warning
+    EXPECT_NO_THROW(require_effective_steps(decisions, config, 21));  // not all steps: a warning
     decisions.skipped_steps = 3;
     if (dynamic) {
-      EXPECT_NO_THROW(require_steps_that_count(decisions, config, 3)) << "it is on its way down";
+      EXPECT_NO_THROW(require_effective_steps(decisions, config, 3)) << "it is on its way down";
     } else {
-      EXPECT_THROW(require_steps_that_count(decisions, config, 3), Error);
+      EXPECT_THROW(require_effective_steps(decisions, config, 3), Error);
     }
   }
-  EXPECT_NO_THROW(require_steps_that_count(Decisions{}, config, 0));
-  EXPECT_NO_THROW(require_steps_that_count(Decisions{}, config, 5));
+  EXPECT_NO_THROW(require_effective_steps(Decisions{}, config, 0));
+  EXPECT_NO_THROW(require_effective_steps(Decisions{}, config, 5));
 }
 
 Evaluation with_correct(std::int64_t samples, std::int64_t correct) { return {samples, correct, 1.0}; }

@@ -54,8 +54,8 @@ std::optional<Audit::Chosen> Audit::chosen_in(std::int64_t step) const {
   return chosen;
 }
 
-Audit::Leaf Audit::computed_again(std::int64_t step, std::int64_t micro_batch, double loss_scale,
-                                  bool look_for_nan) {
+Audit::Leaf Audit::recomputed(std::int64_t step, std::int64_t micro_batch, double loss_scale,
+                              bool look_for_nan) {
   clock_.enter(Phase::data);
   const auto batch = say_error_of_this_rank(
       transport_, [&] { return workload_.train.on_device(workload_.augmented(step, micro_batch)); });
@@ -93,10 +93,10 @@ std::optional<Corruption> Audit::check(std::int64_t step, double loss_scale) {
   std::vector<Hash128> own;
   if (transport_.rank() == chosen->owner) own.push_back(computed_);
   if (transport_.rank() == chosen->auditor)
-    own.push_back(computed_again(step, micro_batch, loss_scale, /*look_for_nan=*/false).hash);
+    own.push_back(recomputed(step, micro_batch, loss_scale, /*look_for_nan=*/false).hash);
   auto results = gather_results(transport_, own);
   if (all_equal(results)) return std::nullopt;
-  const auto again = computed_again(step, micro_batch, loss_scale, /*look_for_nan=*/true);
+  const auto again = recomputed(step, micro_batch, loss_scale, /*look_for_nan=*/true);
   bool diverges = true;
   for (const auto finite : gather_results(transport_, {Hash128{{again.finite}}}))
     diverges = diverges && finite.hash == Hash128{};

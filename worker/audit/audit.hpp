@@ -43,7 +43,7 @@ class Audit {
   };
 
   std::optional<Chosen> chosen_in(std::int64_t step) const;
-  Leaf computed_again(std::int64_t step, std::int64_t micro_batch, double loss_scale, bool look_for_nan);
+  Leaf recomputed(std::int64_t step, std::int64_t micro_batch, double loss_scale, bool look_for_nan);
 
   Transport& transport_;
   const Workload& workload_;

@@ -50,10 +50,9 @@ Plan Controller::make_plan() {
   if (request_.check) return {resolved.config, Task::check, output};
   starting_ = output;
   auto token = prometheus_token(resolved.config.run);
-  auto folder = std::make_unique<RunFolder>(output, resolved, request_.fresh);
-  const auto task = folder->finished(resolved.config) ? Task::nothing : Task::train;
-  report_.open(std::move(folder), unusual_rates(resolved), std::move(token));
-  return {resolved.config, task, output};
+  report_.open(std::make_unique<RunFolder>(output, resolved, request_.fresh), unusual_rates(resolved),
+               std::move(token));
+  return {resolved.config, report_.is_finished(resolved.config) ? Task::nothing : Task::train, output};
 }
 
 Plan Controller::plan() {

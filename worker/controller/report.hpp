@@ -35,6 +35,8 @@ class RunReport {
   /// From now on the report goes to `folder`, the folder of a run that trains. `warnings`: about its
   /// configuration. `token`: what clients of the metrics endpoint must send; may be empty.
   void open(std::unique_ptr<RunFolder> folder, std::vector<std::string> warnings, std::string token);
+  /// RunFolder::finished(), of the folder that is open.
+  bool is_finished(const Config& config) const { return folder_->finished(config); }
   /// From now on progress is printed, to the terminal or as JSON lines.
   void start_progress() { progress_ = std::make_unique<Progress>(); }
   /// From now on nothing is written, and `comparison` gets what would be written. Null ends this.
@@ -47,7 +49,7 @@ class RunReport {
   void require_no_lost_checkpoint(const Workload& workload) const;
   /// Says what will run and where, and opens metrics.jsonl after step `state.step`.
   void begin(const Workload& workload, const Plan& plan, const TrainingState& state);
-  /// Whether begin() has been called, or the run was complete before.
+  /// On rank 0: a run that trains has begun, or was complete before.
   bool has_begun() const { return has_begun_; }
 
   /// A step has been done, in `seconds`.

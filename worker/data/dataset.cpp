@@ -131,15 +131,15 @@ Images sound_images(const std::shared_ptr<const EncodedImages>& encoded, const S
   return images;
 }
 
-constexpr double seconds_of_a_stretch = 0.25;  // then ranks check whether any has been asked to end
+constexpr double slice_seconds = 0.25;  // then ranks check whether any has been asked to end
 
 /// Collective: calls loop(rest of `own`, pause), which returns the index it has reached, until all ranks have
 /// finished theirs. Throws as on_all_ranks() and leave_if_asked().
 template <class Loop>
-void in_stretches(Transport& host, Range own, const Loop& loop) {
+void in_slices(Transport& host, Range own, const Loop& loop) {
   for (bool all_done = false; !all_done;) {
     const auto begin = Clock::now();
-    const Pause pause = [&] { return asked_to_end() != 0 || seconds_since(begin) > seconds_of_a_stretch; };
+    const Pause pause = [&] { return asked_to_end() != 0 || seconds_since(begin) > slice_seconds; };
     on_all_ranks(host, [&] { own.begin = loop(own, pause); });
     leave_if_asked(host);
     const auto left = gather_numbers(host, std::array{static_cast<double>(own.size())});
@@ -155,14 +155,14 @@ Dataset open_encoded(Transport& host, HostMemory& memory, std::shared_ptr<Encode
   const auto block = shared_block(memory, count * static_cast<std::int64_t>(sizeof(Examined)));
   const std::span table(reinterpret_cast<Examined*>(block->data()), static_cast<std::size_t>(count));
   const auto own = share_of(memory, count);
-  in_stretches(host, own, [&](Range left, const Pause& pause) {
+  in_slices(host, own, [&](Range left, const Pause& pause) {
     return look_at_headers(*images, left, table, threads, pause);
   });
   memory.barrier();
   on_all_ranks(host, [&] { choose_shape(*images, table, settings); });
   const auto decoded = images_to_keep(settings, memory, *images);
   const auto slots = shared_block(memory, decoded * images->shape.bytes());
-  in_stretches(host, own, [&](Range left, const Pause& pause) {
+  in_slices(host, own, [&](Range left, const Pause& pause) {
     return examine(*images, left, {reinterpret_cast<std::uint8_t*>(slots->data()), decoded}, table, threads,
                    pause);
   });

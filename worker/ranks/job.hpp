@@ -17,13 +17,11 @@ struct Job {
   /// The transport that moves and reduces gradients and weights: between GPUs, or `mpi`.
   Transport& transport() const { return compute.transport(mpi); }
   /// What this rank has sent so far, over both transports.
-  Transport::Sent sent() const;
+  Transport::Sent sent() const {
+    auto all = mpi.sent();
+    if (compute.between_gpus) all.add({}, compute.between_gpus->sent());
+    return all;
+  }
 };
-
-inline Transport::Sent Job::sent() const {
-  auto all = mpi.sent();
-  if (compute.between_gpus) all.add({}, compute.between_gpus->sent());
-  return all;
-}
 
 }  // namespace lockstep

@@ -103,7 +103,7 @@ bool judge_gradients(Decisions& decisions, const Config& config, bool finite) {
   return false;
 }
 
-void require_steps_that_count(const Decisions& decisions, const Config& config, std::int64_t steps) {
+void require_effective_steps(const Decisions& decisions, const Config& config, std::int64_t steps) {
   const auto skipped = decisions.skipped_steps;
   if (2 * skipped <= steps) return;
   const bool dynamic = !number_in(config.precision.loss_scale);

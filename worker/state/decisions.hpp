@@ -47,7 +47,7 @@ bool judge_gradients(Decisions& decisions, const Config& config, bool finite);
 
 /// At the end of a run of `steps` steps: throws Error (diverged) if every step was skipped, unless there were
 /// so few (below 20) that a dynamic scale was still falling; warns if more than half were skipped.
-void require_steps_that_count(const Decisions& decisions, const Config& config, std::int64_t steps);
+void require_effective_steps(const Decisions& decisions, const Config& config, std::int64_t steps);
 
 /// The fields by name. decisions_from_json() throws nlohmann::json::exception if one is missing or has
 /// another type.

@@ -35,7 +35,7 @@ std::vector<Range> bytes_of_shards(const Layout& layout, int world_size) {
 
 }  // namespace
 
-TrainingState::TrainingState(const Layout& layout_, std::span<const std::string> names_of_optimizer_state,
+TrainingState::TrainingState(const Layout& layout_, std::span<const std::string> state_names,
                              const Config& config, const Job& job)
     : layout(layout_),
       blocks(layout_.own_blocks(job.rank(), job.world_size())),
@@ -44,7 +44,7 @@ TrainingState::TrainingState(const Layout& layout_, std::span<const std::string>
       parameters(on_gpu ? at::zeros({layout_.size()}, job.compute.device)
                         : shared_floats(job.memory, layout_.size())) {
   const auto zeros = [&] { return at::zeros({shard.size()}, parameters.options()); };
-  for (const auto& name : names_of_optimizer_state) optimizer_state.push_back({name, zeros()});
+  for (const auto& name : state_names) optimizer_state.push_back({name, zeros()});
   if (config.averaging.model_ema) ema = zeros();
   if (config.averaging.use_swa) swa = zeros();
   if (config.training.early_stopping && config.training.restore_best) best = zeros();

@@ -25,7 +25,7 @@ struct TrainingState {
   /// Allocates the arrays that `config` asks for, filled with zeros, in host memory or on the GPU that the
   /// model runs on. Collective: the ranks of a host share one copy of the parameters. Draws and reads
   /// nothing. Throws Error (config), CollectiveError.
-  TrainingState(const Layout& layout, std::span<const std::string> optimizer_state, const Config& config,
+  TrainingState(const Layout& layout, std::span<const std::string> state_names, const Config& config,
                 const Job& job);
 
   struct Array {

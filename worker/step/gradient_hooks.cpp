@@ -5,6 +5,8 @@
 #include <torch/csrc/autograd/utils/lambda_post_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <cassert>
+
 #include "worker/models/model.hpp"
 
 namespace lockstep {
@@ -20,6 +22,7 @@ GradientHooks::GradientHooks(Model& model, const Layout& layout) {
         [this, entry, parameter](const variable_list& outputs, const variable_list&) mutable {
           at::NoGradGuard no_grad;
           auto& gradient = parameter.mutable_grad();
+          assert(sink_);
           (*sink_)(entry, gradient);
           gradient.reset();  // so that the next backward creates its own tensor instead of adding to this
           return outputs;
@@ -33,6 +36,10 @@ GradientHooks::~GradientHooks() {
 }
 
 void GradientHooks::backward(const at::Tensor& loss, const GradientSink& sink) {
+  struct Reset {
+    const GradientSink*& sink;
+    ~Reset() { sink = nullptr; }
+  } const reset{sink_};
   sink_ = &sink;
   loss.backward();
 }

@@ -16,18 +16,18 @@ namespace lockstep {
 class GradientPass {
  public:
   /// Forward and backward of one micro-batch, as forward_backward().
-  using Compute =
+  using ComputeLeaf =
       std::function<void(std::int64_t micro_batch, const MicroBatch& batch, const GradientSink& sink)>;
 
   /// Collective. Micro-batches are prepared ahead, for steps below `last_step`. All arguments must outlive
   /// this. Throws Error (out of memory), CollectiveError.
-  GradientPass(Job& job, const Workload& workload, PhaseClock& clock, std::int64_t last_step);
+  GradientPass(Job& job, const Workload& workload, std::int64_t last_step);
 
-  /// Collective: runs `compute` on each of this rank's micro-batches of `step` (steps done before it), in
-  /// order, and meanwhile adds what it passes to its sink up the tree. Returns this rank's shard of the sum
-  /// over all ranks, float32 [shard.size()] on the model's device; the same memory each time. Throws
+  /// Collective: runs `compute_leaf` on each of this rank's micro-batches of `step` (steps done before it),
+  /// in order, and meanwhile adds what it passes to its sink up the tree. Returns this rank's shard of the
+  /// sum over all ranks, float32 [shard.size()] on the model's device; the same memory each time. Throws
   /// CollectiveError.
-  at::Tensor sum(std::int64_t step, const Compute& compute);
+  at::Tensor sum(std::int64_t step, PhaseClock& clock, const ComputeLeaf& compute_leaf);
 
   GradientHooks& hooks() { return hooks_; }
   /// The messages and bytes of gradients that this rank has sent so far.
@@ -36,7 +36,6 @@ class GradientPass {
  private:
   Job& job_;
   const Workload& workload_;
-  PhaseClock& clock_;
   Range own_;  ///< this rank's micro-batches of a step
   GradientHooks hooks_;
   GradientSum sum_;

@@ -9,9 +9,9 @@
 namespace lockstep {
 
 void Lookout::look(double seconds) {
-  if (!stamps().ready || stamps().rank != 0) return;
+  if (!rank_progress().ready || rank_progress().rank != 0) return;
   for (auto& past : past_) past.age_seconds += seconds;
-  auto now = read_rank_statuses(stamps().run);
+  auto now = read_rank_statuses(rank_progress().run);
   const auto before = past_.empty() ? Past{} : past_.front();
   std::set<std::string> seen;
   for (const auto& finding : diagnose(before.statuses, now, before.age_seconds)) {

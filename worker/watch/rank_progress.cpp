@@ -12,17 +12,18 @@
 
 namespace lockstep {
 
-Stamps& stamps() {
-  static Stamps* const shared = [] {
-    void* memory = mmap(nullptr, sizeof(Stamps), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return memory == MAP_FAILED ? new Stamps : new (memory) Stamps;
+RankProgress& rank_progress() {
+  static RankProgress* const shared = [] {
+    void* memory =
+        mmap(nullptr, sizeof(RankProgress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? new RankProgress : new (memory) RankProgress;
   }();
   return *shared;
 }
 
 void stamp_run(const std::string& run, int rank, double hang_seconds) {
-  auto& page = stamps();
-  if (run.size() >= Stamps::path_max) return;  // no status is written for such a run
+  auto& page = rank_progress();
+  if (run.size() >= RankProgress::path_max) return;  // no status is written for such a run
   std::memcpy(page.run, run.c_str(), run.size() + 1);
   page.rank = rank;
   page.hang_seconds = hang_seconds;
@@ -30,19 +31,21 @@ void stamp_run(const std::string& run, int rank, double hang_seconds) {
 }
 
 void stamp_gpu(const RankGpu& gpu) {
-  auto& page = stamps();
+  auto& page = rank_progress();
   const auto text = to_text(gpu);
-  if (text.size() >= Stamps::text_max) return;  // such a GPU is not reported
+  if (text.size() >= RankProgress::text_max) return;  // such a GPU is not reported
   std::memcpy(page.gpu, text.c_str(), text.size() + 1);
   page.has_gpu = true;
 }
 
-RankGpu stamped_gpu() { return stamps().has_gpu ? rank_gpu_from_text(stamps().gpu) : RankGpu{}; }
+RankGpu stamped_gpu() {
+  return rank_progress().has_gpu ? rank_gpu_from_text(rank_progress().gpu) : RankGpu{};
+}
 
 void stamp_gpu_failure(const std::string& why, const std::string& remedy, bool in_doubt) {
-  auto& page = stamps();
+  auto& page = rank_progress();
   const auto copy = [](const std::string& text, char* to) {  // cut off if too long
-    to[text.copy(to, Stamps::text_max - 1)] = 0;
+    to[text.copy(to, RankProgress::text_max - 1)] = 0;
   };
   copy(why, page.gpu_failure);
   copy(remedy, page.gpu_remedy);
@@ -58,8 +61,8 @@ void stamp_segments() {
     const auto name = line.find("_segment.", file);
     if (file == std::string::npos || name == std::string::npos) continue;
     const auto job = line.substr(file, line.rfind('.') + 1 - file);
-    auto& page = stamps();
-    if (job.size() >= Stamps::path_max) return;
+    auto& page = rank_progress();
+    if (job.size() >= RankProgress::path_max) return;
     std::memcpy(page.segments, job.c_str(), job.size() + 1);
     page.has_segments = true;
     return;
@@ -67,18 +70,19 @@ void stamp_segments() {
 }
 
 std::string name_of_phase(int phase) {
-  if (phase == Stamps::start_up) return "start-up";
-  return phase == Stamps::ending ? "the end" : phase_name(static_cast<Phase>(phase));
+  if (phase == RankProgress::start_up) return "start-up";
+  return phase == RankProgress::ending ? "the end" : phase_name(static_cast<Phase>(phase));
 }
 
 std::string place_in_run() {
-  const int phase = stamps().phase;
-  return "in " + name_of_phase(phase) + (phase < 0 ? "" : " of step " + std::to_string(stamps().step + 1));
+  const int phase = rank_progress().phase;
+  return "in " + name_of_phase(phase) +
+         (phase < 0 ? "" : " of step " + std::to_string(rank_progress().step + 1));
 }
 
 void stamp_phase(Phase phase, Clock::duration time) {
   assert(static_cast<std::size_t>(phase) < phase_count);
-  auto& page = stamps();
+  auto& page = rank_progress();
   if (const int before = page.phase.load(std::memory_order_relaxed); before >= 0) {
     auto& longest = page.longest_ns[before];
     const auto ns = std::chrono::nanoseconds(time).count();
@@ -89,28 +93,28 @@ void stamp_phase(Phase phase, Clock::duration time) {
 }
 
 void stamp_step(std::int64_t steps_done, Clock::duration computed) {
-  auto& page = stamps();
-  assert(steps_done > page.step.load(std::memory_order_relaxed) && "steps are only added");
+  auto& page = rank_progress();
+  assert(steps_done >= page.step.load(std::memory_order_relaxed) && "steps are only added");
   page.step.store(steps_done, std::memory_order_relaxed);
   page.computing_ns.store(std::chrono::nanoseconds(computed).count(), std::memory_order_relaxed);
   page.steps_here.fetch_add(1, std::memory_order_release);
 }
 
 void stamp_ending() {
-  stamps().phase.store(Stamps::ending, std::memory_order_relaxed);
-  stamps().phase_changes.fetch_add(1, std::memory_order_release);
+  rank_progress().phase.store(RankProgress::ending, std::memory_order_relaxed);
+  rank_progress().phase_changes.fetch_add(1, std::memory_order_release);
 }
 
 void stamp_loop(std::int64_t steps_done, std::int64_t micro_batches) {
-  stamps().step = steps_done;
-  stamps().micro_batches = micro_batches;
+  rank_progress().step = steps_done;
+  rank_progress().micro_batches = micro_batches;
 }
 
 void stamp_awaited(std::span<const int> ranks) {
-  auto& page = stamps();
+  auto& page = rank_progress();
   std::set<int> each(ranks.begin(), ranks.end());
-  if (each.size() > Stamps::awaited_max) each = {RankStatus::many};
-  assert(each.size() <= Stamps::awaited_max);
+  if (each.size() > RankProgress::awaited_max) each = {RankStatus::many};
+  assert(each.size() <= RankProgress::awaited_max);
   int count = 0;
   for (const int rank : each) page.awaited[count++].store(rank, std::memory_order_relaxed);
   page.awaited_count.store(count, std::memory_order_release);

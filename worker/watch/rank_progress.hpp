@@ -14,7 +14,7 @@
 namespace lockstep {
 
 /// Shared by a rank and its sentinel. Only the rank writes.
-struct Stamps {
+struct RankProgress {
   static constexpr std::size_t awaited_max = 16, path_max = 4096, text_max = 4096;
   static constexpr int start_up = -1, ending = -2;  ///< instead of a Phase: once per run, no usual duration
 
@@ -44,7 +44,7 @@ struct Stamps {
 };
 
 /// The stamps of this process. Only its sentinel reads them, if it has one.
-Stamps& stamps();
+RankProgress& rank_progress();
 
 /// From now on the sentinel writes the status of `rank` into the run folder `run` and kills the rank if it
 /// hangs for more than `hang_seconds` (0: never).

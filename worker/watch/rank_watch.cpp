@@ -44,7 +44,7 @@ void print_finding(const Finding& finding, const std::string& severity) {
 RankWatch::RankWatch(pid_t pid) : pid_(pid) { status_.host = host_name(); }
 
 void RankWatch::beat(double seconds) {
-  const auto& page = stamps();
+  const auto& page = rank_progress();
   status_.pid = pid_;
   ++status_.beat;
   look_at_threads(seconds);
@@ -68,19 +68,19 @@ void RankWatch::end(int wait_status, bool asked) {
   status_.exit_code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 0;
   status_.signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
   status_.asked = asked;
-  status_.step = stamps().step;
-  status_.phase = name_of_phase(stamps().phase);
+  status_.step = rank_progress().step;
+  status_.phase = name_of_phase(rank_progress().phase);
   status_.out_of_memory = (status_.signal == SIGKILL && memory_kills_.count() > kills_before_) ||
                           status_.exit_code == static_cast<int>(ExitCode::out_of_memory);
   status_.gpu = gpu_watch_.look();
-  if (stamps().gpu_failed) {
-    status_.gpu_failure = stamps().gpu_failure;
-    status_.gpu_remedy = stamps().gpu_remedy;
-    status_.gpu_in_doubt = stamps().gpu_in_doubt;
+  if (rank_progress().gpu_failed) {
+    status_.gpu_failure = rank_progress().gpu_failure;
+    status_.gpu_remedy = rank_progress().gpu_remedy;
+    status_.gpu_in_doubt = rank_progress().gpu_in_doubt;
   }
   ++status_.beat;
   write();
-  if (status_.signal != 0 && !status_.asked && !stamps().ready) say_how_it_ended();
+  if (status_.signal != 0 && !status_.asked && !rank_progress().ready) say_how_it_ended();
 }
 
 void RankWatch::say_how_it_ended() {
@@ -99,7 +99,7 @@ void RankWatch::look_at_threads(double seconds) {
   status_.cores = (main.cpu_seconds - main_before_.cpu_seconds) / by_the_clock;
   // In the exchange phase the main thread waits for the exchanging thread. In other phases that thread polls
   // for messages next to the main thread, for as long as a peer holds the rank up.
-  if (stamps().phase == static_cast<int>(Phase::exchange) && exchanging.start_ticks != 0) {
+  if (rank_progress().phase == static_cast<int>(Phase::exchange) && exchanging.start_ticks != 0) {
     states += exchanging.state;
     status_.ready = status_.ready || exchanging.state == 'R';
     status_.cores += (exchanging.cpu_seconds - cpu_seconds_before(exchanging)) / by_the_clock;
@@ -129,7 +129,7 @@ void RankWatch::end_hang(double limit, double seconds) {
   kill(pid_, SIGKILL);
 }
 
-void RankWatch::follow_phase(const Stamps& page, double seconds) {
+void RankWatch::follow_phase(const RankProgress& page, double seconds) {
   const auto changes = page.phase_changes.load(std::memory_order_acquire);
   const auto phase = page.phase.load(std::memory_order_relaxed);
   status_.phase_seconds = changes == phase_changes_ ? status_.phase_seconds + seconds : 0;
@@ -138,7 +138,7 @@ void RankWatch::follow_phase(const Stamps& page, double seconds) {
   status_.usual_seconds = phase < 0 ? 0 : 1e-9 * static_cast<double>(page.longest_ns[phase].load());
 }
 
-void RankWatch::follow_steps(const Stamps& page, double seconds) {
+void RankWatch::follow_steps(const RankProgress& page, double seconds) {
   const auto steps = page.steps_here.load(std::memory_order_acquire);
   const auto computing_ns = page.computing_ns.load(std::memory_order_relaxed);
   status_.step = page.step.load(std::memory_order_relaxed);
@@ -167,7 +167,7 @@ void RankWatch::remember(double step_ms) {
 }
 
 void RankWatch::write() {
-  const auto& page = stamps();
+  const auto& page = rank_progress();
   if (!page.ready) return;
   if (file_ < 0) open_file(page);
   if (file_ < 0) return;
@@ -178,7 +178,7 @@ void RankWatch::write() {
   if (on_nfs_) fdatasync(file_);                               // other hosts see what is on the server
 }
 
-void RankWatch::open_file(const Stamps& page) {
+void RankWatch::open_file(const RankProgress& page) {
   const auto path = status_folder(page.run) + "/rank-" + std::to_string(page.rank) + ".json";
   file_ = open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
   struct statfs system {};

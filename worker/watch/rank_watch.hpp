@@ -49,15 +49,15 @@ class RankWatch {
   /// Kills the rank if it hangs for longer than `limit` seconds, so that its peers need not wait any longer.
   void end_hang(double limit, double seconds);
 
-  void follow_phase(const Stamps& page, double seconds);
+  void follow_phase(const RankProgress& page, double seconds);
 
-  void follow_steps(const Stamps& page, double seconds);
+  void follow_steps(const RankProgress& page, double seconds);
 
   void remember(double step_ms);
 
   void write();
 
-  void open_file(const Stamps& page);
+  void open_file(const RankProgress& page);
 
   pid_t pid_;
   MemoryKills memory_kills_;  // of the control group in which the rank starts too

@@ -30,8 +30,8 @@ volatile std::sig_atomic_t asked = 0;
 /// each rank of this host, all of which end when one does. mpirun removes these files itself unless it was
 /// killed; after srun nobody does.
 void remove_segments_of_mpi() {
-  if (!stamps().has_segments) return;
-  const std::filesystem::path job = stamps().segments;
+  if (!rank_progress().has_segments) return;
+  const std::filesystem::path job = rank_progress().segments;
   std::error_code none;
   for (const auto& item : std::filesystem::directory_iterator(job.parent_path(), none)) {
     if (item.path().string().starts_with(job.string())) std::filesystem::remove(item.path(), none);
@@ -87,8 +87,8 @@ void ignore_what_is_for_the_rank() {
 
 }  // namespace
 
-void become_watched() {
-  stamps();  // mapped before fork(), to be shared
+void fork_sentinel() {
+  rank_progress();  // mapped before fork(), to be shared
   const pid_t sentinel = getpid();
   const pid_t pid = fork();
   if (pid > 0) {

@@ -8,6 +8,6 @@ namespace lockstep {
 /// when the rank has ended, with the same exit code or signal. The sentinel passes on to the rank the signals
 /// that ask a process to end; when the sentinel is killed, so is the rank. Call before MPI_Init and before
 /// any thread is started. If fork() fails, returns in this process, and the rank has no sentinel.
-void become_watched();
+void fork_sentinel();
 
 }  // namespace lockstep

@@ -78,6 +78,10 @@ GradientHooks::~GradientHooks() {
 }
 
 void GradientHooks::backward(const at::Tensor& loss, const GradientSink& sink) {
+  struct Reset {
+    const GradientSink*& sink;
+    ~Reset() { sink = nullptr; }
+  } const reset{sink_};
   sink_ = &sink;
   loss.backward();
 }
