@@ -77,8 +77,9 @@ ablation: setup-tests ## measure what each feature brings on a subset of Fashion
 	@.venv/bin/python3 -m tests.performance.ablation $(ARGS)
 
 PREFIX ?= /usr/local
-install: build ## install the programs, their manual pages, templates and documents below PREFIX
-	@cmake --install build --prefix "$$(realpath -m "$(PREFIX)")" > build/install.log
+# What has been built is not built again, so that `sudo make install` leaves no files of root in build/ but the manifest.
+install: $(if $(and $(wildcard build/bin/lockstep),$(wildcard build/bin/lockstep-worker)),,build) ## install the programs, their manual pages, templates and documents below PREFIX
+	@cmake --install build --prefix "$$(realpath -m "$(PREFIX)")" > /dev/null
 	@echo "install: $(PREFIX)/bin/lockstep and others, which build/install_manifest.txt lists"
 
 clean: ## remove build/ and the builds under sanitizers (the runs and .venv stay)
