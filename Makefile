@@ -10,8 +10,9 @@ CONFIG ?= configs/quickstart.toml
 PROGRAMS := lockstep lockstep-worker
 # On a terminal Ninja overwrites a single line; elsewhere it prints nothing unless something fails.
 NINJA_QUIET = $$([[ -t 1 ]] || echo --quiet)
-# In CI warnings are errors; elsewhere they are not, since other compilers may print more of them.
-WERROR := $(if $(filter true,$(CI)),-DLOCKSTEP_WERROR=ON)
+# In CI warnings are errors; elsewhere they are not, since other compilers may print more of them. OFF is said too: CMake
+# remembers what it was told last.
+WERROR := -DLOCKSTEP_WERROR=$(if $(filter true,$(CI)),ON,OFF)
 SOURCES = $$(git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh')
 
 # Builds the programs to measure first.
@@ -66,7 +67,7 @@ bench: setup-tests ## measure whole runs beside PyTorch DDP, MPI and gloo, in ab
 bench-all: setup-tests ## measure everything, simulated hosts too (root; ARGS)
 	@$(BENCH) all $(ARGS) && .venv/bin/python3 -m tests.performance.table
 
-format: ## format all C++, CUDA and Python sources
+format: setup-tests ## format all C++, CUDA and Python sources
 	@clang-format -i $(SOURCES)
 	@.venv/bin/ruff check --quiet --select I --fix . && .venv/bin/ruff format --quiet .
 
@@ -76,9 +77,10 @@ ablation: setup-tests ## measure what each feature brings on a subset of Fashion
 	@.venv/bin/python3 -m tests.performance.ablation $(ARGS)
 
 PREFIX ?= /usr/local
-install: build ## install the programs, their manual pages, templates and documents below PREFIX
-	@cmake --install build --prefix "$$(realpath -m "$(PREFIX)")" > build/install.log
+# What has been built is not built again, so that `sudo make install` leaves no files of root in build/ but the manifest.
+install: $(if $(and $(wildcard build/bin/lockstep),$(wildcard build/bin/lockstep-worker)),,build) ## install the programs, their manual pages, templates and documents below PREFIX
+	@cmake --install build --prefix "$$(realpath -m "$(PREFIX)")" > /dev/null
 	@echo "install: $(PREFIX)/bin/lockstep and others, which build/install_manifest.txt lists"
 
-clean: ## remove build/ (the runs and .venv stay)
-	@rm -rf build
+clean: ## remove build/ and the builds under sanitizers (the runs and .venv stay)
+	@rm -rf build build-asan build-tsan build-fuzz

@@ -1,11 +1,14 @@
 """`make install` installs a tree that works wherever it is moved to."""
 
 import os
+import re
+import shutil
 import subprocess
+import sys
 
 import pytest
 
-from tests.support.launching import MPI_ENVIRONMENT, PROGRAMS, result_of, set_options
+from tests.support.launching import MPI_ENVIRONMENT, PROGRAMS, REPOSITORY, result_of, set_options
 from tests.support.skipping import cannot_run
 
 BUILD = PROGRAMS.parent
@@ -67,10 +70,24 @@ def test_there_is_a_manual_page_for_each_command(tree, tmp_path):
     assert page.count(".TP") == answer.count("\n  -") + 1  # the positional argument CONFIG
 
 
-def test_its_documents_lie_to_each_other_as_in_the_repository(tree):
-    documents = tree / "share" / "doc" / "lockstep"
-    assert (documents / "README.md").is_file()
+def test_links_between_its_documents_lead_somewhere(tree, tmp_path):
+    """As in the repository, whose rule examines what git tracks."""
+    documents = shutil.copytree(tree / "share" / "doc" / "lockstep", tmp_path / "documents")
+    subprocess.run(["git", "init", "-q"], cwd=documents, check=True)
+    subprocess.run(["git", "add", "."], cwd=documents, check=True)
     assert (documents / "docs" / "parameters.md").is_file()
+    rule = [sys.executable, REPOSITORY / "tests" / "regression" / "markdown_links.py"]
+    answer = subprocess.run(rule, cwd=documents, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_no_library_is_looked_for_in_the_current_folder(tree):
+    """An empty entry of the RUNPATH would be the current folder."""
+    worker = tree / "bin" / "lockstep-worker"
+    dynamic = subprocess.run(["readelf", "-d", worker], check=True, capture_output=True, text=True).stdout
+    folders = re.search(r"\((?:RUNPATH|RPATH)\).*\[(.*)\]", dynamic).group(1).split(":")
+    assert folders[:3] == [f"$ORIGIN/../lib/{name}/lib" for name in ("torch", "nvidia/nccl", "nvidia/cu13")]
+    assert all(folders)
 
 
 def test_it_says_what_to_do_where_libtorch_is_missing(tree, tmp_path):
@@ -79,7 +96,7 @@ def test_it_says_what_to_do_where_libtorch_is_missing(tree, tmp_path):
     (alone / "bin").mkdir(parents=True)
     (alone / "bin" / "lockstep").hardlink_to(tree / "bin" / "lockstep")
     worker = (tree / "bin" / "lockstep-worker").read_bytes()
-    (alone / "bin" / "lockstep-worker").write_bytes(worker.replace(b"/torch/lib:", b"/t0rch/lib:"))
+    (alone / "bin" / "lockstep-worker").write_bytes(re.sub(rb"/torch/lib(?=[:\0])", b"/t0rch/lib", worker))
     (alone / "bin" / "lockstep-worker").chmod(0o755)
     quickstart = tree / "share" / "lockstep" / "quickstart.toml"
     answer = call(alone, "train", quickstart, "--ranks", "1", "--output", tmp_path / "run", cwd=tmp_path)

@@ -52,7 +52,17 @@ LONG_ENOUGH = (
     + "}\n\n}  // namespace a\n"
 )
 LONG_METHOD = "class A:\n    async def b(self):\n" + "        print()\n" * 60
-ASKS_FOR_NCCL = "#ifdef LOCKSTEP_WITH_NCCL\n#endif\n" * 2
+ASKS_FOR_CUDA = "#ifdef LOCKSTEP_WITH_CUDA\n#endif\n" * 2
+INDEX = """\
+| [001](decisions/001-a.md) | A |
+| [contributing](../CONTRIBUTING.md#tests), [elsewhere](https://example.org/a.md), [below](#here) |
+
+`list[0](x)` and
+```
+call[1](y)
+```
+"""
+DECISION = "# 001: A\n\nSee [the index](../README.md) and [the sources](../../worker).\n"
 UNREAD = TABLE.replace("END_SECTION(Loss", "PARAMETER(loss, Real, more, 2, any)\nEND_SECTION(Loss")
 MISTAKES = [
     ("formatting.py", "worker/a.cpp", "int   answer( ) {return 42;}\n"),
@@ -79,8 +89,13 @@ MISTAKES = [
     ("function_lengths.py", "worker/a.cpp", TWICE_30),
     ("function_lengths.py", "worker/a.hpp", IN_A_CLASS),
     ("function_lengths.py", "tests/a.py", LONG_METHOD),
-    ("nccl_conditions.py", "worker/a.cpp", ASKS_FOR_NCCL),
+    ("nccl_conditions.py", "worker/a.cpp", ASKS_FOR_CUDA),
     ("nccl_conditions.py", "worker/a.cpp", "#if defined(X) || defined(LOCKSTEP_WITH_NCCL)\n#endif\n" * 2),
+    ("nccl_conditions.py", "launcher/a.hpp", "bool a = LOCKSTEP_WITH_CUDA;\n" * 2),
+    ("markdown_links.py", "README.md", "[what was renamed](docs/gone.md#there)\n"),
+    ("markdown_links.py", "docs/b.md", "![a picture](README.svg)\n"),
+    ("markdown_links.py", "docs/decisions/001-a.md", "[the index](README.md)\n"),
+    ("markdown_links.py", "docs/decisions/002-b.md", "# 002: B\n"),
     ("rows_are_read.py", "configs/parameters.def", UNREAD),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("* training.steps", "* 2")),
     ("rows_are_read.py", "worker/reads.cpp", READS.replace("* training.steps", "* 2 /* training.steps */")),
@@ -119,7 +134,10 @@ def missed(rule, name, text):
         plant(folder, "configs/rules.cpp", RULES)
         plant(folder, "worker/reads.cpp", READS)
         plant(folder, "worker/long_enough.cpp", LONG_ENOUGH)
-        plant(folder, "worker/nccl.cpp", ASKS_FOR_NCCL)
+        plant(folder, "worker/cuda.cpp", ASKS_FOR_CUDA)
+        plant(folder, "CONTRIBUTING.md", "# Contributing\n")
+        plant(folder, "docs/README.md", INDEX)
+        plant(folder, "docs/decisions/001-a.md", DECISION)
         if not passes(folder, rule):
             return f"{rule}: fails without a mistake"
         plant(folder, name, text)
