@@ -97,11 +97,16 @@ def test_a_mistake_in_the_configuration_ends_every_rank_with_its_code_within_sec
     """Each rank's shell records the rank's exit code and hides it from mpirun, which would kill the other ranks."""
     note = 'file=$1; shift; "$@"; echo $? > "$file.$OMPI_COMM_WORLD_RANK"'
     command = [WORKER, QUICKSTART, "--set", "training.batch_size=0", "--output", tmp_path / "run"]
-    alone = seconds_of_mpirun_alone()
-    outcome = run(mpirun(ranks, ["sh", "-c", note, "sh", tmp_path / "code", *command]), environment=MPI_ENVIRONMENT)
-    codes = [int((tmp_path / f"code.{rank}").read_text()) for rank in range(ranks)]
-    assert codes == [CONFIG] * ranks
-    assert outcome.seconds < CONFIG_SECONDS + alone
+    late = []
+    for _ in range(3):  # other programs may hold the cores meanwhile
+        alone = seconds_of_mpirun_alone()
+        outcome = run(mpirun(ranks, ["sh", "-c", note, "sh", tmp_path / "code", *command]), environment=MPI_ENVIRONMENT)
+        codes = [int((tmp_path / f"code.{rank}").read_text()) for rank in range(ranks)]
+        assert codes == [CONFIG] * ranks
+        if outcome.seconds < CONFIG_SECONDS + alone:
+            return
+        late.append(outcome.seconds)
+    raise AssertionError(f"ended after {late} s")
 
 
 def test_the_launcher_refuses_a_configuration_before_it_starts_anything(tmp_path):

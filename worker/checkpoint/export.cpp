@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "common/small_file.hpp"
 #include "worker/checkpoint/checkpoint_files.hpp"
 
 namespace lockstep {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/small_file.hpp"
 #include "worker/checkpoint/checkpoint_files.hpp"
 #include "worker/models/finite.hpp"
 #include "worker/state/finite_weights.hpp"

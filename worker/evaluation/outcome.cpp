@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "common/log.hpp"
+#include "common/small_file.hpp"
 #include "worker/checkpoint/checkpoint_files.hpp"
 #include "worker/checkpoint/export.hpp"
 #include "worker/evaluation/exact_statistics.hpp"
