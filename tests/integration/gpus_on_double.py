@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
 
-from tests.support.launching import PROGRAMS, QUICKSTART, set_options
+from tests.support.ghost import IS_BUILT, WHY_NOT
+from tests.support.launching import LOCKSTEP, PROGRAMS, QUICKSTART, set_options
+from tests.support.skipping import cannot_run
 
 DOUBLE = PROGRAMS / "worker_on_nccl_double"
 GHOST_NVML = PROGRAMS.parent / "ghost"
@@ -11,6 +14,29 @@ GHOST_NVML = PROGRAMS.parent / "ghost"
 GPU_FAILED, ECC = 9, 214
 HOST = os.uname().nodename
 UUID = "GPU-2d000000-0000-0000-0000-{:012x}".format  # of the double's GPUs
+# Of a small run that loses GPUs.
+SETTINGS = {
+    "data.train_samples": 512,
+    "data.test_samples": 60,
+    "training.max_steps": 12,
+    "checkpoint.every_steps": 2,
+    "training.epochs": 100,
+    "reliability.max_restarts": 3,
+    "distributed.device": "cuda",
+}
+
+
+def require_gpus():
+    """Skips the test, or fails it in CI, if this build has neither double nor ghost."""
+    if not DOUBLE.is_file() or not IS_BUILT:
+        cannot_run(WHY_NOT)
+
+
+def put_programs_into(folder):
+    """The launcher, with the worker on the double beside it under the worker's name. Returns the folder."""
+    shutil.copy(LOCKSTEP, folder / "lockstep")
+    shutil.copy(DOUBLE, folder / "lockstep-worker")
+    return folder
 
 
 class Nvml:

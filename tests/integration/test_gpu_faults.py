@@ -5,38 +5,36 @@ import shutil
 
 import pytest
 
-from tests.integration.gpus_on_double import DOUBLE, ECC, GPU_FAILED, HOST, UUID, Nvml, broken, command, set_aside
-from tests.support.ghost import IS_BUILT, WHY_NOT
+from tests.integration.gpus_on_double import (
+    DOUBLE,
+    ECC,
+    GPU_FAILED,
+    HOST,
+    SETTINGS,
+    UUID,
+    Nvml,
+    broken,
+    command,
+    put_programs_into,
+    require_gpus,
+    set_aside,
+)
 from tests.support.launching import LOCKSTEP, MPI_ENVIRONMENT, QUICKSTART, mpirun, result_of, run, set_options, why
-from tests.support.skipping import cannot_run
 
 
 @pytest.fixture(scope="module", autouse=True)
 def gpus():
-    if not DOUBLE.is_file() or not IS_BUILT:
-        cannot_run(WHY_NOT)
+    require_gpus()
 
 
 @pytest.fixture(scope="module")
 def programs_on_double(tmp_path_factory):
-    """The launcher, with the worker on the double beside it under the worker's name."""
-    folder = tmp_path_factory.mktemp("bin")
-    shutil.copy(LOCKSTEP, folder / "lockstep")
-    shutil.copy(DOUBLE, folder / "lockstep-worker")
-    return folder
+    return put_programs_into(tmp_path_factory.mktemp("bin"))
 
 
 @pytest.fixture(scope="module")
 def settings(mlp):
-    return mlp | {
-        "data.train_samples": 512,
-        "data.test_samples": 60,
-        "training.max_steps": 12,
-        "checkpoint.every_steps": 2,
-        "training.epochs": 100,
-        "reliability.max_restarts": 3,
-        "distributed.device": "cuda",
-    }
+    return mlp | SETTINGS
 
 
 @pytest.fixture

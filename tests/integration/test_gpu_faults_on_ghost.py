@@ -2,8 +2,16 @@
 
 import pytest
 
-from tests.integration.gpus_on_double import DOUBLE, ECC, GPU_FAILED, HOST, ghost_uuid, set_aside
-from tests.support.ghost import IS_BUILT, WHY_NOT, counts_of, ghost_environment, on_ghost
+from tests.integration.gpus_on_double import (
+    ECC,
+    GPU_FAILED,
+    HOST,
+    SETTINGS,
+    ghost_uuid,
+    require_gpus,
+    set_aside,
+)
+from tests.support.ghost import counts_of, ghost_environment, on_ghost
 from tests.support.launching import (
     LOCKSTEP,
     MPI_ENVIRONMENT,
@@ -15,26 +23,16 @@ from tests.support.launching import (
     set_options,
     why,
 )
-from tests.support.skipping import cannot_run
 
 
 @pytest.fixture(scope="module", autouse=True)
 def gpus():
-    if not DOUBLE.is_file() or not IS_BUILT:
-        cannot_run(WHY_NOT)
+    require_gpus()
 
 
 @pytest.fixture(scope="module")
 def settings(mlp):
-    return mlp | {
-        "data.train_samples": 512,
-        "data.test_samples": 60,
-        "training.max_steps": 12,
-        "checkpoint.every_steps": 2,
-        "training.epochs": 100,
-        "reliability.max_restarts": 3,
-        "distributed.device": "cuda",
-    }
+    return mlp | SETTINGS
 
 
 # On the ghost, through LibTorch's own CUDA code.

@@ -1,43 +1,27 @@
 """What NVML reports of the GPUs appears in everything that monitors a run, and in `lockstep check`."""
 
-import shutil
 import urllib.request
 
 import pytest
 
-from tests.integration.gpus_on_double import DOUBLE, HOST, UUID, Nvml, command
-from tests.support.ghost import IS_BUILT, WHY_NOT
-from tests.support.launching import AS_ROOT, LOCKSTEP, Started, run, why
+from tests.integration.gpus_on_double import HOST, SETTINGS, UUID, Nvml, command, put_programs_into, require_gpus
+from tests.support.launching import AS_ROOT, Started, run, why
 from tests.support.ports import reserved_port
-from tests.support.skipping import cannot_run
 
 
 @pytest.fixture(scope="module", autouse=True)
 def gpus():
-    if not DOUBLE.is_file() or not IS_BUILT:
-        cannot_run(WHY_NOT)
+    require_gpus()
 
 
 @pytest.fixture(scope="module")
 def programs_on_double(tmp_path_factory):
-    """The launcher, with the worker on the double beside it under the worker's name."""
-    folder = tmp_path_factory.mktemp("bin")
-    shutil.copy(LOCKSTEP, folder / "lockstep")
-    shutil.copy(DOUBLE, folder / "lockstep-worker")
-    return folder
+    return put_programs_into(tmp_path_factory.mktemp("bin"))
 
 
 @pytest.fixture(scope="module")
 def settings(mlp):
-    return mlp | {
-        "data.train_samples": 512,
-        "data.test_samples": 60,
-        "training.max_steps": 12,
-        "checkpoint.every_steps": 2,
-        "training.epochs": 100,
-        "reliability.max_restarts": 3,
-        "distributed.device": "cuda",
-    }
+    return mlp | SETTINGS
 
 
 @pytest.fixture

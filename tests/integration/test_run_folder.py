@@ -8,6 +8,7 @@ import tomllib
 
 import pytest
 
+from tests.integration.finished_run import HASH, SETTINGS, STEPS, STEPS_PER_EPOCH, files_of
 from tests.support.launching import (
     LOCKSTEP,
     QUICKSTART,
@@ -20,18 +21,10 @@ from tests.support.launching import (
     train,
 )
 
-STEPS, STEPS_PER_EPOCH, LOG_EVERY = 20, 8, 3
-HASH = re.compile(r"[0-9a-f]{32}")
-
 
 @pytest.fixture(scope="module")
 def settings(mlp):
-    return mlp | {
-        "data.train_samples": 2048,
-        "data.test_samples": 200,
-        "training.max_steps": STEPS,
-        "training.log_every_steps": LOG_EVERY,
-    }
+    return mlp | SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +38,6 @@ def finished(settings, tmp_path_factory):
 def output(finished, tmp_path):
     """A copy of the finished run, to work on."""
     return shutil.copytree(finished, tmp_path / "run")
-
-
-def files_of(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_folder_holds_what_is_documented(finished):

@@ -2,29 +2,22 @@
 new."""
 
 import json
-import re
 import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.integration.finished_run import SETTINGS, STEPS, STEPS_PER_EPOCH, files_of
 from tests.support.checkpoint_hashes import write_sealed
 from tests.support.launching import LOCKSTEP, Started, checkpoints_of, result_of, run, train, train_command, why
 
-STEPS, STEPS_PER_EPOCH, LOG_EVERY = 20, 8, 3
 REFUSED = Path("status/refused_start.json")
-HASH = re.compile(r"[0-9a-f]{32}")
 
 
 @pytest.fixture(scope="module")
 def settings(mlp):
-    return mlp | {
-        "data.train_samples": 2048,
-        "data.test_samples": 200,
-        "training.max_steps": STEPS,
-        "training.log_every_steps": LOG_EVERY,
-    }
+    return mlp | SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +31,6 @@ def finished(settings, tmp_path_factory):
 def output(finished, tmp_path):
     """A copy of the finished run, to work on."""
     return shutil.copytree(finished, tmp_path / "run")
-
-
-def files_of(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_same_command_again_is_done_at_once(output, settings):
